@@ -1,0 +1,267 @@
+/**
+ * A `Calling` is one invocation of a model or tool: what is asked, what it costs, how it stands, and in the end the
+ * answer. It settles once, however often and from however many fibers it is invoked.
+ *
+ * @since 0.1.0
+ */
+import type * as Response from "effect/ai/Response"
+import type * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Equal from "effect/Equal"
+import type * as Inspectable from "effect/Inspectable"
+import * as Predicate from "effect/Predicate"
+import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
+import type { CallingImpl } from "./internal/calling.ts"
+
+/**
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId = "~effect-imodel/Calling"
+
+/**
+ * One invocation. Two callings are `Equal` when they have the same `id`.
+ *
+ * **Example** (Reading a settled calling)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const calling = yield* iModel.invoke({ prompt: "Name a colour." })
+ *   const { duration, status } = calling.execution
+ *   const answer = yield* calling.response
+ *   return { duration, status, text: answer.text, tokens: answer.usage.outputTokens.total }
+ * })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Calling<out Data = unknown> extends Equal.Equal, Inspectable.Inspectable {
+  readonly [TypeId]: CallingImpl<Data>
+  /** A UUID. */
+  readonly id: string
+  readonly createdAt: DateTime.Utc
+  readonly metadata: Readonly<Record<string, unknown>>
+  /** The arguments, as the backend's request schema decoded them. */
+  readonly payload: Readonly<Record<string, unknown>>
+  /** The estimated cost, in tokens: what admission reserves for it. */
+  readonly cost: number
+  /** How the calling stands at this moment. */
+  readonly execution: Execution<Data>
+  /**
+   * The answer of the backend, or why it failed. Waits while the calling is not settled. A calling that was cancelled
+   * or aborted has no answer: it fails with the reason `UnknownError`, which says so.
+   */
+  readonly response: Effect.Effect<NormalizedResponse<Data>, BackendError>
+}
+
+/**
+ * Whether a value is a `Calling`.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isCalling = (u: unknown): u is Calling => Predicate.hasProperty(u, TypeId)
+
+// -----------------------------------------------------------------------------
+// Execution
+// -----------------------------------------------------------------------------
+
+/**
+ * How a calling stands. The last variant's `status` is final.
+ *
+ * - `pending`: not begun, perhaps waiting for admission
+ * - `processing`: admitted, the backend works on it
+ * - `completed`: the backend answered
+ * - `failed`: the backend failed, or the arguments were wrong
+ * - `cancelled`: given up by those who asked for it (interrupted, or out of time)
+ * - `aborted`: not permitted to run
+ * - `skipped`: settled without the backend being asked
+ *
+ * `duration` is the time the backend took. It is `undefined` until the calling has settled, and for one that never ran.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Execution<Data = unknown> =
+  | Execution.Pending
+  | Execution.Processing
+  | Execution.Completed<Data>
+  | Execution.Failed
+  | Execution.Cancelled
+  | Execution.Aborted
+  | Execution.Skipped
+
+/**
+ * @since 0.1.0
+ */
+export declare namespace Execution {
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export type Status = Execution["status"]
+
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export interface Pending {
+    readonly status: "pending"
+    readonly duration: undefined
+  }
+
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export interface Processing {
+    readonly status: "processing"
+    readonly duration: undefined
+  }
+
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export interface Completed<out Data = unknown> {
+    readonly status: "completed"
+    readonly duration: Duration.Duration
+    readonly response: NormalizedResponse<Data>
+  }
+
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export interface Failed {
+    readonly status: "failed"
+    readonly duration: Duration.Duration | undefined
+    readonly error: BackendError
+  }
+
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export interface Cancelled {
+    readonly status: "cancelled"
+    readonly duration: Duration.Duration | undefined
+    /** The limit that ran out; `undefined` when it was interrupted. */
+    readonly error: TimeoutError | undefined
+  }
+
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export interface Aborted {
+    readonly status: "aborted"
+    readonly duration: Duration.Duration | undefined
+    readonly error: PermissionDenied
+  }
+
+  /**
+   * @category models
+   * @since 0.1.0
+   */
+  export interface Skipped {
+    readonly status: "skipped"
+    readonly duration: undefined
+  }
+}
+
+// -----------------------------------------------------------------------------
+// NormalizedResponse
+// -----------------------------------------------------------------------------
+
+/**
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const ResponseTypeId = "~effect-imodel/Calling/NormalizedResponse"
+
+/**
+ * A tool that the model asks to be called.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolCall {
+  readonly id: string
+  readonly name: string
+  /** The arguments, decoded from JSON. */
+  readonly params: unknown
+}
+
+/**
+ * The same answer shape from every backend, beside the provider's own `data`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NormalizedResponse<out Data = unknown> {
+  readonly [ResponseTypeId]: typeof ResponseTypeId
+  readonly status: "success"
+  /** The backend's own answer, decoded by its response schema. */
+  readonly data: Data
+  /** The text of the answer; empty when there is none. */
+  readonly text: string
+  readonly toolCalls: ReadonlyArray<ToolCall>
+  /** Tokens used. Each number is `undefined` where the backend does not report it. */
+  readonly usage: Response.Usage
+  readonly finishReason: Response.FinishReason
+  /** The answer as it came, with fields that no schema knows. */
+  readonly rawResponse: unknown
+  /** For example the provider's request id and the model that answered. */
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Whether a value is a `NormalizedResponse`.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isNormalizedResponse = (u: unknown): u is NormalizedResponse => Predicate.hasProperty(u, ResponseTypeId)
+
+const unknownUsage: Response.Usage = { inputTokens: {}, outputTokens: {} }
+
+/**
+ * Makes a `NormalizedResponse`. Only `data` is required: the text of a string is the string itself, the finish reason
+ * is `stop`, everything else is empty or unknown.
+ *
+ * **Example** (A mock that reports usage)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Calling, ServiceBackend } from "effect-imodel"
+ *
+ * const backend = ServiceBackend.layerMock(() =>
+ *   Effect.succeed(Calling.makeResponse({
+ *     data: "blue",
+ *     usage: { inputTokens: { total: 9 }, outputTokens: { total: 1 } }
+ *   }))
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeResponse = <Data>(
+  fields: Pick<NormalizedResponse<Data>, "data"> & Partial<Omit<NormalizedResponse<Data>, "data" | "status">>
+): NormalizedResponse<Data> => ({
+  [ResponseTypeId]: ResponseTypeId,
+  status: "success",
+  data: fields.data,
+  text: fields.text ?? (typeof fields.data === "string" ? fields.data : ""),
+  toolCalls: fields.toolCalls ?? [],
+  usage: fields.usage ?? unknownUsage,
+  finishReason: fields.finishReason ?? "stop",
+  rawResponse: fields.rawResponse ?? fields.data,
+  metadata: fields.metadata ?? {}
+})

@@ -1,0 +1,215 @@
+/**
+ * The three errors of the library.
+ *
+ * {@link TimeoutError} and {@link PermissionDenied} are how an invocation itself can fail. What the backend answered
+ * badly is a {@link BackendError}, kept inside the calling. Each of the last two carries a `reason` that can be handled
+ * with `Effect.catchReason`.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import * as AiError from "effect/ai/AiError"
+
+/**
+ * A time limit ran out: the `timeout` of an invocation, while it was queued or while it was running.
+ *
+ * **Example** (Answering late calls with a default)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = iModel.invoke({ prompt: "Hello" }, { timeout: "5 seconds" }).pipe(
+ *   Effect.catchTag("TimeoutError", (error) => Effect.succeed(`late in phase ${error.phase}`))
+ * )
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutError", {
+  /** Where the time ran out: waiting for admission, running, or inside a hook. */
+  phase: Schema.Literals(["queue", "invocation", "hook"]),
+  /** The limit that ran out. */
+  limit: Schema.Duration,
+  /** The `id` of the calling. */
+  callingId: Schema.String
+}) {
+  override get message(): string {
+    const where = this.phase === "queue" ? "waiting in the queue" : this.phase === "hook" ? "in a hook" : "running"
+    return `Timed out after ${Duration.format(this.limit)}, ${where} (calling ${this.callingId})`
+  }
+}
+
+/**
+ * The call asks for more tokens than its bucket can ever hold, so waiting would be for ever.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CostExceedsCapacity extends Schema.TaggedError<CostExceedsCapacity>()("CostExceedsCapacity", {
+  /** What the call would cost, in tokens. */
+  cost: Schema.Finite,
+  /** What the bucket holds when full, in tokens. */
+  capacity: Schema.Finite
+}) {
+  override get message(): string {
+    return `The call costs ${this.cost} tokens, the limit is ${this.capacity} a window: it can never be admitted. ` +
+      "Make the call smaller (its prompt, or its max_tokens) or raise limitTokens"
+  }
+}
+
+/**
+ * The executor was shut down, or the scope of its model was closed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Shutdown extends Schema.TaggedError<Shutdown>()("Shutdown", {}) {
+  override get message(): string {
+    return "The executor is shut down and takes no more calls"
+  }
+}
+
+/**
+ * Why a calling was not permitted to run.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type PermissionDeniedReason = CostExceedsCapacity | Shutdown
+
+/**
+ * The calling was refused before it ran, and nothing was spent on it. Its execution is `aborted`.
+ *
+ * **Example** (Handling one reason)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = iModel.invoke({ prompt: "A very long text" }).pipe(
+ *   Effect.catchReason("PermissionDenied", "CostExceedsCapacity", (reason) =>
+ *     Effect.succeed(`${reason.cost} of ${reason.capacity} tokens`))
+ * )
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
+  reason: Schema.Union([CostExceedsCapacity, Shutdown]),
+  /** How often the calling was denied before it was given up. */
+  denials: Schema.Int,
+  /** The `id` of the calling. */
+  callingId: Schema.String
+}) {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/**
+ * The request does not fit into the model's context window. Never retryable: send less, or ask a model with a larger
+ * window.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExceeded>()("ContextLengthExceeded", {
+  description: Schema.String
+}) {
+  get isRetryable(): boolean {
+    return false
+  }
+  override get message(): string {
+    return `The request is longer than the model's context window. ${this.description}`
+  }
+}
+
+/**
+ * The request asks for something that this backend cannot do. Never retryable.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported", {
+  /** What was asked for, for example `"prompt: a file of type audio/ogg"`. */
+  feature: Schema.String,
+  provider: Schema.String
+}) {
+  get isRetryable(): boolean {
+    return false
+  }
+  override get message(): string {
+    return `The backend of provider '${this.provider}' does not support ${this.feature}`
+  }
+}
+
+/**
+ * Schema of every reason a backend can fail for: `effect/ai`'s reasons, used as they are, and our own where it has none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const BackendErrorReason = Schema.Union([
+  AiError.AuthenticationError,
+  AiError.InvalidRequestError,
+  AiError.RateLimitError,
+  AiError.QuotaExhaustedError,
+  AiError.ContentPolicyError,
+  AiError.InternalProviderError,
+  AiError.InvalidResponseError,
+  AiError.InvalidOutputError,
+  AiError.NetworkError,
+  AiError.UnknownError,
+  ContextLengthExceeded,
+  Unsupported
+])
+
+/**
+ * Why a backend failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type BackendErrorReason = typeof BackendErrorReason.Type
+
+/**
+ * What the backend answered was a failure, or no answer came. Found in `calling.response`; `iModel.respond` fails with it.
+ *
+ * **Example** (Handling a rejected key)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = iModel.respond({ prompt: "Hello" }).pipe(
+ *   Effect.map((response) => response.text),
+ *   Effect.catchReason("BackendError", "AuthenticationError", () => Effect.succeed("check your key"))
+ * )
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BackendError extends Schema.TaggedError<BackendError>()("BackendError", {
+  reason: BackendErrorReason,
+  /** The `id` of the calling. */
+  callingId: Schema.String
+}) {
+  /** Whether the same call may succeed when it is made again. */
+  get isRetryable(): boolean {
+    return this.reason.isRetryable
+  }
+
+  /** How long the provider asks to wait before the next call, when it said so. */
+  get retryAfter(): Duration.Duration | undefined {
+    return this.reason._tag === "RateLimitError" ? this.reason.retryAfter : undefined
+  }
+
+  override get message(): string {
+    return this.reason.message
+  }
+}

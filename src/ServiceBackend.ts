@@ -1,0 +1,295 @@
+/**
+ * What does the work: an HTTP endpoint, a local tool, a command line, or the mock of a test. A program gets its backend
+ * as a `Layer`.
+ *
+ * @since 0.1.0
+ */
+import type * as Prompt from "effect/ai/Prompt"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Equal from "effect/Equal"
+import { identity } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Types from "effect/Types"
+import { type Calling, isNormalizedResponse, makeResponse, type NormalizedResponse } from "./Calling.ts"
+import { BackendError, type BackendErrorReason } from "./Errors.ts"
+import { CallingImpl } from "./internal/calling.ts"
+import { estimateTokens } from "./internal/estimate.ts"
+import { identify, noMetadata } from "./internal/identity.ts"
+import { invalidArgument } from "./internal/invalidArgument.ts"
+
+/**
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId = "~effect-imodel/ServiceBackend"
+
+/**
+ * A plain message, understood by every chat backend.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Message {
+  readonly role: "system" | "user" | "assistant"
+  readonly content: string
+}
+
+/**
+ * The arguments that every chat backend understands. Beyond these, arguments are the provider's own wire fields; what
+ * a backend does not know it refuses, by name, before anything is sent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Arguments {
+  /** A text, or a prompt of `effect/ai`. Either this or `messages`. */
+  readonly prompt?: Prompt.RawInput | undefined
+  readonly messages?: ReadonlyArray<Message> | undefined
+  /** The model, when it is not the backend's default. */
+  readonly model?: string | undefined
+  readonly temperature?: number | undefined
+  readonly top_p?: number | undefined
+  /** The most tokens that the answer may have. */
+  readonly max_tokens?: number | undefined
+  readonly stop?: string | ReadonlyArray<string> | undefined
+  readonly [parameter: string]: unknown
+}
+
+/**
+ * A backend for arguments `Args` that answers with `Data`. Two are `Equal` when they have the same `id`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.Equal {
+  readonly [TypeId]: {
+    readonly _Args: Types.Contravariant<Args>
+    readonly _Data: Types.Covariant<Data>
+  }
+  /** A UUID, fresh for every construction. */
+  readonly id: string
+  readonly createdAt: DateTime.Utc
+  readonly metadata: Readonly<Record<string, unknown>>
+  /** Who answers, for example `"openai"`. */
+  readonly provider: string
+  /** What is asked there, for example the model. */
+  readonly name: string
+  readonly version: string
+  readonly tags: ReadonlySet<string>
+  /** The `headroom` of limits in front of this backend, unless they state their own. */
+  readonly headroom: Duration.Duration
+  /**
+   * Makes a pending calling of arguments. Arguments that the backend's schema refuses make a calling that has failed,
+   * with a `BackendError` of reason `InvalidRequestError` which names the `parameter`.
+   */
+  readonly createCalling: (args: unknown, options?: CallingOptions) => Effect.Effect<Calling<Data>>
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface CallingOptions {
+  /** Tokens to reserve for the calling, asked for when its arguments are valid. @default the backend's estimate */
+  readonly cost?: (() => number) | undefined
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined
+}
+
+/**
+ * The backend of the program, as a service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ServiceBackend extends Context.Service<ServiceBackend, Backend>()("effect-imodel/ServiceBackend") {}
+
+/**
+ * A schema of arguments: of an object, decoded without services.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestSchema extends Schema.Top {
+  readonly Type: Readonly<Record<string, unknown>>
+  readonly DecodingServices: never
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<S extends RequestSchema, Data> {
+  readonly provider: string
+  readonly name: string
+  /** @default "1" */
+  readonly version?: string | undefined
+  readonly tags?: Iterable<string> | undefined
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined
+  /** The arguments. Excess ones are refused. */
+  readonly request: S
+  /** Does the work. It answers with the data, or with a whole `NormalizedResponse`, and may fail with a bare reason. */
+  readonly call: (
+    payload: S["Type"],
+    calling: Calling
+  ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
+  /**
+   * The tokens that a call will cost, as an estimate.
+   * @default a token for every four characters of the arguments, and their `max_tokens`
+   */
+  readonly cost?: ((payload: S["Type"]) => number) | undefined
+  /** How long a call may be on its way to those who count it. @default none */
+  readonly headroom?: Duration.Input | undefined
+}
+
+/**
+ * Makes a backend of a request schema and a function. What it lacks (identity, validation, the calling's life, the
+ * normal shape of the answer) is added here.
+ *
+ * **Example** (A backend of one's own)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { iModel, ServiceBackend } from "effect-imodel"
+ *
+ * const shout = ServiceBackend.make({
+ *   provider: "local",
+ *   name: "shout",
+ *   request: Schema.Struct({ text: Schema.String }),
+ *   call: ({ text }) => Effect.succeed(text.toUpperCase())
+ * })
+ *
+ * class Shout extends iModel.Service<Shout>()("app/Shout", { backend: shout }) {}
+ *
+ * const program = Effect.flatMap(Shout, (model) => model.respond({ text: "hello" })).pipe(
+ *   Effect.map((response) => response.data),
+ *   Effect.provide(Shout.layer)
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <S extends RequestSchema, Data>(
+  options: Options<S, Data>
+): Effect.Effect<Backend<S["Encoded"], Data>> =>
+  Effect.map(Clock.currentTimeMillis, (now) => {
+    const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
+    return {
+      [TypeId]: variance,
+      ...identify(now, options.metadata),
+      provider: options.provider,
+      name: options.name,
+      version: options.version ?? "1",
+      tags: new Set(options.tags),
+      headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
+      createCalling: (args, callingOptions) =>
+        Effect.clockWith((clock) => {
+          const decoded = decode(args)
+          const common = {
+            metadata: callingOptions?.metadata ?? noMetadata,
+            createdAtMillis: clock.currentTimeMillisUnsafe()
+          }
+          if (Result.isFailure(decoded)) {
+            const calling = new CallingImpl<Data>({ ...common, payload: {}, cost: 0, work: () => Effect.never })
+            const reason = invalidArgument(decoded.failure)
+            return Effect.succeed(calling.reject(new BackendError({ reason, callingId: calling.id })))
+          }
+          const payload = decoded.success
+          return Effect.succeed(
+            new CallingImpl<Data>({
+              ...common,
+              payload,
+              cost: callingOptions?.cost?.() ?? options.cost?.(payload) ?? estimateTokens(payload),
+              work: (calling) =>
+                Effect.mapBothEager(options.call(payload, calling), {
+                  onSuccess: (answer) => normalize(answer),
+                  onFailure: (error) =>
+                    error._tag === "BackendError" ? error : new BackendError({ reason: error, callingId: calling.id })
+                })
+            })
+          )
+        })
+    }
+  })
+
+/**
+ * Provides a backend of any type as the program's `ServiceBackend`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <Args, Data, E, R>(
+  backend: Effect.Effect<Backend<Args, Data>, E, R>
+): Layer.Layer<ServiceBackend, E, R> =>
+  Layer.effect(ServiceBackend, Effect.map(backend, (backend) => ({ ...backend, [TypeId]: variance })))
+
+// -----------------------------------------------------------------------------
+// Mock
+// -----------------------------------------------------------------------------
+
+/**
+ * What the mock of a test saw.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Mock extends Context.Service<Mock, {
+  /** The callings that reached the mock, in the order in which they did. */
+  readonly callings: Effect.Effect<ReadonlyArray<Calling>>
+}>()("effect-imodel/ServiceBackend/Mock") {}
+
+/**
+ * Answers from a function, in place of a real backend. A string that it returns is both the `data` and the `text` of
+ * the response. All arguments are taken. What it saw is in the service `Mock`.
+ *
+ * **Example** (A program that does not know)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { iModel, ServiceBackend } from "effect-imodel"
+ *
+ * const program = Effect.map(iModel.respond({ prompt: "Name a colour." }), (response) => response.text)
+ *
+ * const test = Effect.gen(function*() {
+ *   const text = yield* program
+ *   const mock = yield* ServiceBackend.Mock
+ *   return { text, calls: (yield* mock.callings).length }
+ * }).pipe(
+ *   Effect.provide(
+ *     iModel.layer().pipe(Layer.provideMerge(ServiceBackend.layerMock(() => Effect.succeed("blue"))))
+ *   )
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMock = <Data>(
+  handler: (calling: Calling) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
+): Layer.Layer<ServiceBackend | Mock> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const callings: Array<Calling> = []
+    const backend = yield* make({
+      provider: "mock",
+      name: "mock",
+      request: Schema.Record(Schema.String, Schema.Unknown),
+      call: (_payload, calling) => {
+        callings.push(calling)
+        return handler(calling)
+      }
+    })
+    return Context.make(ServiceBackend, backend).pipe(
+      Context.add(Mock, { callings: Effect.sync(() => [...callings]) })
+    )
+  }))
+
+const variance = { _Args: identity, _Data: identity }
+
+const normalize = <Data>(answer: Data | NormalizedResponse<Data>): NormalizedResponse<Data> =>
+  isNormalizedResponse(answer) ? answer : makeResponse({ data: answer })

@@ -1,0 +1,217 @@
+/**
+ * One limit: a capacity that refills evenly over a window, for requests, tokens or anything that is counted.
+ *
+ * The state is kept in Effect's `RateLimiter` (`effect/persistence`), by its token-bucket algorithm. A bucket is kept
+ * there as the milliseconds of its window: a full bucket holds the whole window, and taking `n` of a capacity `c` takes
+ * `n / c` of it. So it refills by one each millisecond, whatever the capacity, and its arithmetic is exact.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as RateLimiter from "effect/persistence/RateLimiter"
+import * as Semaphore from "effect/Semaphore"
+import { uuid } from "./internal/identity.ts"
+import { duration, illegal, positive, positiveDuration } from "./internal/options.ts"
+
+/**
+ * A limit.
+ *
+ * **Example** (Two at once, then two a second)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { TokenBucket } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const bucket = yield* TokenBucket.make({ capacity: 2, window: "1 second" })
+ *   yield* Effect.forEach([1, 2, 3], (n) => Effect.andThen(bucket.acquire(), Effect.log(n)))
+ * })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TokenBucket {
+  /** What a full bucket holds, and what comes back in a window. */
+  readonly capacity: number
+  /** The time in which an empty bucket becomes full again. */
+  readonly window: Duration.Duration
+  /**
+   * Takes `n` (default 1) as soon as they are there, first come first served. A waiter that is interrupted leaves the
+   * line and has taken nothing.
+   *
+   * Fails with `IllegalArgumentError` when `n` is not above zero or is above the capacity, and with Effect's
+   * `TimeoutError` when a `timeout` is given and runs out.
+   */
+  readonly acquire: (n?: number, options?: {
+    /** How long to wait at most. @default for ever */
+    readonly timeout?: Duration.Input | undefined
+  }) => Effect.Effect<void, Cause.IllegalArgumentError | Cause.TimeoutError | RateLimiter.RateLimiterError>
+  /** Takes `n` (default 1) if they are there now and nobody waits for them, and says whether it did. */
+  readonly tryAcquire: (
+    n?: number
+  ) => Effect.Effect<boolean, Cause.IllegalArgumentError | RateLimiter.RateLimiterError>
+  /**
+   * Takes `n` if they are there now, and answers zero. Otherwise takes nothing, and answers how long it is until they
+   * will be there if nobody else takes them. For schedulers that keep a line of their own.
+   */
+  readonly attempt: (n: number) => Effect.Effect<Duration.Duration, RateLimiter.RateLimiterError>
+  /** Gives back `n` (default 1) that were taken and not used. The bucket never holds more than its capacity. */
+  readonly release: (
+    n?: number
+  ) => Effect.Effect<void, Cause.IllegalArgumentError | RateLimiter.RateLimiterError>
+  /**
+   * Corrects an estimate: what was reserved beyond the actual use is given back, and what was used beyond the
+   * reservation is charged, as a debt if need be.
+   */
+  readonly settle: (
+    reserved: number,
+    actual: number
+  ) => Effect.Effect<void, Cause.IllegalArgumentError | RateLimiter.RateLimiterError>
+  /** Makes the bucket full. */
+  readonly reset: Effect.Effect<void, RateLimiter.RateLimiterError>
+  /** What it holds now, in whole numbers; zero while it is in debt. */
+  readonly available: Effect.Effect<number, RateLimiter.RateLimiterError>
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** How many a full bucket holds. Above zero. */
+  readonly capacity: number
+  /** The time in which an empty bucket becomes full again, at least one millisecond. */
+  readonly window: Duration.Input
+  /** What it holds at first. @default the capacity */
+  readonly initial?: number | undefined
+  /**
+   * The name of the bucket in the `RateLimiter`. With a `RateLimiter` in context, all buckets of one key share their
+   * state, in whatever process. @default a key of its own
+   */
+  readonly key?: string | undefined
+  /**
+   * How much of the window is kept back, so that a server which counts the same limit by its own clock never sees us
+   * early: requests do not arrive as evenly as they are sent. A call that would use the last of the bucket starts up to
+   * this much later. At most a twentieth of the window is kept back. @default none
+   */
+  readonly headroom?: Duration.Input | undefined
+}
+
+/**
+ * Makes a bucket. Its state is in memory, unless a `RateLimiter` is in context.
+ *
+ * Fails with `IllegalArgumentError` when an option is wrong.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<TokenBucket, Cause.IllegalArgumentError | RateLimiter.RateLimiterError> {
+  const capacity = yield* positive("capacity", options.capacity)
+  const window = yield* positiveDuration("window", options.window)
+  const headroom = yield* duration("headroom", options.headroom ?? Duration.zero)
+  const initial = options.initial ?? capacity
+  if (!(initial >= 0 && initial <= capacity)) {
+    return yield* illegal(`initial must be from 0 to the capacity of ${capacity}, got ${initial}`)
+  }
+
+  const limiter = Option.getOrElse(yield* Effect.serviceOption(RateLimiter.RateLimiter), () => undefined) ??
+    (yield* inMemory)
+  const windowMillis = Math.max(1, Math.round(Duration.toMillis(window)))
+  const headroomMillis = Math.min(Math.round(Duration.toMillis(headroom)), Math.floor(windowMillis / 20))
+  const full = windowMillis - headroomMillis
+  const millisEach = (windowMillis / capacity) * roundingGuard
+  const bucket = {
+    algorithm: "token-bucket",
+    key: options.key ?? uuid(),
+    limit: full,
+    window: Duration.millis(full)
+  } as const
+
+  const turn = Semaphore.makeUnsafe(1)
+  const returned = Latch.makeUnsafe()
+
+  const take = (millis: number) => limiter.consume({ ...bucket, tokens: millis, onExceeded: "fail" })
+  const charge = (millis: number) => limiter.consume({ ...bucket, tokens: millis, onExceeded: "delay" })
+
+  // A refund can lift the state above the capacity, until it refills: what is above is taken off again.
+  const refund = Effect.fnUntraced(function*(millis: number) {
+    const { remaining } = yield* charge(-millis)
+    if (remaining > full) yield* charge(remaining - full)
+    yield* returned.release
+  })
+
+  const attempt = (n: number): Effect.Effect<Duration.Duration, RateLimiter.RateLimiterError> => {
+    const millis = n * millisEach
+    // What costs more than is there after the headroom starts from a bucket that is as full as it gets, and owes the rest.
+    const owed = Math.max(0, millis - full)
+    const taken = take(millis - owed)
+    return Effect.catchReason(
+      Effect.as(owed === 0 ? taken : Effect.andThen(taken, charge(owed)), Duration.zero),
+      "RateLimiterError",
+      "RateLimitExceeded",
+      (reason) => Effect.succeed(reason.retryAfter)
+    )
+  }
+
+  const awaitTurn = (n: number): Effect.Effect<void, RateLimiter.RateLimiterError> =>
+    Effect.flatMap(attempt(n), (wait) =>
+      Duration.isZero(wait)
+        ? Effect.void
+        : Effect.andThen(Effect.timeoutOption(returned.await, wait), awaitTurn(n)))
+
+  const fitting = (n: number): Effect.Effect<number, Cause.IllegalArgumentError> =>
+    n > capacity
+      ? illegal(`n must be at most the capacity of ${capacity}, got ${n}: it would wait for ever`)
+      : positive("n", n)
+
+  if (initial < capacity) yield* charge((capacity - initial) * millisEach)
+
+  return {
+    capacity,
+    window,
+    attempt,
+    acquire: (n = 1, acquireOptions) => {
+      const acquired = turn.withPermit(awaitTurn(n))
+      return Effect.andThen(
+        fitting(n),
+        acquireOptions?.timeout === undefined ? acquired : Effect.timeout(acquired, acquireOptions.timeout)
+      )
+    },
+    tryAcquire: (n = 1) =>
+      Effect.andThen(
+        fitting(n),
+        Effect.map(
+          turn.withPermitsIfAvailable(1)(attempt(n)),
+          (wait) => Option.isSome(wait) && Duration.isZero(wait.value)
+        )
+      ),
+    release: (n = 1) => Effect.andThen(positive("n", n), refund(n * millisEach)),
+    settle: (reserved, actual) =>
+      reserved < 0 || actual < 0
+        ? illegal(`reserved and actual must not be negative, got ${reserved} and ${actual}`)
+        : actual > reserved
+        ? Effect.asVoid(charge((actual - reserved) * millisEach))
+        : reserved > actual
+        ? refund((reserved - actual) * millisEach)
+        : Effect.void,
+    reset: Effect.flatMap(charge(0), ({ remaining }) => remaining < full ? refund(full - remaining) : Effect.void),
+    available: Effect.map(
+      charge(0),
+      ({ remaining }) => remaining >= full ? capacity : Math.max(0, Math.floor(remaining / millisEach))
+    )
+  }
+})
+
+// Costs are made smaller by a billionth, so that `capacity` takings of one always fit into a full bucket, though their
+// sum in floating point may be a little more than the whole.
+const roundingGuard = 1 - 1e-9
+
+const inMemory = Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory))

@@ -1,0 +1,433 @@
+/**
+ * The service a program uses: one typed front of a model provider or a local tool, under limits, settled as callings.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Equal from "effect/Equal"
+import * as Layer from "effect/Layer"
+import type * as RateLimiter from "effect/persistence/RateLimiter"
+import type * as Scope from "effect/Scope"
+import { type Calling, isCalling, type NormalizedResponse, TypeId } from "./Calling.ts"
+import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
+import * as Executor from "./Executor.ts"
+import { identify } from "./internal/identity.ts"
+import { positive, positiveDuration } from "./internal/options.ts"
+import * as Pool from "./internal/pool.ts"
+import { type Arguments, type Backend, ServiceBackend } from "./ServiceBackend.ts"
+import * as TokenBucket from "./TokenBucket.ts"
+
+// -----------------------------------------------------------------------------
+// Models
+// -----------------------------------------------------------------------------
+
+/**
+ * A model: it takes `Args` and answers with `Data`, both of its backend's own types. Two are `Equal` when they have the
+ * same `id`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Equal {
+  /** A UUID, fresh for every construction. */
+  readonly id: string
+  readonly createdAt: DateTime.Utc
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly name: string
+  readonly provider: string
+  readonly version: string
+  readonly tags: ReadonlySet<string>
+  /** Admits the callings of this model. `undefined` for a model without limits. */
+  readonly executor: Executor.Executor | undefined
+  /**
+   * Makes a calling, to be invoked later. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
+   * are wrong.
+   */
+  readonly createCalling: (
+    args: Args,
+    options?: CreateOptions
+  ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied | BackendError>
+  /**
+   * Invokes the model, and settles the calling: what the backend answered, a failure too, is in `calling.response`.
+   *
+   * Given a calling, invokes that one: a settled calling is returned as it is, and one that is under way is joined.
+   * Interrupting it takes the calling back, down to the socket, when nobody else waits for it.
+   */
+  readonly invoke: {
+    <A>(calling: Calling<A>, options?: InvokeOptions): Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
+    (
+      args: Args,
+      options?: InvokeOptions & CreateOptions
+    ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
+  }
+  /** Invokes the model, and answers with its response or fails with the backend's error. */
+  readonly respond: (
+    args: Args,
+    options?: InvokeOptions & CreateOptions
+  ) => Effect.Effect<NormalizedResponse<Data>, TimeoutError | PermissionDenied | BackendError>
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface CreateOptions {
+  /** Put on the calling. @default none */
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface InvokeOptions {
+  /**
+   * The longest time from submission until the calling has settled, its waiting included.
+   * @default the model's `timeout`
+   */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * The options of a model. A limit, a `concurrency` or a `queueCapacity` gives it an `Executor`; without any of them its
+ * calls go straight to the backend.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<in Args = Arguments> {
+  /** Calls a window. @default no limit */
+  readonly limitRequests?: number | undefined
+  /** Tokens a window. @default no limit */
+  readonly limitTokens?: number | undefined
+  /** The window: the time in which an exhausted limit is whole again. @default "1 minute" */
+  readonly capacityRefreshTime?: Duration.Input | undefined
+  /**
+   * How much of the window is kept back, so that the provider, who counts by its own clock, never sees us early. At most
+   * a twentieth of the window. @default the backend's: 150 milliseconds over HTTP, none for a local one
+   */
+  readonly headroom?: Duration.Input | undefined
+  /** How many callings may wait in the queue. @default 100 */
+  readonly queueCapacity?: number | undefined
+  /** How many callings run at once. @default 100 */
+  readonly concurrency?: number | undefined
+  /** The tokens that arguments will cost, in place of the backend's estimate. */
+  readonly cost?: ((args: Args) => number) | undefined
+  /** The longest time from submission to settlement, unless a call states its own. @default for ever */
+  readonly timeout?: Duration.Input | undefined
+  /** @default the backend's name */
+  readonly name?: string | undefined
+  /** @default none */
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined
+}
+
+/**
+ * The program's model, as a service: `iModel.iModel`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class iModel extends Context.Service<iModel, Model>()("effect-imodel/iModel") {}
+
+// -----------------------------------------------------------------------------
+// Constructors
+// -----------------------------------------------------------------------------
+
+/**
+ * Makes a model of a backend, of the backend's own types. It lives in the current scope: closing it interrupts what runs.
+ *
+ * Fails with `IllegalArgumentError` when an option is wrong.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*<Args, Data>(
+  backend: Backend<Args, Data>,
+  options: Options<Args> = {}
+): Effect.fn.Return<Model<Args, Data>, OptionsError, Scope.Scope> {
+  const defaultTimeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
+  const executor = yield* makeExecutor(options, backend.headroom)
+  const direct = yield* Pool.makeDirect
+  const now = yield* Clock.currentTimeMillis
+  const { cost, limitTokens } = options
+
+  const create = (args: Args, createOptions?: CreateOptions) =>
+    backend.createCalling(args, {
+      metadata: createOptions?.metadata,
+      cost: limitTokens === undefined ? () => 0 : cost === undefined ? undefined : () => cost(args)
+    })
+
+  const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
+    const timeout = invokeOptions?.timeout ?? defaultTimeout
+    if (executor !== undefined) return executor.submit(calling, { timeout })
+    return timeout === undefined
+      ? calling[TypeId].join(direct)
+      : calling[TypeId].joinWithin(direct, Duration.fromInputUnsafe(timeout))
+  }
+
+  function invoke<A>(
+    calling: Calling<A>,
+    options?: InvokeOptions
+  ): Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
+  function invoke(
+    args: Args,
+    options?: InvokeOptions & CreateOptions
+  ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
+  function invoke(argsOrCalling: Calling | Args, options?: InvokeOptions & CreateOptions) {
+    return isCalling(argsOrCalling)
+      ? submit(argsOrCalling, options)
+      : Effect.flatMap(create(argsOrCalling, options), (calling) => submit(calling, options))
+  }
+
+  return {
+    ...identify(now, options.metadata),
+    name: options.name ?? backend.name,
+    provider: backend.provider,
+    version: backend.version,
+    tags: backend.tags,
+    executor,
+    createCalling: (args, createOptions) =>
+      Effect.tap(
+        create(args, createOptions),
+        ({ execution }) => execution.status === "failed" ? Effect.fail(execution.error) : Effect.void
+      ),
+    invoke,
+    respond: (args, respondOptions) =>
+      Effect.flatMap(
+        create(args, respondOptions),
+        (calling) => Effect.flatMap(submit(calling, respondOptions), (calling) => calling.response)
+      )
+  }
+})
+
+/**
+ * Why a model cannot be made: a wrong option, or a `RateLimiter` whose store fails.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type OptionsError = Cause.IllegalArgumentError | RateLimiter.RateLimiterError
+
+const makeExecutor = Effect.fnUntraced(function*<Args>(options: Options<Args>, headroom: Duration.Duration) {
+  const { concurrency, limitRequests, limitTokens, queueCapacity } = options
+  if ((concurrency ?? limitRequests ?? limitTokens ?? queueCapacity) === undefined) return undefined
+  const window = yield* positiveDuration("capacityRefreshTime", options.capacityRefreshTime ?? Duration.minutes(1))
+  const bucket = Effect.fnUntraced(function*(name: string, limit: number | undefined) {
+    if (limit === undefined) return undefined
+    const capacity = yield* positive(name, limit)
+    return yield* TokenBucket.make({ capacity, window, headroom: options.headroom ?? headroom })
+  })
+  return yield* Executor.make({
+    requests: yield* bucket("limitRequests", limitRequests),
+    tokens: yield* bucket("limitTokens", limitTokens),
+    concurrency,
+    queueCapacity
+  })
+})
+
+// -----------------------------------------------------------------------------
+// Layers
+// -----------------------------------------------------------------------------
+
+/**
+ * Provides `iModel` over the `ServiceBackend` in context.
+ *
+ * **Example** (A limited model)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const model = iModel.layer({ limitRequests: 500, limitTokens: 200_000 }).pipe(
+ *   Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini" })),
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ *
+ * const program = iModel.respond({ prompt: "Hello" }).pipe(Effect.provide(model))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<iModel, OptionsError, ServiceBackend> =>
+  Layer.effect(iModel, Effect.flatMap(ServiceBackend, (backend) => make(backend, options)))
+
+/**
+ * A tag of one's own, so that several models live side by side, each with the types of its backend.
+ *
+ * **Example** (Two models)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * class Small extends iModel.Service<Small>()("app/Small", {
+ *   backend: OpenAi.makeChat({ model: "gpt-4o-mini" }),
+ *   limitRequests: 500
+ * }) {}
+ *
+ * class Large extends iModel.Service<Large>()("app/Large", {
+ *   backend: OpenAi.makeChat({ model: "gpt-4o" })
+ * }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const draft = yield* (yield* Small).respond({ prompt: "Draft a haiku." })
+ *   return yield* (yield* Large).respond({ prompt: `Improve it: ${draft.text}` })
+ * }).pipe(
+ *   Effect.provide(Layer.mergeAll(Small.layer, Large.layer)),
+ *   Effect.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Service = <Self>() =>
+<const Id extends string, Args, Data, E = never, R = never>(
+  id: Id,
+  options: Options<Args> & { readonly backend: Effect.Effect<Backend<Args, Data>, E, R> }
+): ServiceClass<Self, Id, Args, Data, E, R> => {
+  const { backend, ...modelOptions } = options
+  const tag = Context.Service<Self, Model<Args, Data>>()(id)
+  return Object.assign(tag, {
+    layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions)))
+  })
+}
+
+/**
+ * The class that `Service` makes.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface ServiceClass<in out Self, in out Id extends string, in out Args, in out Data, out E, out R>
+  extends Context.ServiceClass<Self, Id, Model<Args, Data>>
+{
+  /** Provides the model. */
+  readonly layer: Layer.Layer<Self, E | OptionsError, Exclude<R, Scope.Scope>>
+}
+
+// -----------------------------------------------------------------------------
+// Operations
+// -----------------------------------------------------------------------------
+
+/**
+ * Invokes the program's model. See `Model.invoke`.
+ *
+ * **Example** (Looking at the calling)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const calling = yield* iModel.invoke({ messages: [{ role: "user", content: "Hello" }] })
+ *   if (calling.execution.status === "failed") yield* Effect.logError(calling.execution.error)
+ *   return calling
+ * })
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export function invoke<A>(
+  calling: Calling<A>,
+  options?: InvokeOptions
+): Effect.Effect<Calling<A>, TimeoutError | PermissionDenied, iModel>
+export function invoke(
+  args: Arguments,
+  options?: InvokeOptions & CreateOptions
+): Effect.Effect<Calling, TimeoutError | PermissionDenied, iModel>
+export function invoke(argsOrCalling: Calling | Arguments, options?: InvokeOptions & CreateOptions) {
+  return Effect.flatMap(
+    iModel,
+    (model) => isCalling(argsOrCalling) ? model.invoke(argsOrCalling, options) : model.invoke(argsOrCalling, options)
+  )
+}
+
+/**
+ * Invokes the program's model and answers with its response. See `Model.respond`.
+ *
+ * **Example** (The text of an answer)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = Effect.map(iModel.respond({ prompt: "Name a colour." }), (response) => response.text)
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const respond = (
+  args: Arguments,
+  options?: InvokeOptions & CreateOptions
+): Effect.Effect<NormalizedResponse, TimeoutError | PermissionDenied | BackendError, iModel> =>
+  Effect.flatMap(iModel, (model) => model.respond(args, options))
+
+/**
+ * Makes a calling of the program's model, to be invoked later. See `Model.createCalling`.
+ *
+ * **Example** (Invoked twice, run once)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const calling = yield* iModel.createCalling({ prompt: "Hello" })
+ *   yield* Effect.all([iModel.invoke(calling), iModel.invoke(calling)], { concurrency: "unbounded" })
+ *   return yield* calling.response
+ * })
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const createCalling = (
+  args: Arguments,
+  options?: CreateOptions
+): Effect.Effect<Calling, TimeoutError | PermissionDenied | BackendError, iModel> =>
+  Effect.flatMap(iModel, (model) => model.createCalling(args, options))
+
+/**
+ * Invokes the program's model for each of the arguments, and answers with the callings in their order. It fails with the
+ * first that times out or is denied, and interrupts the rest. Interrupting it interrupts every call in it, and gives
+ * back what they had not used.
+ *
+ * **Details**
+ *
+ * As many calls are under way at once as the executor can run and queue, or 100 for a model without one.
+ *
+ * **Example** (A batch)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const callings = yield* iModel.invokeAll(["red", "blue"].map((colour) => ({ prompt: `A fruit that is ${colour}` })))
+ *   return callings.filter((calling) => calling.execution.status === "completed").length
+ * })
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const invokeAll = (
+  args: Iterable<Arguments>,
+  options?: InvokeOptions & CreateOptions
+): Effect.Effect<Array<Calling>, TimeoutError | PermissionDenied, iModel> =>
+  Effect.flatMap(
+    iModel,
+    (model) =>
+      Effect.forEach(args, (args) => model.invoke(args, options), { concurrency: model.executor?.capacity ?? 100 })
+  )

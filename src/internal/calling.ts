@@ -1,0 +1,231 @@
+/**
+ * The life of a calling: `pending`, then `processing`, then settled, once. Whoever invokes it joins it; when the last
+ * one who joined leaves, it is withdrawn.
+ */
+import * as AiError from "effect/ai/AiError"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Hash from "effect/Hash"
+import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import { type Calling, type Execution, type NormalizedResponse, TypeId } from "../Calling.ts"
+import { BackendError, PermissionDenied, TimeoutError } from "../Errors.ts"
+import { uuid } from "./identity.ts"
+
+/** Runs callings, and takes back those that nobody waits for any more. */
+export interface Runner {
+  /** Takes a pending calling, at once. */
+  readonly start: (calling: CallingImpl<unknown>) => void
+  /** Stops what was started and has not settled: its waiting, or its work. Completes when nothing of it is left. */
+  readonly withdraw: (calling: CallingImpl<unknown>) => Effect.Effect<void>
+}
+
+/** How an invocation ends: with the settled calling, or because it was not permitted, or too late. */
+type Outcome<Data> = Exit.Exit<Calling<Data>, TimeoutError | PermissionDenied>
+
+interface Options<Data> {
+  readonly payload: Readonly<Record<string, unknown>>
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly createdAtMillis: number
+  readonly cost: number
+  readonly work: (calling: Calling) => Effect.Effect<NormalizedResponse<Data>, BackendError>
+}
+
+const pending: Execution.Pending = { status: "pending", duration: undefined }
+const processing: Execution.Processing = { status: "processing", duration: undefined }
+
+export class CallingImpl<out Data> extends Inspectable.Class implements Calling<Data> {
+  readonly payload: Readonly<Record<string, unknown>>
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly cost: number
+  execution: Execution<Data> = pending
+  private readonly work: Options<Data>["work"]
+  private readonly createdAtMillis: number
+  private uuid: string | undefined = undefined
+  private runner: Runner | undefined = undefined
+  /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
+  private context: Context.Context<never> = Context.empty()
+  private fiber: Fiber.Fiber<NormalizedResponse<Data>, BackendError> | undefined = undefined
+  /** Why it is being withdrawn, when that is not the interruption of those who wait for it. */
+  private withdrawal: TimeoutError | PermissionDenied | undefined = undefined
+  private outcome: Outcome<Data> | undefined = undefined
+  private waiters: Array<() => void> = []
+
+  constructor(options: Options<Data>) {
+    super()
+    this.payload = options.payload
+    this.metadata = options.metadata
+    this.cost = options.cost
+    this.work = options.work
+    this.createdAtMillis = options.createdAtMillis
+  }
+
+  get [TypeId](): CallingImpl<Data> {
+    return this
+  }
+
+  get id(): string {
+    return this.uuid ??= uuid()
+  }
+
+  get createdAt(): DateTime.Utc {
+    return DateTime.makeUnsafe(this.createdAtMillis)
+  }
+
+  get response(): Effect.Effect<NormalizedResponse<Data>, BackendError> {
+    return Effect.suspend(() =>
+      this.outcome === undefined ? Effect.flatMap(Effect.exit(this.wait), () => this.answer) : this.answer
+    )
+  }
+
+  [Hash.symbol](): number {
+    return Hash.string(this.id)
+  }
+
+  [Equal.symbol](that: Equal.Equal): boolean {
+    return that instanceof CallingImpl && that.id === this.id
+  }
+
+  toJSON(): unknown {
+    const { duration, ...execution } = this.execution
+    return {
+      _id: "Calling",
+      id: this.id,
+      createdAt: DateTime.formatIso(this.createdAt),
+      metadata: this.metadata,
+      payload: this.payload,
+      cost: this.cost,
+      execution: { ...execution, durationMillis: duration && Duration.toMillis(duration) }
+    }
+  }
+
+  // ---------------------------------------------------------------------------
+  // For those who invoke it
+  // ---------------------------------------------------------------------------
+
+  /** Starts the calling if nobody has, and waits until it has settled. */
+  join(runner: Runner): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
+    return Effect.withFiber((fiber) => {
+      if (this.runner === undefined && this.outcome === undefined) {
+        this.runner = runner
+        this.context = fiber.context
+        runner.start(this)
+      }
+      return this.outcome ?? this.wait
+    })
+  }
+
+  /** Joins, and leaves again with a `TimeoutError` when that takes longer than the limit. */
+  joinWithin(runner: Runner, limit: Duration.Duration): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
+    const expire = Effect.suspend(() => {
+      const phase = this.execution.status === "pending" ? "queue" : "invocation"
+      const error = new TimeoutError({ phase, limit, callingId: this.id })
+      if (this.waiters.length === 1) this.withdrawal = error
+      return Effect.fail(error)
+    })
+    // The error is made before the loser of the race is interrupted, and so becomes what the calling is withdrawn for.
+    // @effect-diagnostics-next-line raceFirstWithSleepToTimeout:off
+    return Effect.raceFirst(this.join(runner), Effect.delay(expire, limit))
+  }
+
+  private get wait(): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
+    return Effect.callback((resume) => {
+      const waiter = () => {
+        if (this.outcome !== undefined) resume(this.outcome)
+      }
+      this.waiters.push(waiter)
+      return Effect.suspend(() => {
+        this.waiters.splice(this.waiters.indexOf(waiter), 1)
+        const abandoned = this.waiters.length === 0 && this.outcome === undefined
+        return abandoned && this.runner !== undefined ? this.runner.withdraw(this) : Effect.void
+      })
+    })
+  }
+
+  private get answer(): Effect.Effect<NormalizedResponse<Data>, BackendError> {
+    const execution = this.execution
+    if (execution.status === "completed") return Effect.succeed(execution.response)
+    return Effect.fail(execution.status === "failed" ? execution.error : this.unanswered(execution.status))
+  }
+
+  private unanswered(what: string): BackendError {
+    return new BackendError({
+      reason: new AiError.UnknownError({ description: `There is no response: the calling was ${what}` }),
+      callingId: this.id
+    })
+  }
+
+  // ---------------------------------------------------------------------------
+  // For those who run it
+  // ---------------------------------------------------------------------------
+
+  /** Runs the work on a fiber of its own. `onEnd` is told when the calling is about to settle. */
+  run(onEnd: (calling: CallingImpl<Data>) => void): void {
+    const clock = Context.get(this.context, Clock.Clock)
+    const startedAt = clock.monotonicTimeNanosUnsafe()
+    this.execution = processing
+    this.fiber = Effect.runForkWith(this.context)(Effect.suspend(() => this.work(this)))
+    this.fiber.addObserver((exit) => {
+      this.conclude(exit, Duration.nanos(clock.monotonicTimeNanosUnsafe() - startedAt))
+      onEnd(this)
+      this.settle()
+    })
+  }
+
+  /** Ends the work that runs, and waits until it has ended. */
+  interrupt(reason?: PermissionDenied): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.withdrawal ??= reason
+      return this.fiber === undefined ? Effect.void : Fiber.interrupt(this.fiber)
+    })
+  }
+
+  /** Settles a calling that has not begun: it is not permitted to run, or nobody waits for it any more. */
+  abandon(reason?: PermissionDenied): void {
+    this.withdrawal ??= reason
+    this.conclude(Exit.interrupt(), undefined)
+    this.settle()
+  }
+
+  /** Settles a calling that cannot begin: it asks for something wrong. */
+  reject(error: BackendError): this {
+    this.conclude(Exit.fail(error), undefined)
+    return this
+  }
+
+  private conclude(exit: Exit.Exit<NormalizedResponse<Data>, BackendError>, duration: Duration.Duration | undefined) {
+    this.outcome = Exit.succeed(this)
+    if (Exit.isSuccess(exit)) {
+      this.execution = { status: "completed", duration: duration ?? Duration.zero, response: exit.value }
+      return
+    }
+    const error = Cause.findErrorOption(exit.cause)
+    if (Option.isSome(error)) {
+      this.execution = { status: "failed", duration, error: error.value }
+    } else if (Cause.hasDies(exit.cause)) {
+      this.execution = { status: "failed", duration, error: this.unanswered("ended by a defect") }
+      this.outcome = Exit.die(Cause.squash(exit.cause))
+    } else if (this.withdrawal instanceof PermissionDenied) {
+      this.execution = { status: "aborted", duration, error: this.withdrawal }
+      this.outcome = Exit.fail(this.withdrawal)
+    } else {
+      this.execution = { status: "cancelled", duration, error: this.withdrawal }
+      this.outcome = this.withdrawal === undefined ? Exit.succeed(this) : Exit.fail(this.withdrawal)
+    }
+  }
+
+  private settle(): void {
+    this.fiber = undefined
+    this.context = Context.empty()
+    const waiters = this.waiters
+    this.waiters = []
+    for (const waiter of waiters) waiter()
+  }
+}

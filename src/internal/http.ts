@@ -1,0 +1,84 @@
+/** What an HTTP exchange tells when it fails, without credentials. */
+import * as AiError from "effect/ai/AiError"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as UrlParams from "effect/http/UrlParams"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import { retryAfterOf } from "./retryAfter.ts"
+
+/** An answer with a status of 400 or above. */
+export interface FailedAnswer {
+  readonly status: number
+  /** Decoded from JSON; `undefined` when it is not JSON. */
+  readonly body: unknown
+  /** The beginning of the body as text. */
+  readonly excerpt: string
+  readonly retryAfter: Duration.Duration | undefined
+  readonly http: typeof AiError.HttpContext.Type
+}
+
+export const parseJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+
+const excerptLength = 500
+
+export const excerptOf = (text: string): string =>
+  text.length > excerptLength ? `${text.slice(0, excerptLength)}…` : text.trim()
+
+export const failedAnswer = (
+  response: HttpClientResponse.HttpClientResponse,
+  text: string
+): Effect.Effect<FailedAnswer> =>
+  Effect.map(Clock.currentTimeMillis, (now) => ({
+    status: response.status,
+    body: Option.getOrUndefined(parseJson(text)),
+    excerpt: excerptOf(text),
+    retryAfter: retryAfterOf(response.headers, now),
+    http: {
+      response: { status: response.status, headers: telling(response.headers) },
+      body: excerptOf(text)
+    }
+  }))
+
+/** The headers that help who reads an error; cookies and the like stay out. */
+const telling = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(headers).filter(([name]) => /^(x-request-id|request-id|retry-after.*|.*ratelimit.*)$/.test(name))
+  )
+
+/** The request did not arrive, or the answer did not: what broke, and where to. */
+export const networkError = (error: HttpClientError.HttpClientError): AiError.NetworkError => {
+  const { reason, request } = error
+  return new AiError.NetworkError({
+    reason: reason._tag === "EncodeError" || reason._tag === "InvalidUrlError" ? reason._tag : "TransportError",
+    method: request.method,
+    url: urlOf(request),
+    description: `${"response" in reason ? "the connection broke during the answer" : "no answer"}: ${causeOf(reason)}`
+  })
+}
+
+const urlOf = (request: HttpClientRequest.HttpClientRequest): string =>
+  UrlParams.redactUrl(request.url).split("?")[0] ?? ""
+
+const codes: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "connection reset",
+  ENOTFOUND: "host not found",
+  ETIMEDOUT: "connection timed out",
+  EPIPE: "connection closed",
+  UND_ERR_SOCKET: "connection closed"
+}
+
+// A `fetch` that fails says why only in the cause of its cause, and for a name of several addresses in a list of them.
+const causeOf = (error: unknown, depth = 0): string => {
+  if (depth > 5 || !Predicate.isObject(error)) return "the connection failed"
+  if ("code" in error && typeof error.code === "string") {
+    return `${codes[error.code] ?? "the connection failed"} (${error.code})`
+  }
+  return "cause" in error ? causeOf(error.cause, depth + 1) : "the connection failed"
+}

@@ -1,0 +1,48 @@
+/**
+ * Why OpenAI, or who speaks its protocol, refused a call.
+ *
+ * Source: https://platform.openai.com/docs/guides/error-codes
+ */
+import * as AiError from "effect/ai/AiError"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { type BackendErrorReason, ContextLengthExceeded } from "../../Errors.ts"
+import type { FailedAnswer } from "../http.ts"
+import { ErrorBody } from "./schema.ts"
+
+export const reasonOf = (answer: FailedAnswer): BackendErrorReason => {
+  const body = Option.map(decodeBody(answer.body), (body) => body.error)
+  const { code, message, param, type } = Option.getOrElse(body, () => ({
+    code: undefined,
+    message: answer.excerpt,
+    param: undefined,
+    type: undefined
+  }))
+  const { http, status } = answer
+  const description = message === "" ? `HTTP ${status}` : message
+  switch (status) {
+    case 401:
+      return new AiError.AuthenticationError({ kind: "InvalidKey", description, http })
+    case 403:
+      return new AiError.AuthenticationError({ kind: "InsufficientPermissions", description, http })
+    case 408:
+    case 409:
+      return new AiError.InternalProviderError({ description, http })
+    case 429:
+      return code === "insufficient_quota" || type === "insufficient_quota" || code === "billing_hard_limit_reached"
+        ? new AiError.QuotaExhaustedError({ http })
+        : new AiError.RateLimitError({ http, ...(answer.retryAfter && { retryAfter: answer.retryAfter }) })
+  }
+  if (status >= 500) return new AiError.InternalProviderError({ description, http })
+  if (code === "context_length_exceeded") return new ContextLengthExceeded({ description })
+  if (code === "content_policy_violation" || code === "content_filter") {
+    return new AiError.ContentPolicyError({ description, http })
+  }
+  if (status >= 400) {
+    const parameter = param ?? (code === "model_not_found" ? "model" : undefined)
+    return new AiError.InvalidRequestError({ description, http, ...(parameter === undefined ? {} : { parameter }) })
+  }
+  return new AiError.UnknownError({ description, http })
+}
+
+const decodeBody = Schema.decodeUnknownOption(ErrorBody)

@@ -1,0 +1,184 @@
+/**
+ * The wire of OpenAI's chat completions: requests strict and complete for the documented fields (streaming and the
+ * deprecated `functions` left out), responses tolerant of new fields.
+ *
+ * Source: https://platform.openai.com/docs/api-reference/chat, and OpenAI's published OpenAPI document.
+ */
+import * as Prompt from "effect/ai/Prompt"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+
+const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
+
+const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
+
+const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
+
+const UserPart = Schema.Union([
+  TextPart,
+  Schema.Struct({
+    type: Schema.Literal("image_url"),
+    image_url: Schema.Struct({
+      url: Schema.String,
+      detail: Schema.optional(Schema.Literals(["auto", "low", "high"]))
+    })
+  }),
+  Schema.Struct({
+    type: Schema.Literal("input_audio"),
+    input_audio: Schema.Struct({ data: Schema.String, format: Schema.Literals(["wav", "mp3"]) })
+  }),
+  Schema.Struct({
+    type: Schema.Literal("file"),
+    file: Schema.Struct({
+      filename: Schema.optional(Schema.String),
+      file_data: Schema.optional(Schema.String),
+      file_id: Schema.optional(Schema.String)
+    })
+  })
+])
+
+const ToolCall = Schema.Struct({
+  id: Schema.String,
+  type: Schema.Literal("function"),
+  function: Schema.Struct({ name: Schema.String, arguments: Schema.String })
+})
+
+const Text = Schema.Union([Schema.String, Schema.Array(TextPart)])
+
+export const ChatMessage = Schema.Union([
+  Schema.Struct({ role: Schema.Literal("system"), content: Text, name: Schema.optional(Schema.String) }),
+  Schema.Struct({ role: Schema.Literal("developer"), content: Text, name: Schema.optional(Schema.String) }),
+  Schema.Struct({
+    role: Schema.Literal("user"),
+    content: Schema.Union([Schema.String, Schema.Array(UserPart)]),
+    name: Schema.optional(Schema.String)
+  }),
+  Schema.Struct({
+    role: Schema.Literal("assistant"),
+    content: nullable(Text),
+    refusal: nullable(Schema.String),
+    name: Schema.optional(Schema.String),
+    tool_calls: Schema.optional(Schema.Array(ToolCall)),
+    audio: nullable(Schema.Struct({ id: Schema.String }))
+  }),
+  Schema.Struct({ role: Schema.Literal("tool"), content: Text, tool_call_id: Schema.String })
+])
+
+const Tool = Schema.Struct({
+  type: Schema.Literal("function"),
+  function: Schema.Struct({
+    name: Schema.String,
+    description: Schema.optional(Schema.String),
+    parameters: Schema.optional(JsonObject),
+    strict: nullable(Schema.Boolean)
+  })
+})
+
+const ToolChoice = Schema.Union([
+  Schema.Literals(["none", "auto", "required"]),
+  Schema.Struct({ type: Schema.Literal("function"), function: Schema.Struct({ name: Schema.String }) })
+])
+
+const ResponseFormat = Schema.Union([
+  Schema.Struct({ type: Schema.Literals(["text", "json_object"]) }),
+  Schema.Struct({
+    type: Schema.Literal("json_schema"),
+    json_schema: Schema.Struct({
+      name: Schema.String,
+      description: Schema.optional(Schema.String),
+      schema: Schema.optional(JsonObject),
+      strict: nullable(Schema.Boolean)
+    })
+  })
+])
+
+const isRawPrompt = (u: unknown): u is Prompt.RawInput =>
+  typeof u === "string" || Prompt.isPrompt(u) ||
+  (Predicate.isIterable(u) && Result.isSuccess(Result.try(() => Prompt.make([...(u as Iterable<never>)]))))
+
+export const ChatRequest = Schema.Struct({
+  prompt: Schema.optional(Schema.declare(isRawPrompt, { expected: "a text or an effect/ai Prompt" })),
+  messages: Schema.optional(Schema.Array(ChatMessage).check(Schema.isMinLength(1))),
+  model: Schema.optional(Schema.String),
+  audio: nullable(Schema.Struct({ voice: Schema.Unknown, format: Schema.String })),
+  frequency_penalty: nullable(Schema.Finite.check(Schema.isBetween({ minimum: -2, maximum: 2 }))),
+  logit_bias: nullable(Schema.Record(Schema.String, Schema.Finite)),
+  logprobs: nullable(Schema.Boolean),
+  max_completion_tokens: nullable(Schema.Int.check(Schema.isGreaterThan(0))),
+  max_tokens: nullable(Schema.Int.check(Schema.isGreaterThan(0))),
+  metadata: nullable(Schema.Record(Schema.String, Schema.String)),
+  modalities: nullable(Schema.Array(Schema.Literals(["text", "audio"]))),
+  n: nullable(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 128 }))),
+  parallel_tool_calls: Schema.optional(Schema.Boolean),
+  prediction: nullable(Schema.Struct({ type: Schema.Literal("content"), content: Text })),
+  presence_penalty: nullable(Schema.Finite.check(Schema.isBetween({ minimum: -2, maximum: 2 }))),
+  prompt_cache_key: nullable(Schema.String),
+  prompt_cache_options: Schema.optional(JsonObject),
+  prompt_cache_retention: nullable(Schema.Literals(["in_memory", "24h"])),
+  reasoning_effort: nullable(Schema.String),
+  response_format: Schema.optional(ResponseFormat),
+  safety_identifier: nullable(Schema.String),
+  seed: nullable(Schema.Int),
+  service_tier: nullable(Schema.String),
+  stop: nullable(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
+  store: nullable(Schema.Boolean),
+  temperature: nullable(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
+  tool_choice: Schema.optional(ToolChoice),
+  tools: Schema.optional(Schema.Array(Tool)),
+  top_logprobs: nullable(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 20 }))),
+  top_p: nullable(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
+  user: Schema.optional(Schema.String),
+  verbosity: nullable(Schema.Literals(["low", "medium", "high"])),
+  web_search_options: Schema.optional(JsonObject)
+}).check(Schema.makeFilter(({ messages, prompt }) =>
+  messages === undefined && prompt === undefined
+    ? { path: ["messages"], issue: "Give messages, or a prompt" }
+    : messages !== undefined && prompt !== undefined
+    ? { path: ["prompt"], issue: "Give either a prompt or messages, not both" }
+    : undefined
+))
+
+export const ChatCompletion = Schema.Struct({
+  id: Schema.String,
+  model: Schema.String,
+  created: Schema.optional(Schema.Finite),
+  service_tier: nullable(Schema.String),
+  system_fingerprint: nullable(Schema.String),
+  choices: Schema.Array(Schema.Struct({
+    index: Schema.optional(Schema.Int),
+    finish_reason: nullable(Schema.String),
+    logprobs: Schema.optional(Schema.Unknown),
+    message: Schema.Struct({
+      role: Schema.String,
+      content: nullable(Schema.String),
+      refusal: nullable(Schema.String),
+      annotations: Schema.optional(Schema.Unknown),
+      audio: Schema.optional(Schema.Unknown),
+      tool_calls: nullable(Schema.Array(ToolCall))
+    })
+  })),
+  usage: nullable(Schema.Struct({
+    prompt_tokens: Schema.Int,
+    completion_tokens: Schema.Int,
+    total_tokens: Schema.optional(Schema.Int),
+    prompt_tokens_details: nullable(Schema.Struct({
+      cached_tokens: nullable(Schema.Int),
+      audio_tokens: nullable(Schema.Int)
+    })),
+    completion_tokens_details: nullable(Schema.Struct({
+      reasoning_tokens: nullable(Schema.Int),
+      audio_tokens: nullable(Schema.Int)
+    }))
+  }))
+})
+
+/** The body of a failure. */
+export const ErrorBody = Schema.Struct({
+  error: Schema.Struct({
+    message: Schema.String,
+    type: nullable(Schema.String),
+    param: nullable(Schema.String),
+    code: nullable(Schema.Union([Schema.String, Schema.Finite]))
+  })
+})

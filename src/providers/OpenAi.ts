@@ -1,0 +1,162 @@
+/**
+ * OpenAI's chat completions, and everything that speaks its protocol.
+ *
+ * Source: https://platform.openai.com/docs/api-reference/chat
+ *
+ * @since 0.1.0
+ */
+import type * as Response from "effect/ai/Response"
+import type * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type { NormalizedResponse, ToolCall } from "../Calling.ts"
+import * as Endpoint from "../Endpoint.ts"
+import { parseJson } from "../internal/http.ts"
+import { messagesOfPrompt } from "../internal/openAi/prompt.ts"
+import { reasonOf } from "../internal/openAi/reason.ts"
+import * as Wire from "../internal/openAi/schema.ts"
+import * as ServiceBackend from "../ServiceBackend.ts"
+
+/**
+ * The arguments of a chat completion: `prompt` or `messages`, and the fields of OpenAI's wire.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ChatRequest extends Readonly<typeof Wire.ChatRequest.Encoded> {}
+
+/**
+ * The answer of a chat completion, as OpenAI documents it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ChatCompletion extends Readonly<typeof Wire.ChatCompletion.Type> {}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface ChatOptions {
+  /** The model, unless a call names another, for example `"gpt-4o-mini"`. */
+  readonly model: string
+  /** @default the environment variable OPENAI_API_KEY */
+  readonly apiKey?: Endpoint.Credential | undefined
+  /** @default the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1" */
+  readonly baseUrl?: string | undefined
+}
+
+/**
+ * Makes the backend of chat completions.
+ *
+ * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address is wrong or the key
+ * empty.
+ *
+ * **Example** (A model with OpenAI's own types)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * class Gpt extends iModel.Service<Gpt>()("app/Gpt", {
+ *   backend: OpenAi.makeChat({ model: "gpt-4o-mini" }),
+ *   limitRequests: 500,
+ *   limitTokens: 200_000
+ * }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const gpt = yield* Gpt
+ *   const response = yield* gpt.respond({ prompt: "Name a colour.", temperature: 0, max_completion_tokens: 16 })
+ *   return response.data.choices[0]?.message.content
+ * }).pipe(Effect.provide(Gpt.layer), Effect.provide(FetchHttpClient.layer))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeChat = Effect.fnUntraced(function*(
+  options: ChatOptions
+): Effect.fn.Return<
+  ServiceBackend.Backend<ChatRequest, ChatCompletion>,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> {
+  return yield* Endpoint.make({
+    provider: "openai",
+    name: options.model,
+    baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
+    path: "/chat/completions",
+    auth: { type: "bearer", credential: options.apiKey ?? Config.Redacted("OPENAI_API_KEY") },
+    request: Wire.ChatRequest,
+    response: Wire.ChatCompletion,
+    body: ({ messages, model, prompt, ...fields }) =>
+      Effect.map(
+        prompt === undefined ? Effect.succeed(messages) : messagesOfPrompt("openai", prompt),
+        (messages) => ({ ...fields, model: model ?? options.model, messages })
+      ),
+    reason: reasonOf,
+    normalize
+  })
+})
+
+/**
+ * Provides chat completions as the program's `ServiceBackend`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerChat = (
+  options: ChatOptions
+): Layer.Layer<
+  ServiceBackend.ServiceBackend,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> => ServiceBackend.layer(makeChat(options))
+
+const defaultBaseUrl = Config.String("OPENAI_BASE_URL").pipe(Config.withDefault("https://api.openai.com/v1"))
+
+const normalize = (data: ChatCompletion): Partial<NormalizedResponse<ChatCompletion>> => {
+  const choice = data.choices[0]
+  return {
+    text: choice?.message.content ?? "",
+    toolCalls: (choice?.message.tool_calls ?? []).map((call): ToolCall => ({
+      id: call.id,
+      name: call.function.name,
+      params: Option.getOrElse(parseJson(call.function.arguments), () => call.function.arguments)
+    })),
+    usage: usageOf(data),
+    finishReason: finishReasons[choice?.finish_reason ?? ""] ?? "other",
+    metadata: { model: data.model }
+  }
+}
+
+const finishReasons: Readonly<Record<string, Response.FinishReason>> = {
+  "": "unknown",
+  stop: "stop",
+  length: "length",
+  content_filter: "content-filter",
+  tool_calls: "tool-calls",
+  function_call: "tool-calls"
+}
+
+// Cached tokens are part of the prompt's, and reasoning tokens part of the completion's.
+// https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage
+const usageOf = ({ usage }: ChatCompletion): NormalizedResponse["usage"] => {
+  if (usage == null) return { inputTokens: {}, outputTokens: {} }
+  const cached = usage.prompt_tokens_details?.cached_tokens ?? undefined
+  const reasoning = usage.completion_tokens_details?.reasoning_tokens ?? undefined
+  return {
+    inputTokens: {
+      total: usage.prompt_tokens,
+      ...(cached !== undefined && { cacheRead: cached, uncached: usage.prompt_tokens - cached })
+    },
+    outputTokens: {
+      total: usage.completion_tokens,
+      ...(reasoning !== undefined && { reasoning, text: usage.completion_tokens - reasoning })
+    }
+  }
+}

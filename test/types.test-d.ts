@@ -1,0 +1,112 @@
+import { describe, expectTypeOf, it } from "@effect/vitest"
+import type { Cause, Config, Context, Effect, Layer } from "effect"
+import type { HttpClient } from "effect/http"
+import type { RateLimiter } from "effect/persistence"
+import {
+  type BackendError,
+  type Calling,
+  type Errors,
+  iModel,
+  OpenAi,
+  type PermissionDenied,
+  ServiceBackend,
+  type TimeoutError
+} from "effect-imodel"
+
+describe("iModel", () => {
+  it("invoke fails with exactly TimeoutError and PermissionDenied", () => {
+    const invoke = iModel.invoke({ prompt: "hi" })
+    expectTypeOf(invoke).toEqualTypeOf<Effect.Effect<Calling.Calling, TimeoutError | PermissionDenied, iModel.iModel>>()
+    expectTypeOf<ReturnType<iModel.Model["invoke"]>>().toEqualTypeOf<
+      Effect.Effect<Calling.Calling, TimeoutError | PermissionDenied>
+    >()
+  })
+
+  it("respond and the calling's response add BackendError", () => {
+    expectTypeOf<Effect.Error<ReturnType<typeof iModel.respond>>>().toEqualTypeOf<
+      TimeoutError | PermissionDenied | BackendError
+    >()
+    expectTypeOf<Effect.Error<Calling.Calling["response"]>>().toEqualTypeOf<BackendError>()
+  })
+
+  it("layers say what they need and how they fail", () => {
+    expectTypeOf(iModel.layer()).toEqualTypeOf<
+      Layer.Layer<
+        iModel.iModel,
+        Cause.IllegalArgumentError | RateLimiter.RateLimiterError,
+        ServiceBackend.ServiceBackend
+      >
+    >()
+    expectTypeOf(OpenAi.layerChat({ model: "m" })).toEqualTypeOf<
+      Layer.Layer<
+        ServiceBackend.ServiceBackend,
+        Config.ConfigError | Cause.IllegalArgumentError,
+        HttpClient.HttpClient
+      >
+    >()
+  })
+
+  it("invoking a calling keeps the type of its data", () => {
+    const withCalling = (model: iModel.Model, calling: Calling.Calling<{ n: number }>) => model.invoke(calling)
+    expectTypeOf<Effect.Success<ReturnType<typeof withCalling>>>().toEqualTypeOf<Calling.Calling<{ n: number }>>()
+  })
+})
+
+class Gpt extends iModel.Service<Gpt>()("test/Gpt", {
+  backend: OpenAi.makeChat({ model: "gpt-4o-mini" }),
+  limitRequests: 10,
+  cost: (args) => (args.max_tokens ?? 0) + 100
+}) {}
+
+describe("iModel.Service", () => {
+  it("is typed by its backend", () => {
+    expectTypeOf<Gpt["Service"]>().toEqualTypeOf<iModel.Model<OpenAi.ChatRequest, OpenAi.ChatCompletion>>()
+    expectTypeOf<Effect.Success<ReturnType<Gpt["Service"]["invoke"]>>>().toEqualTypeOf<
+      Calling.Calling<OpenAi.ChatCompletion>
+    >()
+    expectTypeOf<Layer.Success<typeof Gpt.layer>>().toEqualTypeOf<Gpt>()
+    expectTypeOf<Layer.Services<typeof Gpt.layer>>().toEqualTypeOf<HttpClient.HttpClient>()
+    expectTypeOf<Context.Service.Shape<typeof Gpt>>().toEqualTypeOf<Gpt["Service"]>()
+  })
+
+  it("refuses arguments the provider does not know", () => {
+    const model = (gpt: Gpt["Service"]) => [
+      gpt.respond({ prompt: "hi", temperature: 0 }),
+      // @ts-expect-error a misspelt field
+      gpt.respond({ prompt: "hi", temprature: 0 }),
+      // @ts-expect-error a field of another type
+      gpt.invoke({ prompt: "hi", temperature: "hot" }),
+      // @ts-expect-error a role that does not exist
+      gpt.invoke({ messages: [{ role: "robot", content: "hi" }] })
+    ]
+    expectTypeOf(model).toBeFunction()
+  })
+})
+
+describe("BackendError", () => {
+  it("has the reasons of effect/ai and ours", () => {
+    expectTypeOf<BackendError["reason"]["_tag"]>().toEqualTypeOf<
+      | "AuthenticationError"
+      | "InvalidRequestError"
+      | "RateLimitError"
+      | "QuotaExhaustedError"
+      | "ContentPolicyError"
+      | "InternalProviderError"
+      | "InvalidResponseError"
+      | "InvalidOutputError"
+      | "NetworkError"
+      | "UnknownError"
+      | "ContextLengthExceeded"
+      | "Unsupported"
+    >()
+    expectTypeOf<PermissionDenied["reason"]>().toEqualTypeOf<Errors.PermissionDeniedReason>()
+  })
+})
+
+describe("ServiceBackend.layerMock", () => {
+  it("needs nothing", () => {
+    expectTypeOf(ServiceBackend.layerMock<string>).returns.toEqualTypeOf<
+      Layer.Layer<ServiceBackend.ServiceBackend | ServiceBackend.Mock>
+    >()
+  })
+})
