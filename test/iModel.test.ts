@@ -1,0 +1,218 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Clock, Effect, Equal, Fiber, Layer, Schema } from "effect"
+import { iModel, ServiceBackend } from "effect-imodel"
+import { TestClock } from "effect/testing"
+
+const echo = ServiceBackend.layerMock((calling) => Effect.succeed(String(calling.payload["prompt"])))
+
+const prompts = (n: number) => Array.from({ length: n }, (_, i) => ({ prompt: String(i) }))
+
+describe("iModel.layer", () => {
+  it.effect("has the identity of its construction and the description of its backend", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(Date.UTC(2026, 0, 2))
+      const backend = ServiceBackend.make({
+        provider: "test",
+        name: "echo",
+        version: "3",
+        tags: ["fast"],
+        request: Schema.Struct({ text: Schema.String }),
+        call: ({ text }) => Effect.succeed(text)
+      })
+      const model = yield* Effect.flatMap(backend, (backend) => iModel.make(backend, { metadata: { team: "a" } }))
+      const other = yield* Effect.flatMap(backend, (backend) => iModel.make(backend, { name: "mine" }))
+      assert.deepStrictEqual(
+        [model.provider, model.name, model.version, [...model.tags], model.metadata],
+        ["test", "echo", "3", ["fast"], { team: "a" }]
+      )
+      assert.strictEqual(other.name, "mine")
+      assert.strictEqual(model.createdAt.epochMilliseconds, Date.UTC(2026, 0, 2))
+      assert.isTrue(Equal.equals(model, model))
+      assert.isFalse(Equal.equals(model, other))
+    }))
+
+  it.effect("wrong options fail when the model is made, and name the option", () =>
+    Effect.gen(function*() {
+      for (
+        const [options, message] of [
+          [{ limitRequests: 0 }, /^limitRequests must be a number above zero, got 0/],
+          [{ limitTokens: -5 }, /^limitTokens must be a number above zero, got -5/],
+          [{ limitRequests: 1, capacityRefreshTime: 0 }, /^capacityRefreshTime must be longer than zero/],
+          [{ concurrency: 0 }, /^concurrency must be a whole number above zero/],
+          [{ queueCapacity: 0.5 }, /^queueCapacity must be a whole number above zero/],
+          [{ timeout: 0 }, /^timeout must be longer than zero/]
+        ] as const
+      ) {
+        const error = yield* Effect.flip(Effect.provide(iModel.respond({ prompt: "hi" }), iModel.layer(options))).pipe(
+          Effect.provide(echo)
+        )
+        assert.isTrue(Cause.isIllegalArgumentError(error))
+        assert.match(error.message, message)
+      }
+    }))
+
+  it.effect("has an executor with a limit, a concurrency or a queue capacity, and none without", () =>
+    Effect.gen(function*() {
+      const executorOf = (options: iModel.Options) =>
+        Effect.map(iModel.iModel, (model) => model.executor !== undefined).pipe(
+          Effect.provide(iModel.layer(options).pipe(Layer.provide(echo)))
+        )
+      assert.isFalse(yield* executorOf({ timeout: "1 second" }))
+      assert.isTrue(yield* executorOf({ limitRequests: 1 }))
+      assert.isTrue(yield* executorOf({ limitTokens: 1 }))
+      assert.isTrue(yield* executorOf({ concurrency: 1 }))
+      assert.isTrue(yield* executorOf({ queueCapacity: 1 }))
+    }))
+})
+
+describe("limits", () => {
+  it.effect("100 prompts at 50 a minute take exactly a minute", () =>
+    Effect.gen(function*() {
+      const batch = yield* Effect.forkChild(Effect.andThen(iModel.invokeAll(prompts(100)), Clock.currentTimeMillis))
+      yield* TestClock.adjust("59 seconds")
+      assert.isUndefined(batch.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(batch), 60_000)
+    }).pipe(Effect.provide(iModel.layer({ limitRequests: 50 }).pipe(Layer.provide(echo)))))
+
+  it.effect("counts tokens by the estimate: four characters a token, and max_tokens", () =>
+    Effect.gen(function*() {
+      const calling = yield* iModel.createCalling({ prompt: "x".repeat(400), max_tokens: 50 })
+      assert.strictEqual(calling.cost, 150)
+    }).pipe(Effect.provide(iModel.layer({ limitTokens: 1000 }).pipe(Layer.provide(echo)))))
+
+  it.effect("counts tokens by a function of one's own", () =>
+    Effect.gen(function*() {
+      const batch = yield* Effect.forkChild(iModel.invokeAll(prompts(3)))
+      yield* TestClock.adjust("11 seconds")
+      const model = yield* iModel.iModel
+      assert.strictEqual((yield* model.executor?.counts ?? Effect.succeed(undefined))?.completed, 2)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(batch)).length, 3)
+    }).pipe(
+      Effect.provide(iModel.layer({ limitTokens: 1000, cost: () => 400, headroom: 0 }).pipe(Layer.provide(echo)))
+    ))
+
+  it.effect("a call that can never fit is denied at once", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(iModel.invoke({ prompt: "hi", max_tokens: 2000 }))
+      assert.isTrue(error._tag === "PermissionDenied" && error.reason._tag === "CostExceedsCapacity")
+    }).pipe(Effect.provide(iModel.layer({ limitTokens: 1000 }).pipe(Layer.provide(echo)))))
+})
+
+describe("arguments", () => {
+  const add = ServiceBackend.make({
+    provider: "test",
+    name: "add",
+    request: Schema.Struct({ a: Schema.Finite, b: Schema.Struct({ c: Schema.Array(Schema.Int) }) }),
+    call: ({ a, b }) => Effect.succeed(a + b.c.length)
+  })
+
+  it.effect("wrong ones make a failed calling that names the field, reach no backend and spend nothing", () =>
+    Effect.gen(function*() {
+      const wrong: ReadonlyArray<readonly [unknown, string | undefined]> = [
+        [{ a: "1", b: { c: [] } }, "a"],
+        [{ a: 1, b: { c: [1, "2"] } }, "b.c[1]"],
+        [{ a: 1 }, "b"],
+        [{ a: 1, b: { c: [] }, d: 2 }, "d"],
+        ["nonsense", undefined]
+      ]
+      const backend = yield* add
+      for (const [args, parameter] of wrong) {
+        const calling = yield* backend.createCalling(args)
+        assert.strictEqual(calling.execution.status, "failed")
+        const { reason } = yield* Effect.flip(calling.response)
+        assert.isTrue(reason._tag === "InvalidRequestError")
+        assert.strictEqual(reason._tag === "InvalidRequestError" && reason.parameter, parameter)
+      }
+    }))
+
+  it.effect("a failed calling comes back from invoke, and createCalling fails with its error", () =>
+    Effect.gen(function*() {
+      const backend = yield* ServiceBackend.ServiceBackend
+      const model = yield* iModel.make(backend, { limitRequests: 1 })
+      const calling = yield* model.invoke({ a: 1 })
+      assert.strictEqual(calling.execution.status, "failed")
+      const error = yield* Effect.flip(model.createCalling({ a: 1 }))
+      assert.isTrue(error._tag === "BackendError" && error.reason._tag === "InvalidRequestError")
+      assert.strictEqual((yield* model.respond({ a: 1, b: { c: [1] } })).data, 2)
+    }).pipe(Effect.provide(ServiceBackend.layer(add))))
+})
+
+describe("iModel.invokeAll", () => {
+  it.effect("answers in the order of the arguments, whoever is done first", () =>
+    Effect.gen(function*() {
+      const batch = yield* Effect.forkChild(iModel.invokeAll(prompts(20)))
+      yield* TestClock.adjust("1 minute")
+      const texts = yield* Effect.forEach(yield* Fiber.join(batch), (calling) => calling.response)
+      assert.deepStrictEqual(texts.map(({ text }) => text), prompts(20).map(({ prompt }) => prompt))
+    }).pipe(Effect.provide(
+      iModel.layer().pipe(Layer.provide(ServiceBackend.layerMock((calling) => {
+        const prompt = String(calling.payload["prompt"])
+        return Effect.delay(Effect.succeed(prompt), (Number(prompt) * 7919) % 100)
+      })))
+    )))
+
+  it.effect("interrupting it stops what runs, starts nothing more, and gives the quota back to the next", () =>
+    Effect.gen(function*() {
+      const model = yield* iModel.iModel
+      const mock = yield* ServiceBackend.Mock
+      const batch = yield* Effect.forkChild(iModel.invokeAll(prompts(50)))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(batch)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* mock.callings).length, 10)
+      const counts = yield* model.executor?.counts ?? Effect.succeed(undefined)
+      assert.deepStrictEqual([counts?.pending, counts?.processing], [0, 0])
+    }).pipe(Effect.provide(
+      iModel.layer({ limitRequests: 1000, concurrency: 10 }).pipe(
+        Layer.provideMerge(ServiceBackend.layerMock(() => Effect.never))
+      )
+    )))
+
+  it.effect("has no more calls under way than can run and wait in the queue", () =>
+    Effect.gen(function*() {
+      const { executor } = yield* iModel.iModel
+      const batch = yield* Effect.forkChild(iModel.invokeAll(prompts(1000)))
+      yield* TestClock.adjust("1 second")
+      const counts = yield* executor?.counts ?? Effect.succeed(undefined)
+      assert.deepStrictEqual([counts?.processing, counts?.pending], [4, 5])
+      yield* Fiber.interrupt(batch)
+    }).pipe(Effect.provide(
+      iModel.layer({ concurrency: 4, queueCapacity: 5 }).pipe(
+        Layer.provide(ServiceBackend.layerMock(() => Effect.never))
+      )
+    )))
+})
+
+class Upper extends iModel.Service<Upper>()("test/Upper", {
+  backend: ServiceBackend.make({
+    provider: "test",
+    name: "upper",
+    request: Schema.Struct({ text: Schema.String }),
+    call: ({ text }) => Effect.succeed(text.toUpperCase())
+  })
+}) {}
+
+class Length extends iModel.Service<Length>()("test/Length", {
+  backend: ServiceBackend.make({
+    provider: "test",
+    name: "length",
+    request: Schema.Struct({ text: Schema.String }),
+    call: ({ text }) => Effect.succeed(text.length)
+  }),
+  limitRequests: 10
+}) {}
+
+describe("iModel.Service", () => {
+  it.effect("several models live side by side, each with its own types", () =>
+    Effect.gen(function*() {
+      const upper = yield* Upper
+      const length = yield* Length
+      const loud: string = (yield* upper.respond({ text: "hello" })).data
+      const size: number = (yield* length.respond({ text: "hello" })).data
+      assert.deepStrictEqual([loud, size, upper.name, length.name], ["HELLO", 5, "upper", "length"])
+      assert.isUndefined(upper.executor)
+      assert.isDefined(length.executor)
+    }).pipe(Effect.provide(Layer.mergeAll(Upper.layer, Length.layer))))
+})
