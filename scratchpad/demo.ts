@@ -77,8 +77,7 @@ interface Result {
 }
 
 /** The least time: what the first full bucket does not cover has to refill, and the last call takes its time. */
-const leastMillis = (total: number, limit: number) =>
-  Math.max(0, (total - limit) / limit) * Duration.toMillis(window)
+const leastMillis = (total: number, limit: number) => Math.max(0, (total - limit) / limit) * Duration.toMillis(window)
 
 const summarize = Effect.fnUntraced(function*({ callings, rejected, samples, wall }: Result, answerMillis: number) {
   const byStatus = new Map<string, number>()
@@ -90,7 +89,8 @@ const summarize = Effect.fnUntraced(function*({ callings, rejected, samples, wal
     used += (inputTokens.total ?? 0) + (outputTokens.total ?? 0)
   }
   const reserved = callings.reduce((sum, calling) => sum + calling.cost, 0)
-  const least = Math.max(leastMillis(callings.length, limits.limitRequests), leastMillis(reserved, limits.limitTokens)) +
+  const least =
+    Math.max(leastMillis(callings.length, limits.limitRequests), leastMillis(reserved, limits.limitTokens)) +
     answerMillis
   const statuses = Array.from(byStatus, ([status, n]) => `${n} ${status}`).join(", ")
 

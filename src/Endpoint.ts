@@ -9,16 +9,27 @@ import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpMethod from "effect/http/HttpMethod"
+import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { makeResponse, type NormalizedResponse } from "./Calling.ts"
 import type { BackendErrorReason } from "./Errors.ts"
-import { excerptOf, type FailedAnswer, failedAnswer, networkError, parseJson } from "./internal/http.ts"
+import {
+  excerptOf,
+  type FailedAnswer,
+  failedAnswer,
+  networkError,
+  parseJson,
+  type Scrub,
+  scrubbing
+} from "./internal/http.ts"
 import { describeIssue } from "./internal/invalidArgument.ts"
 import { illegal } from "./internal/options.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
@@ -67,11 +78,11 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Response 
   readonly request: Request
   /** The answer, decoded from JSON. Fields that it does not know are kept in `rawResponse` alone. */
   readonly response: Response
-  /** The JSON body of a request. @default the arguments that are not in the path */
+  /** The JSON body of a request. @default the arguments that are not in the path; those of a `GET` are its query */
   readonly body?: ((payload: Request["Type"]) => Effect.Effect<unknown, BackendErrorReason>) | undefined
   /** What the answer says in the normal shape. */
   readonly normalize?: ((data: Response["Type"]) => Partial<NormalizedResponse<Response["Type"]>>) | undefined
-  /** Why an answer of status 400 or above failed. @default by its status */
+  /** Why an answer failed whose status is not of the 200s, or whose body has an `error`. @default by its status */
   readonly reason?: ((answer: FailedAnswer) => BackendErrorReason) | undefined
   /** The tokens that a call will cost, as an estimate. @default as for `ServiceBackend.make` */
   readonly cost?: ((payload: Request["Type"]) => number) | undefined
@@ -130,10 +141,10 @@ export const make = Effect.fnUntraced(function*<
 > {
   const client = yield* HttpClient.HttpClient
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
-  const { authenticate, secret } = yield* readAuth(options.auth ?? { type: "none" })
+  const { authenticate, around, scrub } = yield* readAuth(options.auth ?? { type: "none" })
   const decode = Schema.decodeUnknownResult(options.response)
   const reasonOf = options.reason ?? reasonOfStatus
-  const inPath = new Set(Array.from(options.path.matchAll(pathParameter), (match) => match[1]))
+  const inPath = Array.from(options.path.matchAll(pathParameter), (match) => match[1] ?? "")
   const template = HttpClientRequest.make(options.method ?? "POST")(baseUrl).pipe(
     HttpClientRequest.acceptJson,
     HttpClientRequest.setHeaders(options.headers ?? {}),
@@ -141,23 +152,28 @@ export const make = Effect.fnUntraced(function*<
   )
 
   const request = Effect.fnUntraced(function*(payload: Request["Type"]) {
-    const path = options.path.replace(pathParameter, (_, name: string) => encodeURIComponent(String(payload[name])))
+    let path = options.path
+    for (const name of inPath) path = path.replace(`{${name}}`, yield* pathSegment(name, payload[name]))
     const addressed = HttpClientRequest.appendUrl(template, path)
-    if (addressed.method === "GET" || addressed.method === "HEAD") return addressed
-    const body = options.body === undefined
-      ? Object.fromEntries(Object.entries(payload).filter(([name]) => !inPath.has(name)))
-      : yield* options.body(payload)
+    const rest = Object.entries(payload).filter(([name, value]) => !inPath.includes(name) && value !== undefined)
+    if (addressed.method === "GET" || addressed.method === "HEAD") {
+      return HttpClientRequest.setUrlParams(addressed, rest.map(([name, value]) => [name, String(value)] as const))
+    }
+    const body = options.body === undefined ? Object.fromEntries(rest) : yield* options.body(payload)
     return HttpClientRequest.bodyJsonUnsafe(addressed, body)
   })
 
   const call = Effect.fnUntraced(function*(payload: Request["Type"]) {
     const response = yield* client.execute(yield* request(payload))
-    const text = yield* Effect.map(response.text, scrub(secret))
-    if (response.status >= 400) return yield* reasonOf(yield* failedAnswer(response, text))
+    const text = yield* response.text
+    if (response.status < 200 || response.status >= 300) {
+      return yield* reasonOf(yield* failedAnswer(response, text, scrub))
+    }
     const json = parseJson(text)
-    if (Option.isNone(json)) return yield* invalidResponse(`the body is not JSON: ${excerptOf(text)}`)
+    if (Option.isNone(json)) return yield* invalidResponse(`the body is not JSON: ${excerptOf(scrub(text))}`)
     const decoded = decode(json.value)
     if (Result.isFailure(decoded)) {
+      if (Predicate.hasProperty(json.value, "error")) return yield* reasonOf(yield* failedAnswer(response, text, scrub))
       const { message, path } = describeIssue(decoded.failure)
       return yield* invalidResponse(path === "" ? message : `${path}: ${message}`)
     }
@@ -170,7 +186,7 @@ export const make = Effect.fnUntraced(function*<
       rawResponse: json.value,
       metadata: { ...fields?.metadata, ...(requestId !== undefined && { requestId }) }
     })
-  }, Effect.catchTag("HttpClientError", (error) => Effect.fail(networkError(error))))
+  }, (effect) => around(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error)))))
 
   return yield* ServiceBackend.make({
     provider: options.provider,
@@ -187,37 +203,53 @@ export const make = Effect.fnUntraced(function*<
 
 const pathParameter = /\{(\w+)\}/g
 
+// A segment of dots is a way out of the path, however it is encoded.
+const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
+  value === undefined || value === null
+    ? Effect.fail(
+      new AiError.InvalidRequestError({ parameter, description: "It is part of the path and must be given" })
+    )
+    : /^(\.{1,2})?$/.test(String(value))
+    ? Effect.fail(new AiError.InvalidRequestError({ parameter, description: `"${String(value)}" cannot be in a path` }))
+    : Effect.succeed(encodeURIComponent(String(value)))
+
 const checkedBaseUrl = (baseUrl: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
   const url = URL.parse(baseUrl)
-  return url !== null && /^https?:$/.test(url.protocol)
-    ? Effect.succeed(baseUrl.replace(/\/+$/, ""))
-    : illegal(
-      `baseUrl must be an absolute http or https address, such as "https://api.openai.com/v1", got "${baseUrl}"`
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    const got = UrlParams.redactUrl(baseUrl)
+    return illegal(
+      `baseUrl must be an absolute http or https address, such as "https://api.openai.com/v1", got "${got}"`
     )
+  }
+  return url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== ""
+    ? illegal(`baseUrl must have no query, fragment or credentials: ${url.origin}${url.pathname}`)
+    : Effect.succeed(baseUrl.replace(/\/+$/, ""))
 }
 
 interface Access {
-  readonly secret: string | undefined
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest
+  /** Around a call, so that its spans do not show the credential. */
+  readonly around: <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly scrub: Scrub
 }
 
 const readAuth = Effect.fnUntraced(function*(
   auth: Auth
 ): Effect.fn.Return<Access, Config.ConfigError | Cause.IllegalArgumentError> {
-  if (auth.type === "none") return { secret: undefined, authenticate: identity }
+  if (auth.type === "none") return { authenticate: identity, around: identity, scrub: scrubbing(undefined) }
   const { credential, type } = auth
   const secret = Redacted.value(Config.isConfig(credential) ? yield* credential : credential).trim()
   if (secret === "") return yield* illegal("the credential must not be empty")
-  const authenticate = type === "bearer"
-    ? HttpClientRequest.bearerToken(secret)
-    : HttpClientRequest.setHeader(type === "header" ? auth.name : type, secret)
-  return { secret, authenticate }
+  if (!/^[\x21-\x7e]+$/.test(secret)) return yield* illegal("the credential has characters that no header can carry")
+  const scrub = scrubbing(secret)
+  if (type === "bearer") return { authenticate: HttpClientRequest.bearerToken(secret), around: identity, scrub }
+  const name = type === "header" ? auth.name : type
+  return {
+    authenticate: HttpClientRequest.setHeader(name, secret),
+    around: Effect.updateService(Headers.CurrentRedactedNames, (names) => [...names, name]),
+    scrub
+  }
 })
-
-// Providers quote the key they were given in their error messages. Only what is long enough to be a secret is looked
-// for: a placeholder of a few letters would be found in every word.
-const scrub = (secret: string | undefined) => (text: string): string =>
-  secret === undefined || secret.length < 8 ? text : text.replaceAll(secret, "<redacted>")
 
 const invalidResponse = (description: string) => Effect.fail(new AiError.InvalidResponseError({ description }))
 
@@ -228,5 +260,7 @@ const reasonOfStatus = (answer: FailedAnswer): BackendErrorReason => {
   if (status === 403) return new AiError.AuthenticationError({ kind: "InsufficientPermissions", description, http })
   if (status === 429) return new AiError.RateLimitError({ http, ...(retryAfter && { retryAfter }) })
   if (status === 408 || status === 409 || status >= 500) return new AiError.InternalProviderError({ description, http })
-  return new AiError.InvalidRequestError({ description, http })
+  return status >= 400
+    ? new AiError.InvalidRequestError({ description, http })
+    : new AiError.UnknownError({ description, http })
 }

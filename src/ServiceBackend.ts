@@ -16,9 +16,9 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
-import { type Calling, isNormalizedResponse, makeResponse, type NormalizedResponse } from "./Calling.ts"
-import { BackendError, type BackendErrorReason } from "./Errors.ts"
-import { CallingImpl } from "./internal/calling.ts"
+import type { Calling, NormalizedResponse } from "./Calling.ts"
+import type { BackendError, BackendErrorReason } from "./Errors.ts"
+import { CallingImpl, type Work } from "./internal/calling.ts"
 import { estimateTokens } from "./internal/estimate.ts"
 import { identify, noMetadata } from "./internal/identity.ts"
 import { invalidArgument } from "./internal/invalidArgument.ts"
@@ -180,6 +180,7 @@ export const make = <S extends RequestSchema, Data>(
 ): Effect.Effect<Backend<S["Encoded"], Data>> =>
   Effect.map(Clock.currentTimeMillis, (now) => {
     const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
+    const work: Work<Data, S["Type"]> = { run: options.call }
     return {
       [TypeId]: variance,
       ...identify(now, options.metadata),
@@ -191,32 +192,20 @@ export const make = <S extends RequestSchema, Data>(
       createCalling: (args, callingOptions) =>
         Effect.clockWith((clock) => {
           const decoded = decode(args)
-          const common = {
-            metadata: callingOptions?.metadata ?? noMetadata,
-            createdAtMillis: clock.currentTimeMillisUnsafe()
-          }
+          const metadata = callingOptions?.metadata ?? noMetadata
+          const createdAtMillis = clock.currentTimeMillisUnsafe()
           if (Result.isFailure(decoded)) {
-            const calling = new CallingImpl<Data>({ ...common, payload: {}, cost: 0, work: () => Effect.never })
-            const reason = invalidArgument(decoded.failure)
-            return Effect.succeed(calling.reject(new BackendError({ reason, callingId: calling.id })))
+            const calling = new CallingImpl<Data>({}, unstarted, 0, createdAtMillis, metadata)
+            return Effect.succeed(calling.reject(invalidArgument(decoded.failure)))
           }
           const payload = decoded.success
-          return Effect.succeed(
-            new CallingImpl<Data>({
-              ...common,
-              payload,
-              cost: callingOptions?.cost?.() ?? options.cost?.(payload) ?? estimateTokens(payload),
-              work: (calling) =>
-                Effect.mapBothEager(options.call(payload, calling), {
-                  onSuccess: (answer) => normalize(answer),
-                  onFailure: (error) =>
-                    error._tag === "BackendError" ? error : new BackendError({ reason: error, callingId: calling.id })
-                })
-            })
-          )
+          const cost = callingOptions?.cost?.() ?? options.cost?.(payload) ?? estimateTokens(payload)
+          return Effect.succeed(new CallingImpl<Data, S["Type"]>(payload, work, cost, createdAtMillis, metadata))
         })
     }
   })
+
+const unstarted: Work<never, Readonly<Record<string, unknown>>> = { run: () => Effect.never }
 
 /**
  * Provides a backend of any type as the program's `ServiceBackend`.
@@ -290,6 +279,3 @@ export const layerMock = <Data>(
   }))
 
 const variance = { _Args: identity, _Data: identity }
-
-const normalize = <Data>(answer: Data | NormalizedResponse<Data>): NormalizedResponse<Data> =>
-  isNormalizedResponse(answer) ? answer : makeResponse({ data: answer })

@@ -185,7 +185,7 @@ const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Pro
     for (const [kind, bucket, n] of wanted) {
       if (bucket === undefined) continue
       refill(bucket, now)
-      const wait = untilAvailable(bucket, n)
+      const wait = n > bucket.limit ? Number.POSITIVE_INFINITY : untilAvailable(bucket, n)
       if (wait > 0) return { kind, wait, limit: bucket.limit }
     }
     for (const [, bucket, n] of wanted) if (bucket !== undefined) bucket.level -= n
@@ -230,7 +230,7 @@ const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Pro
         : { path: "", message: "We could not parse the JSON body of your request." }
       return refuse(400, { message: issue.message, param: issue.path === "" ? null : issue.path })
     }
-    const { max_completion_tokens, max_tokens, messages = [], model = "gpt-4o-mini" } = decoded.success
+    const { max_completion_tokens, max_tokens, messages, model } = decoded.success
     const prompt = messages.map(textOf).join("\n")
     const promptTokens = countTokens(prompt)
     const maxTokens = max_completion_tokens ?? max_tokens ?? undefined
@@ -238,6 +238,10 @@ const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Pro
     if (refusal !== undefined) {
       rejected++
       const { kind, limit, wait } = refusal
+      if (!Number.isFinite(wait)) {
+        const message = `Request too large for ${model} on ${kind}: limit ${limit}.`
+        return refuse(429, { message, type: kind, code: "rate_limit_exceeded" }, limitHeaders())
+      }
       const message = `Rate limit reached for ${model} on ${kind}: limit ${limit}. Try again in ${formatReset(wait)}.`
       return refuse(429, { message, type: kind, code: "rate_limit_exceeded" }, {
         ...limitHeaders(),
@@ -291,7 +295,7 @@ interface Refusal {
   readonly code?: string
 }
 
-const decodeRequest = Schema.decodeUnknownEffect(Wire.ChatRequest, { onExcessProperty: "error" })
+const decodeRequest = Schema.decodeUnknownEffect(Wire.ChatBody, { onExcessProperty: "error" })
 
 // Four characters a token, as the estimate of those who call it.
 const countTokens = (text: string): number => Math.ceil(text.length / 4)

@@ -5,6 +5,9 @@ import { TestClock } from "effect/testing"
 
 const echo = ServiceBackend.layerMock((calling) => Effect.succeed(String(calling.payload["prompt"])))
 
+const countsOf = (model: iModel.Model) =>
+  Effect.flatMap(Effect.fromNullishOr(model.executor), (executor) => executor.counts)
+
 const prompts = (n: number) => Array.from({ length: n }, (_, i) => ({ prompt: String(i) }))
 
 describe("iModel.layer", () => {
@@ -86,7 +89,7 @@ describe("limits", () => {
       const batch = yield* Effect.forkChild(iModel.invokeAll(prompts(3)))
       yield* TestClock.adjust("11 seconds")
       const model = yield* iModel.iModel
-      assert.strictEqual((yield* model.executor?.counts ?? Effect.succeed(undefined))?.completed, 2)
+      assert.strictEqual((yield* countsOf(model)).completed, 2)
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Fiber.join(batch)).length, 3)
     }).pipe(
@@ -162,8 +165,8 @@ describe("iModel.invokeAll", () => {
       yield* Fiber.interrupt(batch)
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual((yield* mock.callings).length, 10)
-      const counts = yield* model.executor?.counts ?? Effect.succeed(undefined)
-      assert.deepStrictEqual([counts?.pending, counts?.processing], [0, 0])
+      const counts = yield* countsOf(model)
+      assert.deepStrictEqual([counts.pending, counts.processing], [0, 0])
     }).pipe(Effect.provide(
       iModel.layer({ limitRequests: 1000, concurrency: 10 }).pipe(
         Layer.provideMerge(ServiceBackend.layerMock(() => Effect.never))
@@ -172,11 +175,11 @@ describe("iModel.invokeAll", () => {
 
   it.effect("has no more calls under way than can run and wait in the queue", () =>
     Effect.gen(function*() {
-      const { executor } = yield* iModel.iModel
+      const model = yield* iModel.iModel
       const batch = yield* Effect.forkChild(iModel.invokeAll(prompts(1000)))
       yield* TestClock.adjust("1 second")
-      const counts = yield* executor?.counts ?? Effect.succeed(undefined)
-      assert.deepStrictEqual([counts?.processing, counts?.pending], [4, 5])
+      const counts = yield* countsOf(model)
+      assert.deepStrictEqual([counts.processing, counts.pending], [4, 5])
       yield* Fiber.interrupt(batch)
     }).pipe(Effect.provide(
       iModel.layer({ concurrency: 4, queueCapacity: 5 }).pipe(

@@ -15,8 +15,15 @@ import * as Fiber from "effect/Fiber"
 import * as Hash from "effect/Hash"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
-import { type Calling, type Execution, type NormalizedResponse, TypeId } from "../Calling.ts"
-import { BackendError, PermissionDenied, TimeoutError } from "../Errors.ts"
+import {
+  type Calling,
+  type Execution,
+  isNormalizedResponse,
+  makeResponse,
+  type NormalizedResponse,
+  TypeId
+} from "../Calling.ts"
+import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError } from "../Errors.ts"
 import { uuid } from "./identity.ts"
 
 /** Runs callings, and takes back those that nobody waits for any more. */
@@ -30,44 +37,58 @@ export interface Runner {
 /** How an invocation ends: with the settled calling, or because it was not permitted, or too late. */
 type Outcome<Data> = Exit.Exit<Calling<Data>, TimeoutError | PermissionDenied>
 
-interface Options<Data> {
-  readonly payload: Readonly<Record<string, unknown>>
-  readonly metadata: Readonly<Record<string, unknown>>
-  readonly createdAtMillis: number
-  readonly cost: number
-  readonly work: (calling: Calling) => Effect.Effect<NormalizedResponse<Data>, BackendError>
+/** What a backend does for a calling. */
+export interface Work<out Data, Payload> {
+  // A method, so that the payload of a calling need not show in its type: a calling passes its own payload, no other.
+  run(payload: Payload, calling: Calling): Answer<Data>
+}
+
+type Answer<Data> = Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
+
+type Payload = Readonly<Record<string, unknown>>
+
+interface Waiter {
+  readonly notify: () => void
+  next: Waiter | undefined
 }
 
 const pending: Execution.Pending = { status: "pending", duration: undefined }
 const processing: Execution.Processing = { status: "processing", duration: undefined }
 
-export class CallingImpl<out Data> extends Inspectable.Class implements Calling<Data> {
-  readonly payload: Readonly<Record<string, unknown>>
+export class CallingImpl<out Data, out P extends Payload = Payload> extends Inspectable.Class implements Calling<Data> {
+  readonly payload: P
   readonly metadata: Readonly<Record<string, unknown>>
   readonly cost: number
   execution: Execution<Data> = pending
-  private readonly work: Options<Data>["work"]
+  private readonly work: Work<Data, P>
   private readonly createdAtMillis: number
   private uuid: string | undefined = undefined
   private runner: Runner | undefined = undefined
   /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
   private context: Context.Context<never> = Context.empty()
-  private fiber: Fiber.Fiber<NormalizedResponse<Data>, BackendError> | undefined = undefined
+  private fiber: Fiber.Fiber<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason> | undefined = undefined
   /** Why it is being withdrawn, when that is not the interruption of those who wait for it. */
   private withdrawal: TimeoutError | PermissionDenied | undefined = undefined
   private outcome: Outcome<Data> | undefined = undefined
-  private waiters: Array<() => void> = []
+  /** A list, the last one who came first. Mostly there is one. */
+  private waiters: Waiter | undefined = undefined
 
-  constructor(options: Options<Data>) {
+  constructor(
+    payload: P,
+    work: Work<Data, P>,
+    cost: number,
+    createdAtMillis: number,
+    metadata: Readonly<Record<string, unknown>>
+  ) {
     super()
-    this.payload = options.payload
-    this.metadata = options.metadata
-    this.cost = options.cost
-    this.work = options.work
-    this.createdAtMillis = options.createdAtMillis
+    this.payload = payload
+    this.work = work
+    this.cost = cost
+    this.createdAtMillis = createdAtMillis
+    this.metadata = metadata
   }
 
-  get [TypeId](): CallingImpl<Data> {
+  get [TypeId](): CallingImpl<Data, P> {
     return this
   }
 
@@ -127,7 +148,7 @@ export class CallingImpl<out Data> extends Inspectable.Class implements Calling<
     const expire = Effect.suspend(() => {
       const phase = this.execution.status === "pending" ? "queue" : "invocation"
       const error = new TimeoutError({ phase, limit, callingId: this.id })
-      if (this.waiters.length === 1) this.withdrawal = error
+      if (this.waiters?.next === undefined) this.withdrawal = error
       return Effect.fail(error)
     })
     // The error is made before the loser of the race is interrupted, and so becomes what the calling is withdrawn for.
@@ -137,29 +158,27 @@ export class CallingImpl<out Data> extends Inspectable.Class implements Calling<
 
   private get wait(): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
     return Effect.callback((resume) => {
-      const waiter = () => {
-        if (this.outcome !== undefined) resume(this.outcome)
+      const waiter: Waiter = {
+        notify: () => {
+          if (this.outcome !== undefined) resume(this.outcome)
+        },
+        next: this.waiters
       }
-      this.waiters.push(waiter)
-      return Effect.suspend(() => {
-        this.waiters.splice(this.waiters.indexOf(waiter), 1)
-        const abandoned = this.waiters.length === 0 && this.outcome === undefined
-        return abandoned && this.runner !== undefined ? this.runner.withdraw(this) : Effect.void
-      })
+      this.waiters = waiter
+      return Effect.suspend(() => this.leave(waiter))
     })
+  }
+
+  private leave(waiter: Waiter): Effect.Effect<void> {
+    if (this.outcome !== undefined) return Effect.void
+    this.waiters = without(this.waiters, waiter)
+    return this.waiters === undefined && this.runner !== undefined ? this.runner.withdraw(this) : Effect.void
   }
 
   private get answer(): Effect.Effect<NormalizedResponse<Data>, BackendError> {
     const execution = this.execution
     if (execution.status === "completed") return Effect.succeed(execution.response)
     return Effect.fail(execution.status === "failed" ? execution.error : this.unanswered(execution.status))
-  }
-
-  private unanswered(what: string): BackendError {
-    return new BackendError({
-      reason: new AiError.UnknownError({ description: `There is no response: the calling was ${what}` }),
-      callingId: this.id
-    })
   }
 
   // ---------------------------------------------------------------------------
@@ -171,7 +190,7 @@ export class CallingImpl<out Data> extends Inspectable.Class implements Calling<
     const clock = Context.get(this.context, Clock.Clock)
     const startedAt = clock.monotonicTimeNanosUnsafe()
     this.execution = processing
-    this.fiber = Effect.runForkWith(this.context)(Effect.suspend(() => this.work(this)))
+    this.fiber = Effect.runForkWith(this.context)(Effect.suspend(() => this.work.run(this.payload, this)))
     this.fiber.addObserver((exit) => {
       this.conclude(exit, Duration.nanos(clock.monotonicTimeNanosUnsafe() - startedAt))
       onEnd(this)
@@ -195,20 +214,28 @@ export class CallingImpl<out Data> extends Inspectable.Class implements Calling<
   }
 
   /** Settles a calling that cannot begin: it asks for something wrong. */
-  reject(error: BackendError): this {
-    this.conclude(Exit.fail(error), undefined)
+  reject(reason: BackendErrorReason): this {
+    this.conclude(Exit.fail(reason), undefined)
     return this
   }
 
-  private conclude(exit: Exit.Exit<NormalizedResponse<Data>, BackendError>, duration: Duration.Duration | undefined) {
+  private conclude(
+    exit: Exit.Exit<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>,
+    duration: Duration.Duration | undefined
+  ) {
     this.outcome = Exit.succeed(this)
     if (Exit.isSuccess(exit)) {
-      this.execution = { status: "completed", duration: duration ?? Duration.zero, response: exit.value }
+      const response = isNormalizedResponse(exit.value) ? exit.value : makeResponse({ data: exit.value })
+      this.execution = { status: "completed", duration: duration ?? Duration.zero, response }
       return
     }
-    const error = Cause.findErrorOption(exit.cause)
-    if (Option.isSome(error)) {
-      this.execution = { status: "failed", duration, error: error.value }
+    const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+    if (error !== undefined) {
+      this.execution = {
+        status: "failed",
+        duration,
+        error: error._tag === "BackendError" ? error : this.failure(error)
+      }
     } else if (Cause.hasDies(exit.cause)) {
       this.execution = { status: "failed", duration, error: this.unanswered("ended by a defect") }
       this.outcome = Exit.die(Cause.squash(exit.cause))
@@ -221,11 +248,38 @@ export class CallingImpl<out Data> extends Inspectable.Class implements Calling<
     }
   }
 
+  private failure(reason: BackendErrorReason): BackendError {
+    return new BackendError({ reason, callingId: this.id })
+  }
+
+  private unanswered(what: string): BackendError {
+    return this.failure(new AiError.UnknownError({ description: `There is no response: the calling was ${what}` }))
+  }
+
   private settle(): void {
     this.fiber = undefined
     this.context = Context.empty()
-    const waiters = this.waiters
-    this.waiters = []
-    for (const waiter of waiters) waiter()
+    let waiter = reverse(this.waiters)
+    this.waiters = undefined
+    for (; waiter !== undefined; waiter = waiter.next) waiter.notify()
   }
+}
+
+const without = (waiters: Waiter | undefined, leaving: Waiter): Waiter | undefined => {
+  if (waiters === leaving) return leaving.next
+  for (let waiter = waiters; waiter !== undefined; waiter = waiter.next) {
+    if (waiter.next === leaving) waiter.next = leaving.next
+  }
+  return waiters
+}
+
+const reverse = (waiters: Waiter | undefined): Waiter | undefined => {
+  let reversed: Waiter | undefined = undefined
+  for (let waiter = waiters; waiter !== undefined;) {
+    const { next } = waiter
+    waiter.next = reversed
+    reversed = waiter
+    waiter = next
+  }
+  return reversed
 }

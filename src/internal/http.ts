@@ -3,6 +3,7 @@ import * as AiError from "effect/ai/AiError"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -12,7 +13,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { retryAfterOf } from "./retryAfter.ts"
 
-/** An answer with a status of 400 or above. */
+/** An answer that is none: its status is not of the 200s, or its body tells of an error. */
 export interface FailedAnswer {
   readonly status: number
   /** Decoded from JSON; `undefined` when it is not JSON. */
@@ -32,18 +33,40 @@ export const excerptOf = (text: string): string =>
 
 export const failedAnswer = (
   response: HttpClientResponse.HttpClientResponse,
-  text: string
+  text: string,
+  scrub: Scrub
 ): Effect.Effect<FailedAnswer> =>
-  Effect.map(Clock.currentTimeMillis, (now) => ({
-    status: response.status,
-    body: Option.getOrUndefined(parseJson(text)),
-    excerpt: excerptOf(text),
-    retryAfter: retryAfterOf(response.headers, now),
-    http: {
-      response: { status: response.status, headers: telling(response.headers) },
-      body: excerptOf(text)
+  Effect.map(Clock.currentTimeMillis, (now) => {
+    const body = scrubDeep(scrub, Option.getOrUndefined(parseJson(text)))
+    // JSON can escape a secret past recognition, so what is JSON is shown as it was decoded.
+    const excerpt = excerptOf(body === undefined ? scrub(text) : JSON.stringify(body))
+    return {
+      status: response.status,
+      body,
+      excerpt: text.trim() === "" ? "" : excerpt,
+      retryAfter: retryAfterOf(response.headers, now),
+      http: { response: { status: response.status, headers: telling(response.headers) }, body: excerpt }
     }
-  }))
+  })
+
+/** Takes a secret out of a text. */
+export type Scrub = (text: string) => string
+
+/**
+ * Providers quote the key that they were given in their messages. Only what is long enough to be a secret is looked for:
+ * a placeholder of a few letters would be found in every word.
+ */
+export const scrubbing = (secret: string | undefined): Scrub =>
+  secret === undefined || secret.length < 8 ? identity : (text) => text.replaceAll(secret, "<redacted>")
+
+const scrubDeep = (scrub: Scrub, value: unknown): unknown =>
+  typeof value === "string"
+    ? scrub(value)
+    : Array.isArray(value)
+    ? value.map((item) => scrubDeep(scrub, item))
+    : Predicate.isObject(value)
+    ? Object.fromEntries(Object.entries(value).map(([key, item]) => [scrub(key), scrubDeep(scrub, item)]))
+    : value
 
 /** The headers that help who reads an error; cookies and the like stay out. */
 const telling = (headers: Readonly<Record<string, string>>): Record<string, string> =>

@@ -32,7 +32,9 @@ const tolerance = 1e-6
 
 /** A duration as in OpenAI's headers: `120ms`, `1.5s`, `6m0s`. */
 export const formatReset = (millis: number): string => {
-  if (millis < 1000) return `${Math.ceil(millis)}ms`
-  const seconds = Math.ceil(millis) / 1000
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${Math.ceil(seconds % 60)}s`
+  const whole = Math.ceil(millis)
+  if (whole < 1000) return `${whole}ms`
+  if (whole < 60_000) return `${whole / 1000}s`
+  const seconds = Math.ceil(whole / 1000)
+  return `${Math.floor(seconds / 60)}m${seconds % 60}s`
 }

@@ -129,19 +129,19 @@ const normalize = (data: ChatCompletion): Partial<NormalizedResponse<ChatComplet
       params: Option.getOrElse(parseJson(call.function.arguments), () => call.function.arguments)
     })),
     usage: usageOf(data),
-    finishReason: finishReasons[choice?.finish_reason ?? ""] ?? "other",
+    finishReason: finishReasons.get(choice?.finish_reason ?? "") ?? "other",
     metadata: { model: data.model }
   }
 }
 
-const finishReasons: Readonly<Record<string, Response.FinishReason>> = {
-  "": "unknown",
-  stop: "stop",
-  length: "length",
-  content_filter: "content-filter",
-  tool_calls: "tool-calls",
-  function_call: "tool-calls"
-}
+const finishReasons = new Map<string, Response.FinishReason>([
+  ["", "unknown"],
+  ["stop", "stop"],
+  ["length", "length"],
+  ["content_filter", "content-filter"],
+  ["tool_calls", "tool-calls"],
+  ["function_call", "tool-calls"]
+])
 
 // Cached tokens are part of the prompt's, and reasoning tokens part of the completion's.
 // https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage

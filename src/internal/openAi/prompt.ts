@@ -46,7 +46,7 @@ const messagesOf = Effect.fnUntraced(function*(
           tool_calls: calls.map(({ id, name, params }) => ({
             id,
             type: "function" as const,
-            function: { name, arguments: JSON.stringify(params) }
+            function: { name, arguments: JSON.stringify(params ?? {}) }
           }))
         })
       }]
@@ -57,18 +57,26 @@ const messagesOf = Effect.fnUntraced(function*(
           ? Effect.succeed({
             role: "tool" as const,
             tool_call_id: part.id,
-            content: typeof part.result === "string" ? part.result : JSON.stringify(part.result)
+            content: resultText(part)
           })
           : Effect.fail(new Unsupported({ provider, feature: `prompt: a ${part.type} part of a tool message` })))
   }
 })
 
-const audioFormats: Readonly<Record<string, "wav" | "mp3">> = {
-  "audio/wav": "wav",
-  "audio/x-wav": "wav",
-  "audio/mp3": "mp3",
-  "audio/mpeg": "mp3"
-}
+/** What the model is to see of a tool's result: the content made for it, or the result itself. */
+const resultText = ({ modelOutput, result }: Prompt.ToolResultPart): string =>
+  modelOutput !== undefined
+    ? Prompt.toolModelOutputToText(modelOutput)
+    : typeof result === "string"
+    ? result
+    : JSON.stringify(result ?? null)
+
+const audioFormats = new Map<string, "wav" | "mp3">([
+  ["audio/wav", "wav"],
+  ["audio/x-wav", "wav"],
+  ["audio/mp3", "mp3"],
+  ["audio/mpeg", "mp3"]
+])
 
 const userPart = (provider: string, part: Prompt.UserMessagePart): Effect.Effect<UserPart, Unsupported> => {
   if (part.type === "text") return Effect.succeed({ type: "text", text: part.text })
@@ -76,7 +84,7 @@ const userPart = (provider: string, part: Prompt.UserMessagePart): Effect.Effect
   if (mediaType.startsWith("image/")) {
     return Effect.succeed({ type: "image_url", image_url: { url: urlOf(mediaType, data) } })
   }
-  const format = audioFormats[mediaType]
+  const format = audioFormats.get(mediaType)
   if (format !== undefined && !(data instanceof URL)) {
     return Effect.succeed({ type: "input_audio", input_audio: { data: base64(data), format } })
   }

@@ -81,7 +81,8 @@ const ToolChoice = Schema.Union([
 ])
 
 const ResponseFormat = Schema.Union([
-  Schema.Struct({ type: Schema.Literals(["text", "json_object"]) }),
+  Schema.Struct({ type: Schema.Literal("text") }),
+  Schema.Struct({ type: Schema.Literal("json_object") }),
   Schema.Struct({
     type: Schema.Literal("json_schema"),
     json_schema: Schema.Struct({
@@ -93,14 +94,10 @@ const ResponseFormat = Schema.Union([
   })
 ])
 
-const isRawPrompt = (u: unknown): u is Prompt.RawInput =>
-  typeof u === "string" || Prompt.isPrompt(u) ||
-  (Predicate.isIterable(u) && Result.isSuccess(Result.try(() => Prompt.make([...(u as Iterable<never>)]))))
-
-export const ChatRequest = Schema.Struct({
-  prompt: Schema.optional(Schema.declare(isRawPrompt, { expected: "a text or an effect/ai Prompt" })),
-  messages: Schema.optional(Schema.Array(ChatMessage).check(Schema.isMinLength(1))),
-  model: Schema.optional(Schema.String),
+/** The body of a request. */
+export const ChatBody = Schema.Struct({
+  model: Schema.String,
+  messages: Schema.Array(ChatMessage).check(Schema.isMinLength(1)),
   audio: nullable(Schema.Struct({ voice: Schema.Unknown, format: Schema.String })),
   frequency_penalty: nullable(Schema.Finite.check(Schema.isBetween({ minimum: -2, maximum: 2 }))),
   logit_bias: nullable(Schema.Record(Schema.String, Schema.Finite)),
@@ -131,6 +128,23 @@ export const ChatRequest = Schema.Struct({
   user: Schema.optional(Schema.String),
   verbosity: nullable(Schema.Literals(["low", "medium", "high"])),
   web_search_options: Schema.optional(JsonObject)
+})
+
+const isRawPrompt = (u: unknown): u is Prompt.RawInput => typeof u === "string" || Prompt.isPrompt(u) || isMessages(u)
+
+const isMessages = (u: unknown): boolean =>
+  Predicate.isIterable(u) &&
+  Result.match(Result.try(() => Prompt.make([...(u as Iterable<never>)])), {
+    onFailure: () => false,
+    onSuccess: (prompt) => prompt.content.length > 0
+  })
+
+/** The arguments of a call: the body, with a default model, and a prompt in place of messages. */
+export const ChatRequest = Schema.Struct({
+  prompt: Schema.optional(Schema.declare(isRawPrompt, { expected: "a text or an effect/ai Prompt" })),
+  ...ChatBody.fields,
+  messages: Schema.optional(ChatBody.fields.messages),
+  model: Schema.optional(Schema.String)
 }).check(Schema.makeFilter(({ messages, prompt }) =>
   messages === undefined && prompt === undefined
     ? { path: ["messages"], issue: "Give messages, or a prompt" }
