@@ -11,7 +11,7 @@ import type * as Effect from "effect/Effect"
 import type * as Equal from "effect/Equal"
 import type * as Inspectable from "effect/Inspectable"
 import * as Predicate from "effect/Predicate"
-import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
+import type { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "./Errors.ts"
 import type { CallingImpl } from "./internal/calling.ts"
 
 /**
@@ -48,8 +48,10 @@ export interface Calling<out Data = unknown> extends Equal.Equal, Inspectable.In
   readonly metadata: Readonly<Record<string, unknown>>
   /** The arguments, as the backend's request schema decoded them. */
   readonly payload: Readonly<Record<string, unknown>>
-  /** The estimated cost, in tokens: what admission reserves for it. */
+  /** The estimated cost, in tokens: what admission reserves for it, until the answer says what it really was. */
   readonly cost: number
+  /** What was tried so far, the first attempt first. A backend that retries makes several. */
+  readonly attempts: ReadonlyArray<Attempt>
   /** How the calling stands at this moment. */
   readonly execution: Execution<Data>
   /**
@@ -67,6 +69,22 @@ export interface Calling<out Data = unknown> extends Equal.Equal, Inspectable.In
  */
 export const isCalling = (u: unknown): u is Calling => Predicate.hasProperty(u, TypeId)
 
+/**
+ * One attempt to get an answer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Attempt {
+  readonly startedAt: DateTime.Utc
+  readonly duration: Duration.Duration
+  readonly outcome: "completed" | "failed" | "cancelled"
+  /** Why it failed. */
+  readonly reason: BackendErrorReason | undefined
+  /** The tokens it used, as far as the backend reported them. */
+  readonly usage: Response.Usage | undefined
+}
+
 // -----------------------------------------------------------------------------
 // Execution
 // -----------------------------------------------------------------------------
@@ -82,7 +100,8 @@ export const isCalling = (u: unknown): u is Calling => Predicate.hasProperty(u, 
  * - `aborted`: not permitted to run
  * - `skipped`: settled without the backend being asked
  *
- * `duration` is the time the backend took. It is `undefined` until the calling has settled, and for one that never ran.
+ * `duration` is the time from its first start until it settled, with all attempts and the rests between them. It is
+ * `undefined` until then, and for one that never ran.
  *
  * @category models
  * @since 0.1.0

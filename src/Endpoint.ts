@@ -5,6 +5,7 @@
  */
 import * as AiError from "effect/ai/AiError"
 import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,7 +20,7 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { makeResponse, type NormalizedResponse } from "./Calling.ts"
+import { type Calling, makeResponse, type NormalizedResponse, TypeId } from "./Calling.ts"
 import type { BackendErrorReason } from "./Errors.ts"
 import {
   excerptOf,
@@ -32,6 +33,8 @@ import {
 } from "./internal/http.ts"
 import { describeIssue } from "./internal/invalidArgument.ts"
 import { illegal } from "./internal/options.ts"
+import { rateLimitsOf } from "./internal/rateLimits.ts"
+import { neverSent } from "./internal/unsent.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 
 /**
@@ -85,7 +88,9 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Response 
   /** Why an answer failed whose status is not of the 200s, or whose body has an `error`. @default by its status */
   readonly reason?: ((answer: FailedAnswer) => BackendErrorReason) | undefined
   /** The tokens that a call will cost, as an estimate. @default as for `ServiceBackend.make` */
-  readonly cost?: ((payload: Request["Type"]) => number) | undefined
+  readonly cost?: ((payload: Request["Type"]) => ServiceBackend.Cost) | undefined
+  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */
+  readonly retry?: ServiceBackend.Retry | undefined
   /** How long a call may be on its way to those who count it. @default 150 milliseconds */
   readonly headroom?: Duration.Input | undefined
 }
@@ -163,12 +168,15 @@ export const make = Effect.fnUntraced(function*<
     return HttpClientRequest.bodyJsonUnsafe(addressed, body)
   })
 
-  const call = Effect.fnUntraced(function*(payload: Request["Type"]) {
+  const call = Effect.fnUntraced(function*(payload: Request["Type"], calling: Calling) {
     const response = yield* client.execute(yield* request(payload))
-    const text = yield* response.text
+    const limits = rateLimitsOf(response.headers, yield* Clock.currentTimeMillis)
+    calling[TypeId].hear({ limits, refused: response.status === 429 })
     if (response.status < 200 || response.status >= 300) {
-      return yield* reasonOf(yield* failedAnswer(response, text, scrub))
+      const told = yield* Effect.orElseSucceed(response.text, () => "")
+      return yield* reasonOf(yield* failedAnswer(response, told, scrub))
     }
+    const text = yield* response.text
     const json = parseJson(text)
     if (Option.isNone(json)) return yield* invalidResponse(`the body is not JSON: ${excerptOf(scrub(text))}`)
     const decoded = decode(json.value)
@@ -195,6 +203,7 @@ export const make = Effect.fnUntraced(function*<
     tags: options.tags,
     metadata: options.metadata,
     headroom: options.headroom ?? 150,
+    retry: options.retry ?? {},
     request: options.request,
     cost: options.cost,
     call
@@ -206,12 +215,13 @@ const pathParameter = /\{(\w+)\}/g
 // A segment of dots is a way out of the path, however it is encoded.
 const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
   value === undefined || value === null
-    ? Effect.fail(
-      new AiError.InvalidRequestError({ parameter, description: "It is part of the path and must be given" })
-    )
+    ? unsendable(parameter, "It is part of the path and must be given")
     : /^(\.{1,2})?$/.test(String(value))
-    ? Effect.fail(new AiError.InvalidRequestError({ parameter, description: `"${String(value)}" cannot be in a path` }))
+    ? unsendable(parameter, `"${String(value)}" cannot be in a path`)
     : Effect.succeed(encodeURIComponent(String(value)))
+
+const unsendable = (parameter: string, description: string) =>
+  Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter, description })))
 
 const checkedBaseUrl = (baseUrl: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
   const url = URL.parse(baseUrl)

@@ -73,15 +73,43 @@ export class Shutdown extends Schema.TaggedError<Shutdown>()("Shutdown", {}) {
 }
 
 /**
+ * The limit had no room for the call, and the executor denies instead of waiting (`onLimit: "deny"`).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class LimitExceeded extends Schema.TaggedError<LimitExceeded>()("LimitExceeded", {}) {
+  override get message(): string {
+    return "The limit had no room for the call, however often it was tried. Call later, or wait with onLimit: \"wait\""
+  }
+}
+
+/**
+ * The queue is full, and the executor denies instead of having the submitter wait (`onFull: "deny"`).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
+  /** How many callings the queue holds. */
+  queueCapacity: Schema.Int
+}) {
+  override get message(): string {
+    return `The queue is full: ${this.queueCapacity} callings wait in it. Call later, or raise queueCapacity`
+  }
+}
+
+/**
  * Why a calling was not permitted to run.
  *
  * @category errors
  * @since 0.1.0
  */
-export type PermissionDeniedReason = CostExceedsCapacity | Shutdown
+export type PermissionDeniedReason = CostExceedsCapacity | LimitExceeded | QueueFull | Shutdown
 
 /**
- * The calling was refused before it ran, and nothing was spent on it. Its execution is `aborted`.
+ * The calling was not permitted to run, and nothing was spent on it; or its executor was shut down while it ran. Its
+ * execution is `aborted`.
  *
  * **Example** (Handling one reason)
  *
@@ -99,7 +127,7 @@ export type PermissionDeniedReason = CostExceedsCapacity | Shutdown
  * @since 0.1.0
  */
 export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
-  reason: Schema.Union([CostExceedsCapacity, Shutdown]),
+  reason: Schema.Union([CostExceedsCapacity, LimitExceeded, QueueFull, Shutdown]),
   /** How often the calling was denied before it was given up. */
   denials: Schema.Int,
   /** The `id` of the calling. */
@@ -125,6 +153,24 @@ export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExcee
   }
   override get message(): string {
     return `The request is longer than the model's context window. ${this.description}`
+  }
+}
+
+/**
+ * The answer broke off: it was on its way, and is not whole. It is not repeated unless asked for, since the provider did the
+ * work and bills it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StreamInterrupted extends Schema.TaggedError<StreamInterrupted>()("StreamInterrupted", {
+  description: Schema.String
+}) {
+  get isRetryable(): boolean {
+    return false
+  }
+  override get message(): string {
+    return `The answer broke off: ${this.description}`
   }
 }
 
@@ -165,6 +211,7 @@ export const BackendErrorReason = Schema.Union([
   AiError.NetworkError,
   AiError.UnknownError,
   ContextLengthExceeded,
+  StreamInterrupted,
   Unsupported
 ])
 

@@ -1,22 +1,40 @@
 /**
  * Admits callings, under request and token limits, and runs them on a pool of fibers.
  *
- * Submitted callings stand in one line, first come first served. One dispatcher fiber looks at the head of the line,
- * takes what it costs from both buckets or from neither, and starts it. When the head cannot start yet, the dispatcher
- * sleeps until its tokens are due, a fiber of the pool is free, or the line has changed: nothing polls.
+ * Submitted callings stand in one line. One dispatcher fiber looks at whose turn it is, takes what that costs from all limits
+ * or from none, and starts it. When it cannot start yet, the dispatcher sleeps until its tokens are due, a fiber of the pool
+ * is free, or the line has changed: nothing polls. What a call really used, and what the provider says of its limits, goes
+ * back into the limits.
  *
  * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { type Calling, type Execution, TypeId } from "./Calling.ts"
-import { CostExceedsCapacity, PermissionDenied, type TimeoutError } from "./Errors.ts"
+import {
+  type BackendErrorReason,
+  CostExceedsCapacity,
+  LimitExceeded,
+  PermissionDenied,
+  type PermissionDeniedReason,
+  QueueFull,
+  TimeoutError
+} from "./Errors.ts"
 import type { CallingImpl, Runner } from "./internal/calling.ts"
-import { positiveInteger } from "./internal/options.ts"
+import * as Limits from "./internal/limits.ts"
+import { Line } from "./internal/line.ts"
+import * as Metrics from "./internal/metrics.ts"
+import { duration, positiveInteger } from "./internal/options.ts"
 import * as Pool from "./internal/pool.ts"
 import type { TokenBucket } from "./TokenBucket.ts"
 
@@ -39,10 +57,7 @@ export interface Executor {
    */
   readonly submit: <Data>(
     calling: Calling<Data>,
-    options?: {
-      /** The longest time from now until it has settled. @default for ever */
-      readonly timeout?: Duration.Input | undefined
-    }
+    options?: SubmitOptions
   ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   /** How many callings there are of each status. */
   readonly counts: Effect.Effect<Counts>
@@ -50,6 +65,8 @@ export interface Executor {
   readonly size: Effect.Effect<number>
   /** How many callings can usefully be under way at once: those that run, and a full queue. */
   readonly capacity: number
+  /** How it stands, for a display. */
+  readonly snapshot: Effect.Effect<Snapshot, RateLimiter.RateLimiterError>
   /** Waits until no calling waits or runs. */
   readonly awaitIdle: Effect.Effect<void>
   /** Takes no more callings, refuses those that wait (`PermissionDenied`, `Shutdown`), and waits for those that run. */
@@ -60,18 +77,100 @@ export interface Executor {
  * @category options
  * @since 0.1.0
  */
+export interface SubmitOptions {
+  /** The longest time from now until it has settled. @default for ever */
+  readonly timeout?: Duration.Input | undefined
+  /** The longest time that it waits to be admitted. @default for ever */
+  readonly queueTimeout?: Duration.Input | undefined
+  /** A lower number goes first. @default the reference `Priority` */
+  readonly priority?: number | undefined
+  /** On whose behalf (a tenant): the keys of one priority take turns. @default the reference `Key` */
+  readonly key?: string | undefined
+}
+
+/**
+ * The priority of the calls of a region of a program, where they state none. A lower number goes first.
+ *
+ * **Example** (Background work)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Executor, iModel } from "effect-imodel"
+ *
+ * const background = iModel.invokeAll([{ prompt: "Summarize" }]).pipe(
+ *   Effect.provideService(Executor.Priority, 10)
+ * )
+ * ```
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Priority = Context.Reference<number>("effect-imodel/Executor/Priority", { defaultValue: () => 0 })
+
+/**
+ * The key (tenant) of the calls of a region of a program, where they state none.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Key = Context.Reference<string | undefined>("effect-imodel/Executor/Key", {
+  defaultValue: () => undefined
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Snapshot {
+  readonly counts: Counts
+  /** How many run now; a calling that rests between two attempts does not. */
+  readonly running: number
+  readonly waiting: number
+  /** For how long the provider has asked to hold everything back; zero when it has not. */
+  readonly pausedFor: Duration.Duration
+  /** What is left of each limit, and what it holds. */
+  readonly limits: {
+    readonly [Limit in keyof Limits.Buckets]: { readonly available: number; readonly capacity: number } | undefined
+  }
+  /** How often the limit or the full queue said no. */
+  readonly denials: number
+  readonly retries: number
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
 export interface Options {
+  /** Names the executor in metrics. @default "executor" */
+  readonly name?: string | undefined
   /** The limit of calls. @default none */
   readonly requests?: TokenBucket | undefined
-  /** The limit of their tokens. @default none */
+  /** The limit of tokens, of input and output together. @default none */
   readonly tokens?: TokenBucket | undefined
-  /**
-   * How many callings may wait in the queue. A submitter beyond it waits outside, in its order.
-   * @default 100
-   */
+  /** The limit of input tokens alone. @default none */
+  readonly inputTokens?: TokenBucket | undefined
+  /** The limit of output tokens alone. @default none */
+  readonly outputTokens?: TokenBucket | undefined
+  /** How many callings may wait in the queue. @default 100 */
   readonly queueCapacity?: number | undefined
   /** How many callings run at once. @default 100 */
   readonly concurrency?: number | undefined
+  /**
+   * What happens to a calling that cannot start at once: it waits its turn (`"wait"`), or it is tried again after a second,
+   * then after two, and so on, and denied after `maxDenials` tries (`"deny"`).
+   * @default "wait"
+   */
+  readonly onLimit?: "wait" | "deny" | undefined
+  /** @default 3 */
+  readonly maxDenials?: number | undefined
+  /** What happens to a submitter when the queue is full: it waits outside, in its order, or it is denied. @default "suspend" */
+  readonly onFull?: "suspend" | "deny" | undefined
+  /**
+   * What a step of priority is worth: a calling overtakes those one step less urgent that came less than this before it.
+   * @default "30 seconds"
+   */
+  readonly aging?: Duration.Input | undefined
 }
 
 /**
@@ -100,32 +199,125 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Executor, Cause.IllegalArgumentError, Scope.Scope> {
   const concurrency = yield* positiveInteger("concurrency", options.concurrency ?? 100)
   const queueCapacity = yield* positiveInteger("queueCapacity", options.queueCapacity ?? 100)
-  const { requests, tokens } = options
+  const maxDenials = yield* positiveInteger("maxDenials", options.maxDenials ?? 3)
+  const aging = yield* duration("aging", options.aging ?? Duration.seconds(30))
+  const denies = options.onLimit === "deny"
+  const buckets: Limits.Buckets = {
+    requests: options.requests,
+    tokens: options.tokens,
+    inputTokens: options.inputTokens,
+    outputTokens: options.outputTokens
+  }
+  const limits = Limits.make(buckets)
+  const clock = yield* Clock.Clock
 
-  const pool = yield* Pool.make
-  const line = new Set<CallingImpl<unknown>>()
-  const counts = { pending: 0, processing: 0, completed: 0, failed: 0, cancelled: 0, aborted: 0, skipped: 0 }
-  // Holds one message when the line, the pool or the buckets have changed since the dispatcher looked at them.
+  const line = new Line<CallingImpl<unknown>>(Duration.toMillis(aging))
+  const admitted = new Map<CallingImpl<unknown>, { readonly receipt: Limits.Receipt; said: Limits.Said | undefined }>()
+  const queueTimers = new Map<CallingImpl<unknown>, Fiber.Fiber<void>>()
+  const settled = { completed: 0, failed: 0, cancelled: 0, aborted: 0, skipped: 0 }
+  const totals = { denials: 0, retries: 0, pauses: 0, requests: 0, tokens: 0 }
+  let unsettled = 0
+  let begun = 0
+  let pausedUntil = 0
+  let open = true
+  // Whether the one whose turn it is cannot start now.
+  let blocked = false
+  // What is to be done to the limits. The dispatcher does it, so that nothing comes between its look and its taking.
+  let corrections: Array<Effect.Effect<void, RateLimiter.RateLimiterError>> = []
+  const idle: Array<() => void> = []
+  // Holds one message when the line, the pool or the limits have changed since the dispatcher looked at them.
   const changes = yield* Queue.dropping<void>(1)
   const changed = () => {
     Queue.offerUnsafe(changes, undefined)
   }
-  const idle: Array<() => void> = []
-  let open = true
 
-  const head = () => line.values().next().value
+  const correct = (correction: Effect.Effect<void, RateLimiter.RateLimiterError>) => {
+    corrections.push(correction)
+    changed()
+  }
+
+  // ---------------------------------------------------------------------------
+  // What becomes of a calling
+  // ---------------------------------------------------------------------------
 
   const ended = (calling: CallingImpl<unknown>) => {
-    counts[calling.execution.status]++
-    if (line.size > 0 || pool.size() > 0) return
+    const { status } = calling.execution
+    if (status !== "pending" && status !== "processing") settled[status]++
+    if (calling.attempts.length > 0) begun--
+    unsettled--
+    if (unsettled > 0) return
     for (const resume of idle.splice(0)) resume()
   }
 
-  const abandon = (calling: CallingImpl<unknown>, reason?: PermissionDenied) => {
-    if (calling === head()) changed()
-    line.delete(calling)
+  const leaveLine = (calling: CallingImpl<unknown>) => {
+    if (calling === line.head()) changed()
+    line.remove(calling)
+    stopTimer(calling)
+  }
+
+  const stopTimer = (calling: CallingImpl<unknown>) => {
+    queueTimers.get(calling)?.interruptUnsafe()
+    queueTimers.delete(calling)
+  }
+
+  const abandon = (calling: CallingImpl<unknown>, reason?: TimeoutError | PermissionDenied) => {
+    leaveLine(calling)
     calling.abandon(reason)
     ended(calling)
+    calling.settle()
+  }
+
+  const deny = (calling: CallingImpl<unknown>, reason: PermissionDeniedReason) =>
+    abandon(calling, new PermissionDenied({ reason, denials: calling.denials, callingId: calling.id }))
+
+  // Finalizers run in reverse: what waits is refused, the dispatcher ends, the pool is interrupted, and what that gives
+  // back to the limits is given back.
+  yield* Effect.addFinalizer(() =>
+    Effect.ignore(Effect.suspend(() => Effect.forEach(corrections, identity, { discard: true })))
+  )
+  const pool = yield* Pool.make({
+    attempted: (calling, exit, retry) => {
+      if (pool.running() === concurrency - 1) changed()
+      const reserved = Limits.reservationOf(calling)
+      const used = Limits.useOf(reserved, exit)
+      if (used.requests !== 1 || used.input !== reserved.input || used.output !== reserved.output) {
+        correct(limits.settle(reserved, used, admitted.get(calling)?.said))
+      }
+      admitted.delete(calling)
+      limits.confirm()
+      if (retry !== undefined) totals.retries++
+      const pause = pauseOf(exit, retry)
+      if (pause > 0) {
+        totals.pauses++
+        pausedUntil = Math.max(pausedUntil, clock.currentTimeMillisUnsafe() + pause)
+      }
+    },
+    rested: (calling) => {
+      line.addReturning(calling)
+      changed()
+    },
+    ended
+  })
+
+  const noteWait = yield* Metrics.register(options.name ?? "executor", {
+    queued: () => line.size,
+    running: () => pool.running(),
+    requests: () => totals.requests,
+    tokens: () => totals.tokens,
+    denials: () => totals.denials,
+    retries: () => totals.retries,
+    pauses: () => totals.pauses
+  })
+
+  const run = (calling: CallingImpl<unknown>, receipt: Limits.Receipt) => {
+    noteWait(clock.currentTimeMillisUnsafe() - calling.arrivedAt)
+    if (calling.attempts.length === 0) begun++
+    line.shift(calling)
+    stopTimer(calling)
+    admitted.set(calling, { receipt, said: undefined })
+    totals.requests++
+    totals.tokens += calling.cost
+    pool.run(calling)
   }
 
   const refuseAll = () => {
@@ -133,56 +325,96 @@ export const make = Effect.fnUntraced(function*(
     for (const calling of line) abandon(calling, Pool.shutdown(calling))
   }
 
-  const run = (calling: CallingImpl<unknown>) => {
-    line.delete(calling)
-    pool.run(calling, () => {
-      if (pool.size() === concurrency - 1) changed()
-      ended(calling)
+  const startTimer = (calling: CallingImpl<unknown>, limit: Duration.Duration) => {
+    const timer = Effect.runForkWith(calling.context)(Effect.sleep(limit))
+    queueTimers.set(calling, timer)
+    timer.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) abandon(calling, new TimeoutError({ phase: "queue", limit, callingId: calling.id }))
     })
   }
 
-  const runner: Runner = {
+  const runner = (submitOptions: SubmitOptions | undefined): Runner => ({
     start: (calling) => {
+      unsettled++
       if (!open) return abandon(calling, Pool.shutdown(calling))
-      if (tokens !== undefined && calling.cost > tokens.capacity) {
-        const reason = new CostExceedsCapacity({ cost: calling.cost, capacity: tokens.capacity })
-        return abandon(calling, new PermissionDenied({ reason, denials: 0, callingId: calling.id }))
-      }
+      const tooSmall = limits.tooSmall(Limits.reservationOf(calling))
+      if (tooSmall !== undefined) return deny(calling, new CostExceedsCapacity(tooSmall))
+      if (blocked && options.onFull === "deny" && line.size >= queueCapacity) return denyFull(calling)
+      calling.arrivedAt = clock.currentTimeMillisUnsafe()
+      calling.priority = submitOptions?.priority ?? Context.get(calling.context, Priority)
+      calling.key = submitOptions?.key ?? Context.get(calling.context, Key)
       line.add(calling)
-      if (line.size === 1) changed()
+      if (line.head() === calling) changed()
+      if (submitOptions?.queueTimeout !== undefined) {
+        startTimer(calling, Duration.fromInputUnsafe(submitOptions.queueTimeout))
+      }
     },
-    withdraw: (calling) => line.has(calling) ? Effect.sync(() => abandon(calling)) : calling.interrupt()
+    withdraw: (calling) => line.has(calling) ? Effect.sync(() => abandon(calling)) : calling.interrupt(),
+    heard: (calling, said) => {
+      const attempt = admitted.get(calling)
+      limits.confirm()
+      if (attempt === undefined) return
+      attempt.said = said
+      correct(limits.learn(attempt.receipt, said))
+    }
+  })
+  const defaultRunner = runner(undefined)
+
+  // ---------------------------------------------------------------------------
+  // The dispatcher
+  // ---------------------------------------------------------------------------
+
+  const denyFull = (calling: CallingImpl<unknown>) => {
+    totals.denials++
+    deny(calling, new QueueFull({ queueCapacity }))
   }
 
-  /** Takes what the calling costs from both buckets, or from neither; answers how long to wait before it may be there. */
-  const admit = Effect.fnUntraced(function*(calling: CallingImpl<unknown>) {
-    if (requests !== undefined) {
-      const wait = yield* requests.attempt(1)
-      if (!Duration.isZero(wait)) return wait
+  // Before the dispatcher knew that it cannot go on, more may have come in than the queue holds: the last ones go.
+  const denyOverflow = () => {
+    if (options.onFull !== "deny" || line.size <= queueCapacity) return
+    for (const calling of [...line].toSorted((a, b) => a.arrivedAt - b.arrivedAt).slice(queueCapacity)) {
+      denyFull(calling)
     }
-    if (tokens !== undefined && calling.cost > 0) {
-      const wait = yield* tokens.attempt(calling.cost)
-      if (!Duration.isZero(wait) && requests !== undefined) yield* requests.settle(1, 0)
-      return wait
-    }
-    return Duration.zero
-  })
+  }
 
-  const refund = Effect.fnUntraced(function*(calling: CallingImpl<unknown>) {
-    if (requests !== undefined) yield* requests.settle(1, 0)
-    if (tokens !== undefined) yield* tokens.settle(calling.cost, 0)
-  })
+  /** The one whose turn it is cannot start for so many milliseconds, or until something changes. */
+  const wait = (calling: CallingImpl<unknown>, millis: number) => {
+    if (denies && calling.attempts.length === 0) {
+      totals.denials++
+      calling.denials++
+      if (calling.denials >= maxDenials) return Effect.sync(() => deny(calling, new LimitExceeded()))
+      line.shift(calling)
+      return Effect.sync(() => pool.rest(calling, Duration.seconds(2 ** (calling.denials - 1))))
+    }
+    denyOverflow()
+    blocked = true
+    return Number.isFinite(millis)
+      ? Effect.asVoid(Effect.timeoutOption(Queue.take(changes), millis))
+      : Queue.take(changes)
+  }
 
   const dispatchNext = Effect.gen(function*() {
-    const next = pool.size() < concurrency ? head() : undefined
+    blocked = false
+    if (corrections.length > 0) {
+      const due = corrections
+      corrections = []
+      for (const correction of due) yield* correction
+    }
+    const next = line.head()
     if (next === undefined) return yield* Queue.take(changes)
-    const wait = yield* admit(next)
-    if (!Duration.isZero(wait)) return yield* Effect.timeoutOption(Queue.take(changes), wait)
-    return line.has(next) ? run(next) : yield* refund(next)
+    if (pool.running() >= concurrency) return yield* wait(next, Number.POSITIVE_INFINITY)
+    const now = clock.currentTimeMillisUnsafe()
+    if (pausedUntil > now) return yield* wait(next, pausedUntil - now)
+    const reserved = Limits.reservationOf(next)
+    const taken = yield* limits.take(reserved, now)
+    if (Duration.isDuration(taken)) return yield* wait(next, Duration.toMillis(taken))
+    return line.has(next) ? run(next, taken) : yield* limits.settle(reserved, Limits.unused)
   }).pipe(Effect.catchTag("RateLimiterError", waitForStore))
 
+  yield* Effect.forkScoped(Effect.forever(dispatchNext, { disableYield: true }))
+
   const awaitIdle = Effect.callback<void>((resume) => {
-    if (line.size === 0 && pool.size() === 0) return resume(Effect.void)
+    if (unsettled === 0) return resume(Effect.void)
     const observe = () => resume(Effect.void)
     idle.push(observe)
     return Effect.sync(() => {
@@ -190,17 +422,39 @@ export const make = Effect.fnUntraced(function*(
     })
   })
 
+  const countsNow = (): Counts => ({ pending: unsettled - begun, processing: begun, ...settled })
+
   yield* Effect.addFinalizer(() => Effect.sync(refuseAll))
-  yield* Effect.forkScoped(Effect.forever(dispatchNext, { disableYield: true }))
 
   return {
-    submit: (calling, submitOptions) =>
-      submitOptions?.timeout === undefined
-        ? calling[TypeId].join(runner)
-        : calling[TypeId].joinWithin(runner, Duration.fromInputUnsafe(submitOptions.timeout)),
-    counts: Effect.sync(() => ({ ...counts, pending: line.size, processing: pool.size() })),
+    submit: (calling, submitOptions) => {
+      const chosen = submitOptions === undefined ? defaultRunner : runner(submitOptions)
+      return submitOptions?.timeout === undefined
+        ? calling[TypeId].join(chosen)
+        : calling[TypeId].joinWithin(chosen, Duration.fromInputUnsafe(submitOptions.timeout))
+    },
+    counts: Effect.sync(countsNow),
     size: Effect.sync(() => Math.min(line.size, queueCapacity)),
     capacity: concurrency + queueCapacity,
+    snapshot: Effect.gen(function*() {
+      const left = Effect.fnUntraced(function*(bucket: TokenBucket | undefined) {
+        return bucket === undefined ? undefined : { available: yield* bucket.available, capacity: bucket.capacity }
+      })
+      return {
+        counts: countsNow(),
+        running: pool.running(),
+        waiting: line.size,
+        pausedFor: Duration.millis(Math.max(0, pausedUntil - clock.currentTimeMillisUnsafe())),
+        limits: {
+          requests: yield* left(buckets.requests),
+          tokens: yield* left(buckets.tokens),
+          inputTokens: yield* left(buckets.inputTokens),
+          outputTokens: yield* left(buckets.outputTokens)
+        },
+        denials: totals.denials,
+        retries: totals.retries
+      }
+    }),
     awaitIdle,
     shutdown: Effect.suspend(() => {
       refuseAll()
@@ -208,6 +462,16 @@ export const make = Effect.fnUntraced(function*(
     })
   }
 })
+
+const longestPauseMillis = 60_000
+
+/** For how many milliseconds everything is to be held back: the provider refused the call for being over its limit. */
+const pauseOf = (exit: Exit.Exit<unknown, BackendErrorReason>, retry: Duration.Duration | undefined): number => {
+  const reason = Option.getOrUndefined(Exit.findErrorOption(exit))
+  if (reason?._tag !== "RateLimitError") return 0
+  const pause = reason.retryAfter ?? retry
+  return pause === undefined ? 0 : Math.min(Duration.toMillis(pause), longestPauseMillis)
+}
 
 // Nothing is admitted that the limit does not know of: callings wait until its store answers again.
 const waitForStore = (error: RateLimiter.RateLimiterError) =>

@@ -21,6 +21,7 @@ import type { BackendError, BackendErrorReason } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
 import { estimateTokens } from "./internal/estimate.ts"
 import { identify, noMetadata } from "./internal/identity.ts"
+import { type Retry, retrying } from "./internal/retry.ts"
 import { invalidArgument } from "./internal/invalidArgument.ts"
 
 /**
@@ -92,14 +93,24 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
 }
 
 /**
+ * What a call is expected to cost, in tokens. A bare number counts as input, where input and output have limits of their own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Cost = number | { readonly input: number; readonly output: number }
+
+/**
  * @category options
  * @since 0.1.0
  */
 export interface CallingOptions {
   /** Tokens to reserve for the calling, asked for when its arguments are valid. @default the backend's estimate */
-  readonly cost?: (() => number) | undefined
+  readonly cost?: (() => Cost) | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
 }
+
+export type { Retry }
 
 /**
  * The backend of the program, as a service.
@@ -142,7 +153,9 @@ export interface Options<S extends RequestSchema, Data> {
    * The tokens that a call will cost, as an estimate.
    * @default a token for every four characters of the arguments, and their `max_tokens`
    */
-  readonly cost?: ((payload: S["Type"]) => number) | undefined
+  readonly cost?: ((payload: S["Type"]) => Cost) | undefined
+  /** When a failed attempt is made again. @default never */
+  readonly retry?: Retry | undefined
   /** How long a call may be on its way to those who count it. @default none */
   readonly headroom?: Duration.Input | undefined
 }
@@ -180,7 +193,7 @@ export const make = <S extends RequestSchema, Data>(
 ): Effect.Effect<Backend<S["Encoded"], Data>> =>
   Effect.map(Clock.currentTimeMillis, (now) => {
     const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
-    const work: Work<Data, S["Type"]> = { run: options.call }
+    const work: Work<Data, S["Type"]> = { run: options.call, retry: options.retry && retrying(options.retry) }
     return {
       [TypeId]: variance,
       ...identify(now, options.metadata),
@@ -195,17 +208,19 @@ export const make = <S extends RequestSchema, Data>(
           const metadata = callingOptions?.metadata ?? noMetadata
           const createdAtMillis = clock.currentTimeMillisUnsafe()
           if (Result.isFailure(decoded)) {
-            const calling = new CallingImpl<Data>({}, unstarted, 0, createdAtMillis, metadata)
+            const calling = new CallingImpl<Data>({}, unstarted, noTokens, createdAtMillis, metadata)
             return Effect.succeed(calling.reject(invalidArgument(decoded.failure)))
           }
           const payload = decoded.success
           const cost = callingOptions?.cost?.() ?? options.cost?.(payload) ?? estimateTokens(payload)
-          return Effect.succeed(new CallingImpl<Data, S["Type"]>(payload, work, cost, createdAtMillis, metadata))
+          const tokens = typeof cost === "number" ? { input: cost, output: 0 } : cost
+          return Effect.succeed(new CallingImpl<Data, S["Type"]>(payload, work, tokens, createdAtMillis, metadata))
         })
     }
   })
 
-const unstarted: Work<never, Readonly<Record<string, unknown>>> = { run: () => Effect.never }
+const unstarted: Work<never, Readonly<Record<string, unknown>>> = { run: () => Effect.never, retry: undefined }
+const noTokens = { input: 0, output: 0 }
 
 /**
  * Provides a backend of any type as the program's `ServiceBackend`.

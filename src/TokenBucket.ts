@@ -41,6 +41,8 @@ export interface TokenBucket {
   readonly capacity: number
   /** The time in which an empty bucket becomes full again. */
   readonly window: Duration.Duration
+  /** How much of the window is kept back. Longer than zero for a limit that a server counts. */
+  readonly headroom: Duration.Duration
   /**
    * Takes `n` (default 1) as soon as they are there, first come first served. A waiter that is interrupted leaves the
    * line and has taken nothing.
@@ -57,10 +59,23 @@ export interface TokenBucket {
     n?: number
   ) => Effect.Effect<boolean, Cause.IllegalArgumentError | RateLimiter.RateLimiterError>
   /**
-   * Takes `n` if they are there now, and answers zero. Otherwise takes nothing, and answers how long it is until they
-   * will be there if nobody else takes them. For schedulers that keep a line of their own.
+   * Takes `n` if they are there now. Otherwise takes nothing, and tells how long it is until they will be there if nobody
+   * else takes them. For schedulers that keep a line of their own.
    */
-  readonly attempt: (n: number) => Effect.Effect<Duration.Duration, RateLimiter.RateLimiterError>
+  readonly attempt: (n: number) => Effect.Effect<Attempt, RateLimiter.RateLimiterError>
+  /**
+   * Learns what the server that enforces the limit said of it, in its answer to what an `attempt` had taken.
+   *
+   * A limit below the capacity becomes the capacity, until the server says otherwise, unless its reset shows that it refills
+   * faster than ours, over a shorter window. A remainder below ours lowers ours. When the server has more again, ours is
+   * raised, by no more than it was lowered by and `withhold` has noted.
+   */
+  readonly reconcile: (attempt: Attempt, said: Allowance) => Effect.Effect<void, RateLimiter.RateLimiterError>
+  /**
+   * Notes that `n` were taken and not used, but not whether the server that enforces the limit counts it so: they are given
+   * back as far as `reconcile` sees that the server has more than we do.
+   */
+  readonly withhold: (n: number) => void
   /** Gives back `n` (default 1) that were taken and not used. The bucket never holds more than its capacity. */
   readonly release: (
     n?: number
@@ -77,6 +92,40 @@ export interface TokenBucket {
   readonly reset: Effect.Effect<void, RateLimiter.RateLimiterError>
   /** What it holds now, in whole numbers; zero while it is in debt. */
   readonly available: Effect.Effect<number, RateLimiter.RateLimiterError>
+}
+
+/**
+ * What came of an `attempt`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Attempt {
+  /** Zero when it was taken; otherwise the time until it would be. */
+  readonly wait: Duration.Duration
+  /** What was taken, in milliseconds of the window. */
+  readonly taken: number
+  /** What was left in the bucket then, in milliseconds of the window. */
+  readonly left: number
+  /** By how much corrections had lowered the bucket until then, in milliseconds of the window. */
+  readonly lowered: number
+}
+
+/**
+ * What a server says of a limit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Allowance {
+  /** What its bucket holds when full. */
+  readonly limit: number | undefined
+  /** What is left in it. */
+  readonly remaining: number | undefined
+  /** The time until it is full again. */
+  readonly resetAfter: Duration.Duration | undefined
+  /** Whether the server refused, so that what was taken from ours was not taken from its bucket. */
+  readonly refused: boolean
 }
 
 /**
@@ -127,7 +176,9 @@ export const make = Effect.fnUntraced(function*(
   const windowMillis = Math.max(1, Math.round(Duration.toMillis(window)))
   const headroomMillis = Math.min(Math.round(Duration.toMillis(headroom)), Math.floor(windowMillis / 20))
   const full = windowMillis - headroomMillis
-  const millisEach = (windowMillis / capacity) * roundingGuard
+  let millisEach = (windowMillis / capacity) * roundingGuard
+  let lowered = 0
+  let owing = 0
   const bucket = {
     algorithm: "token-bucket",
     key: options.key ?? uuid(),
@@ -148,21 +199,58 @@ export const make = Effect.fnUntraced(function*(
     yield* returned.release
   })
 
-  const attempt = (n: number): Effect.Effect<Duration.Duration, RateLimiter.RateLimiterError> => {
+  const attempt = (n: number): Effect.Effect<Attempt, RateLimiter.RateLimiterError> => {
     const millis = n * millisEach
     // What costs more than is there after the headroom starts from a bucket that is as full as it gets, and owes the rest.
     const owed = Math.max(0, millis - full)
     const taken = take(millis - owed)
-    return Effect.catchReason(
-      Effect.as(owed === 0 ? taken : Effect.andThen(taken, charge(owed)), Duration.zero),
-      "RateLimiterError",
-      "RateLimitExceeded",
-      (reason) => Effect.succeed(reason.retryAfter)
-    )
+    return Effect.matchEffect(owed === 0 ? taken : Effect.andThen(taken, charge(owed)), {
+      onSuccess: ({ remaining }) => Effect.succeed({ wait: Duration.zero, taken: millis, left: remaining, lowered }),
+      onFailure: (error) =>
+        error.reason._tag === "RateLimitExceeded"
+          ? Effect.succeed({ wait: error.reason.retryAfter, taken: 0, left: 0, lowered })
+          : Effect.fail(error)
+    })
   }
 
+  // What is missing from the bucket was taken at the old price, and counts at the new one.
+  const reprice = Effect.fnUntraced(function*(price: number) {
+    if (price === millisEach) return
+    const { remaining } = yield* charge(0)
+    const more = (full - remaining) * (price / millisEach - 1)
+    millisEach = price
+    lowered += more
+    yield* more > 0 ? charge(more) : refund(-more)
+  })
+
+  // The difference was there when the attempt reached the server, and is there still but for what was corrected since. Ours
+  // may be lower by the headroom: that is what it is for.
+  const reconcile: TokenBucket["reconcile"] = Effect.fnUntraced(function*(attempt, said) {
+    const { limit, remaining, resetAfter } = said
+    if (limit !== undefined && limit > 0) {
+      const refillMillis = resetAfter === undefined || remaining === undefined || remaining >= limit
+        ? windowMillis
+        : (Duration.toMillis(resetAfter) * limit) / (limit - remaining)
+      const slower = limit / refillMillis < capacity / windowMillis
+      yield* reprice((windowMillis / (slower ? Math.min(limit, capacity) : capacity)) * roundingGuard)
+    }
+    if (remaining === undefined) return
+    const left = said.refused ? attempt.left + attempt.taken : attempt.left
+    const excess = left - remaining * millisEach - (lowered - attempt.lowered)
+    if (excess > 0) {
+      lowered += excess
+      owing += excess
+      yield* charge(excess)
+    } else if (owing > 0 && excess < -headroomMillis) {
+      const back = Math.min(owing, -excess - headroomMillis)
+      lowered -= back
+      owing -= back
+      yield* refund(back)
+    }
+  })
+
   const awaitTurn = (n: number): Effect.Effect<void, RateLimiter.RateLimiterError> =>
-    Effect.flatMap(attempt(n), (wait) =>
+    Effect.flatMap(attempt(n), ({ wait }) =>
       Duration.isZero(wait)
         ? Effect.void
         : Effect.andThen(Effect.timeoutOption(returned.await, wait), awaitTurn(n)))
@@ -177,7 +265,12 @@ export const make = Effect.fnUntraced(function*(
   return {
     capacity,
     window,
+    headroom: Duration.millis(headroomMillis),
     attempt,
+    reconcile,
+    withhold: (n) => {
+      owing = Math.min(full, owing + n * millisEach)
+    },
     acquire: (n = 1, acquireOptions) => {
       const acquired = turn.withPermit(awaitTurn(n))
       return Effect.andThen(
@@ -190,7 +283,7 @@ export const make = Effect.fnUntraced(function*(
         fitting(n),
         Effect.map(
           turn.withPermitsIfAvailable(1)(attempt(n)),
-          (wait) => Option.isSome(wait) && Duration.isZero(wait.value)
+          (attempt) => Option.isSome(attempt) && Duration.isZero(attempt.value.wait)
         )
       ),
     release: (n = 1) => Effect.andThen(positive("n", n), refund(n * millisEach)),

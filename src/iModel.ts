@@ -19,7 +19,7 @@ import * as Executor from "./Executor.ts"
 import { identify } from "./internal/identity.ts"
 import { positive, positiveDuration } from "./internal/options.ts"
 import * as Pool from "./internal/pool.ts"
-import { type Arguments, type Backend, ServiceBackend } from "./ServiceBackend.ts"
+import { type Arguments, type Backend, type Cost, ServiceBackend } from "./ServiceBackend.ts"
 import * as TokenBucket from "./TokenBucket.ts"
 
 // -----------------------------------------------------------------------------
@@ -91,6 +91,12 @@ export interface InvokeOptions {
    * @default the model's `timeout`
    */
   readonly timeout?: Duration.Input | undefined
+  /** The longest time that it waits to be admitted. @default the model's `queueTimeout` */
+  readonly queueTimeout?: Duration.Input | undefined
+  /** A lower number goes first. @default the reference `Executor.Priority`, which is 0 */
+  readonly priority?: number | undefined
+  /** On whose behalf (a tenant): the keys of one priority take turns. @default the reference `Executor.Key` */
+  readonly key?: string | undefined
 }
 
 /**
@@ -105,6 +111,10 @@ export interface Options<in Args = Arguments> {
   readonly limitRequests?: number | undefined
   /** Tokens a window. @default no limit */
   readonly limitTokens?: number | undefined
+  /** Input tokens a window, where the provider counts them apart. @default no limit */
+  readonly limitInputTokens?: number | undefined
+  /** Output tokens a window, where the provider counts them apart. @default no limit */
+  readonly limitOutputTokens?: number | undefined
   /** The window: the time in which an exhausted limit is whole again. @default "1 minute" */
   readonly capacityRefreshTime?: Duration.Input | undefined
   /**
@@ -116,10 +126,22 @@ export interface Options<in Args = Arguments> {
   readonly queueCapacity?: number | undefined
   /** How many callings run at once. @default 100 */
   readonly concurrency?: number | undefined
+  /**
+   * What happens to a call that cannot start at once: it waits its turn, or it is tried again after a second, then after
+   * two, and so on, and denied after `maxDenials` tries.
+   * @default "wait"
+   */
+  readonly onLimit?: "wait" | "deny" | undefined
+  /** @default 3 */
+  readonly maxDenials?: number | undefined
+  /** What happens when the queue is full: the call waits outside, in its order, or it is denied. @default "suspend" */
+  readonly onFull?: "suspend" | "deny" | undefined
   /** The tokens that arguments will cost, in place of the backend's estimate. */
-  readonly cost?: ((args: Args) => number) | undefined
+  readonly cost?: ((args: Args) => Cost) | undefined
   /** The longest time from submission to settlement, unless a call states its own. @default for ever */
   readonly timeout?: Duration.Input | undefined
+  /** The longest time that a call waits to be admitted, unless it states its own. @default for ever */
+  readonly queueTimeout?: Duration.Input | undefined
   /** @default the backend's name */
   readonly name?: string | undefined
   /** @default none */
@@ -151,20 +173,34 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   options: Options<Args> = {}
 ): Effect.fn.Return<Model<Args, Data>, OptionsError, Scope.Scope> {
   const defaultTimeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
-  const executor = yield* makeExecutor(options, backend.headroom)
+  const defaultQueueTimeout = options.queueTimeout === undefined
+    ? undefined
+    : yield* positiveDuration("queueTimeout", options.queueTimeout)
+  const defaults = (defaultTimeout ?? defaultQueueTimeout) === undefined
+    ? undefined
+    : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout }
+  const executor = yield* makeExecutor(backend, options)
   const direct = yield* Pool.makeDirect
   const now = yield* Clock.currentTimeMillis
-  const { cost, limitTokens } = options
+  const { cost, limitInputTokens, limitOutputTokens, limitTokens } = options
+  const countsTokens = (limitTokens ?? limitInputTokens ?? limitOutputTokens) !== undefined
 
   const create = (args: Args, createOptions?: CreateOptions) =>
     backend.createCalling(args, {
       metadata: createOptions?.metadata,
-      cost: limitTokens === undefined ? () => 0 : cost === undefined ? undefined : () => cost(args)
+      cost: !countsTokens ? () => 0 : cost === undefined ? undefined : () => cost(args)
     })
 
   const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
     const timeout = invokeOptions?.timeout ?? defaultTimeout
-    if (executor !== undefined) return executor.submit(calling, { timeout })
+    if (executor !== undefined) {
+      return executor.submit(
+        calling,
+        invokeOptions === undefined
+          ? defaults
+          : { ...invokeOptions, timeout, queueTimeout: invokeOptions.queueTimeout ?? defaultQueueTimeout }
+      )
+    }
     return timeout === undefined
       ? calling[TypeId].join(direct)
       : calling[TypeId].joinWithin(direct, Duration.fromInputUnsafe(timeout))
@@ -213,9 +249,13 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
  */
 export type OptionsError = Cause.IllegalArgumentError | RateLimiter.RateLimiterError
 
-const makeExecutor = Effect.fnUntraced(function*<Args>(options: Options<Args>, headroom: Duration.Duration) {
-  const { concurrency, limitRequests, limitTokens, queueCapacity } = options
-  if ((concurrency ?? limitRequests ?? limitTokens ?? queueCapacity) === undefined) return undefined
+const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
+  { headroom, name }: Backend<Args, Data>,
+  options: Options<Args>
+) {
+  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
+  const given = [concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity]
+  if (given.every((option) => option === undefined)) return undefined
   const window = yield* positiveDuration("capacityRefreshTime", options.capacityRefreshTime ?? Duration.minutes(1))
   const bucket = Effect.fnUntraced(function*(name: string, limit: number | undefined) {
     if (limit === undefined) return undefined
@@ -223,10 +263,16 @@ const makeExecutor = Effect.fnUntraced(function*<Args>(options: Options<Args>, h
     return yield* TokenBucket.make({ capacity, window, headroom: options.headroom ?? headroom })
   })
   return yield* Executor.make({
+    name: options.name ?? name,
     requests: yield* bucket("limitRequests", limitRequests),
     tokens: yield* bucket("limitTokens", limitTokens),
+    inputTokens: yield* bucket("limitInputTokens", limitInputTokens),
+    outputTokens: yield* bucket("limitOutputTokens", limitOutputTokens),
     concurrency,
-    queueCapacity
+    queueCapacity,
+    onLimit: options.onLimit,
+    maxDenials: options.maxDenials,
+    onFull: options.onFull
   })
 })
 

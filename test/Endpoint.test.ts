@@ -17,6 +17,7 @@ const credential = Redacted.make(canary)
 const forecast = { celsius: [3, 4.5] }
 
 const weather = {
+  retry: { times: 0 },
   provider: "weather",
   name: "forecast",
   path: "/cities/{city}/forecast",

@@ -73,7 +73,7 @@ const textOf = (prompt: string, options?: Simulator.Options) =>
 
 const modelOn = (options: Simulator.Options, modelOptions?: iModel.Options) =>
   iModel.layer(modelOptions).pipe(
-    Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini", apiKey: Redacted.make("any") })),
+    Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini", apiKey: Redacted.make("any"), retry: { times: 0 } })),
     Layer.provideMerge(Simulator.layerHttpClient(options))
   )
 
@@ -463,7 +463,12 @@ describe("Simulator, served on loopback", () => {
     Effect.gen(function*() {
       const simulator = yield* Simulator.serve({ latency: 0, limitRequests: 2, window: "1 minute" })
       const model = yield* iModel.make(
-        yield* OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: Redacted.make("any"), baseUrl: simulator.baseUrl })
+        yield* OpenAi.makeChat({
+          model: "gpt-4o-mini",
+          apiKey: Redacted.make("any"),
+          baseUrl: simulator.baseUrl,
+          retry: { times: 0 }
+        })
       )
       yield* model.respond({ prompt: "one" })
       yield* model.respond({ prompt: "two" })

@@ -143,10 +143,10 @@ describe("TokenBucket", () => {
   it.effect("attempt takes now, or says how long until it could", () =>
     Effect.gen(function*() {
       const bucket = yield* TokenBucket.make({ capacity: 4, window: "4 seconds" })
-      assert.strictEqual(Duration.toMillis(yield* bucket.attempt(4)), 0)
-      assert.strictEqual(Duration.toMillis(yield* bucket.attempt(3)), 3000)
+      assert.strictEqual(Duration.toMillis((yield* bucket.attempt(4)).wait), 0)
+      assert.strictEqual(Duration.toMillis((yield* bucket.attempt(3)).wait), 3000)
       yield* TestClock.adjust("3 seconds")
-      assert.strictEqual(Duration.toMillis(yield* bucket.attempt(3)), 0)
+      assert.strictEqual(Duration.toMillis((yield* bucket.attempt(3)).wait), 0)
     }))
 
   it.effect("wrong numbers are typed errors that name what is wrong, at once", () =>

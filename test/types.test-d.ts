@@ -97,6 +97,7 @@ describe("BackendError", () => {
       | "NetworkError"
       | "UnknownError"
       | "ContextLengthExceeded"
+      | "StreamInterrupted"
       | "Unsupported"
     >()
     expectTypeOf<PermissionDenied["reason"]>().toEqualTypeOf<Errors.PermissionDeniedReason>()

@@ -15,7 +15,9 @@ import * as Fiber from "effect/Fiber"
 import * as Hash from "effect/Hash"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import {
+  type Attempt,
   type Calling,
   type Execution,
   isNormalizedResponse,
@@ -25,9 +27,12 @@ import {
 } from "../Calling.ts"
 import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError } from "../Errors.ts"
 import { uuid } from "./identity.ts"
+import type { Said } from "./limits.ts"
 
 /** Runs callings, and takes back those that nobody waits for any more. */
 export interface Runner {
+  /** Is told what the provider said of its limits, in its answer to a calling that runs. */
+  readonly heard: (calling: CallingImpl<unknown>, said: Said) => void
   /** Takes a pending calling, at once. */
   readonly start: (calling: CallingImpl<unknown>) => void
   /** Stops what was started and has not settled: its waiting, or its work. Completes when nothing of it is left. */
@@ -37,8 +42,18 @@ export interface Runner {
 /** How an invocation ends: with the settled calling, or because it was not permitted, or too late. */
 type Outcome<Data> = Exit.Exit<Calling<Data>, TimeoutError | PermissionDenied>
 
+/** What a calling is expected to cost, in tokens. */
+export interface Tokens {
+  readonly input: number
+  readonly output: number
+}
+
 /** What a backend does for a calling. */
 export interface Work<out Data, Payload> {
+  /** How long to rest before the next attempt, after so many failed ones; `undefined` to give up. */
+  readonly retry:
+    | ((reason: BackendErrorReason, failures: number, random: number) => Duration.Duration | undefined)
+    | undefined
   // A method, so that the payload of a calling need not show in its type: a calling passes its own payload, no other.
   run(payload: Payload, calling: Calling): Answer<Data>
 }
@@ -58,15 +73,23 @@ const processing: Execution.Processing = { status: "processing", duration: undef
 export class CallingImpl<out Data, out P extends Payload = Payload> extends Inspectable.Class implements Calling<Data> {
   readonly payload: P
   readonly metadata: Readonly<Record<string, unknown>>
-  readonly cost: number
+  readonly tokens: Tokens
+  readonly createdAtMillis: number
   execution: Execution<Data> = pending
+  attempts: ReadonlyArray<Attempt> = none
+  /** Its place in line. */
+  priority = 0
+  key: string | undefined = undefined
+  arrivedAt = 0
+  /** How often it was denied. */
+  denials = 0
+  /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
+  context: Context.Context<never> = Context.empty()
   private readonly work: Work<Data, P>
-  private readonly createdAtMillis: number
   private uuid: string | undefined = undefined
   private runner: Runner | undefined = undefined
-  /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
-  private context: Context.Context<never> = Context.empty()
-  private fiber: Fiber.Fiber<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason> | undefined = undefined
+  private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private startedAtNanos: bigint | undefined = undefined
   /** Why it is being withdrawn, when that is not the interruption of those who wait for it. */
   private withdrawal: TimeoutError | PermissionDenied | undefined = undefined
   private outcome: Outcome<Data> | undefined = undefined
@@ -76,14 +99,14 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   constructor(
     payload: P,
     work: Work<Data, P>,
-    cost: number,
+    tokens: Tokens,
     createdAtMillis: number,
     metadata: Readonly<Record<string, unknown>>
   ) {
     super()
     this.payload = payload
     this.work = work
-    this.cost = cost
+    this.tokens = tokens
     this.createdAtMillis = createdAtMillis
     this.metadata = metadata
   }
@@ -94,6 +117,10 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
   get id(): string {
     return this.uuid ??= uuid()
+  }
+
+  get cost(): number {
+    return this.tokens.input + this.tokens.output
   }
 
   get createdAt(): DateTime.Utc {
@@ -185,17 +212,44 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   // For those who run it
   // ---------------------------------------------------------------------------
 
-  /** Runs the work on a fiber of its own. `onEnd` is told when the calling is about to settle. */
-  run(onEnd: (calling: CallingImpl<Data>) => void): void {
+  /** Runs the work on a fiber of its own, once; `onExit` is told how that ended. */
+  run(onExit: (exit: Exit.Exit<unknown, BackendErrorReason>, retry: Duration.Duration | undefined) => void): void {
     const clock = Context.get(this.context, Clock.Clock)
-    const startedAt = clock.monotonicTimeNanosUnsafe()
+    const startedAt = clock.currentTimeMillisUnsafe()
+    const startedAtNanos = clock.monotonicTimeNanosUnsafe()
+    this.startedAtNanos ??= startedAtNanos
     this.execution = processing
-    this.fiber = Effect.runForkWith(this.context)(Effect.suspend(() => this.work.run(this.payload, this)))
-    this.fiber.addObserver((exit) => {
-      this.conclude(exit, Duration.nanos(clock.monotonicTimeNanosUnsafe() - startedAt))
-      onEnd(this)
-      this.settle()
+    const fiber = Effect.runForkWith(this.context)(Effect.suspend(() => this.work.run(this.payload, this)))
+    this.fiber = fiber
+    fiber.addObserver((exit) => {
+      const answer = Exit.mapError(exit, (error) => error._tag === "BackendError" ? error.reason : error)
+      this.attempts = [
+        ...this.attempts,
+        attemptOf(answer, startedAt, clock.monotonicTimeNanosUnsafe() - startedAtNanos)
+      ]
+      const retry = this.retryAfter(answer)
+      if (retry === undefined) this.conclude(exit)
+      onExit(answer, retry)
     })
+  }
+
+  /** Does nothing for a while; `onExit` is told whether it was let. */
+  rest(duration: Duration.Duration, onExit: (exit: Exit.Exit<void>) => void): void {
+    const fiber = Effect.runForkWith(this.context)(Effect.sleep(duration))
+    this.fiber = fiber
+    fiber.addObserver(onExit)
+  }
+
+  /** Tells what the provider said of its limits. */
+  hear(said: Said): void {
+    this.runner?.heard(this, said)
+  }
+
+  private retryAfter(exit: Exit.Exit<unknown, BackendErrorReason>): Duration.Duration | undefined {
+    if (Exit.isSuccess(exit) || this.work.retry === undefined || this.withdrawal !== undefined) return undefined
+    const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+    const random = Context.get(this.context, Random.Random).nextDoubleUnsafe()
+    return reason && this.work.retry(reason, this.attempts.length, random)
   }
 
   /** Ends the work that runs, and waits until it has ended. */
@@ -206,23 +260,22 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     })
   }
 
-  /** Settles a calling that has not begun: it is not permitted to run, or nobody waits for it any more. */
-  abandon(reason?: PermissionDenied): void {
+  /** Ends a calling that does not run: it is not permitted to, or nobody waits for it any more. */
+  abandon(reason?: TimeoutError | PermissionDenied): void {
     this.withdrawal ??= reason
-    this.conclude(Exit.interrupt(), undefined)
-    this.settle()
+    this.conclude(Exit.interrupt())
   }
 
   /** Settles a calling that cannot begin: it asks for something wrong. */
   reject(reason: BackendErrorReason): this {
-    this.conclude(Exit.fail(reason), undefined)
+    this.conclude(Exit.fail(reason))
     return this
   }
 
-  private conclude(
-    exit: Exit.Exit<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>,
-    duration: Duration.Duration | undefined
-  ) {
+  private conclude(exit: Exit.Exit<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>) {
+    const duration = this.startedAtNanos === undefined
+      ? undefined
+      : Duration.nanos(Context.get(this.context, Clock.Clock).monotonicTimeNanosUnsafe() - this.startedAtNanos)
     this.outcome = Exit.succeed(this)
     if (Exit.isSuccess(exit)) {
       const response = isNormalizedResponse(exit.value) ? exit.value : makeResponse({ data: exit.value })
@@ -256,12 +309,30 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     return this.failure(new AiError.UnknownError({ description: `There is no response: the calling was ${what}` }))
   }
 
-  private settle(): void {
+  /** Tells those who wait that it has ended. */
+  settle(): void {
     this.fiber = undefined
     this.context = Context.empty()
     let waiter = reverse(this.waiters)
     this.waiters = undefined
     for (; waiter !== undefined; waiter = waiter.next) waiter.notify()
+  }
+}
+
+const none: ReadonlyArray<Attempt> = []
+
+const attemptOf = (
+  exit: Exit.Exit<unknown, BackendErrorReason>,
+  startedAtMillis: number,
+  durationNanos: bigint
+): Attempt => {
+  const failed = Exit.isFailure(exit)
+  return {
+    startedAt: DateTime.makeUnsafe(startedAtMillis),
+    duration: Duration.nanos(durationNanos),
+    outcome: !failed ? "completed" : Cause.hasInterruptsOnly(exit.cause) ? "cancelled" : "failed",
+    reason: failed ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined,
+    usage: !failed && isNormalizedResponse(exit.value) ? exit.value.usage : undefined
   }
 }
 

@@ -11,7 +11,9 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import { retryAfterOf } from "./retryAfter.ts"
+import { StreamInterrupted } from "../Errors.ts"
+import { rateLimitsOf, retryDelayOf } from "./rateLimits.ts"
+import { neverSent } from "./unsent.ts"
 
 /** An answer that is none: its status is not of the 200s, or its body tells of an error. */
 export interface FailedAnswer {
@@ -44,7 +46,7 @@ export const failedAnswer = (
       status: response.status,
       body,
       excerpt: text.trim() === "" ? "" : excerpt,
-      retryAfter: retryAfterOf(response.headers, now),
+      retryAfter: rateLimitsOf(response.headers, now).retryAfter ?? retryDelayOf(body),
       http: { response: { status: response.status, headers: telling(response.headers) }, body: excerpt }
     }
   })
@@ -75,14 +77,25 @@ const telling = (headers: Readonly<Record<string, string>>): Record<string, stri
   )
 
 /** The request did not arrive, or the answer did not: what broke, and where to. */
-export const networkError = (error: HttpClientError.HttpClientError): AiError.NetworkError => {
+export const networkError = (error: HttpClientError.HttpClientError): AiError.NetworkError | StreamInterrupted => {
   const { reason, request } = error
-  return new AiError.NetworkError({
-    reason: reason._tag === "EncodeError" || reason._tag === "InvalidUrlError" ? reason._tag : "TransportError",
-    method: request.method,
-    url: urlOf(request),
-    description: `${"response" in reason ? "the connection broke during the answer" : "no answer"}: ${causeOf(reason)}`
-  })
+  const cause = causeOf(reason)
+  const at = { method: request.method, url: urlOf(request) }
+  switch (reason._tag) {
+    case "EncodeError":
+    case "InvalidUrlError":
+      return neverSent(new AiError.NetworkError({ ...at, reason: reason._tag, description: cause.text }))
+    case "TransportError": {
+      const unanswered = new AiError.NetworkError({
+        ...at,
+        reason: reason._tag,
+        description: `no answer: ${cause.text}`
+      })
+      return cause.refused ? neverSent(unanswered) : unanswered
+    }
+    default:
+      return new StreamInterrupted({ description: `${cause.text} (${at.method} ${at.url})` })
+  }
 }
 
 const urlOf = (request: HttpClientRequest.HttpClientRequest): string =>
@@ -97,11 +110,20 @@ const codes: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: "connection closed"
 }
 
-// A `fetch` that fails says why only in the cause of its cause, and for a name of several addresses in a list of them.
-const causeOf = (error: unknown, depth = 0): string => {
-  if (depth > 5 || !Predicate.isObject(error)) return "the connection failed"
-  if ("code" in error && typeof error.code === "string") {
-    return `${codes[error.code] ?? "the connection failed"} (${error.code})`
+interface Broken {
+  readonly text: string
+  /** There was no connection to send anything over. */
+  readonly refused: boolean
+}
+
+// A `fetch` that fails says why only in the cause of its cause.
+const causeOf = (error: unknown, depth = 0): Broken => {
+  if (depth <= 5 && Predicate.isObject(error)) {
+    if ("code" in error && typeof error.code === "string") {
+      const text = `${codes[error.code] ?? "the connection failed"} (${error.code})`
+      return { text, refused: error.code === "ECONNREFUSED" || error.code === "ENOTFOUND" }
+    }
+    if ("cause" in error) return causeOf(error.cause, depth + 1)
   }
-  return "cause" in error ? causeOf(error.cause, depth + 1) : "the connection failed"
+  return { text: "the connection failed", refused: false }
 }

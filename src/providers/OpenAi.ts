@@ -47,6 +47,8 @@ export interface ChatOptions {
   readonly apiKey?: Endpoint.Credential | undefined
   /** @default the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1" */
   readonly baseUrl?: string | undefined
+  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
+  readonly retry?: ServiceBackend.Retry | undefined
 }
 
 /**
@@ -99,6 +101,7 @@ export const makeChat = Effect.fnUntraced(function*(
         (messages) => ({ ...fields, model: model ?? options.model, messages })
       ),
     reason: reasonOf,
+    retry: options.retry,
     normalize
   })
 })

@@ -1,0 +1,63 @@
+/** When a failed attempt is made again, and after what rest. */
+import * as Duration from "effect/Duration"
+import type { BackendErrorReason } from "../Errors.ts"
+
+/**
+ * How failed attempts are made again. The rest before the first is `delay`, and twice as long before each further one, drawn
+ * evenly between half of it and the whole; a provider's `retry-after` is waited for in its place.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Retry {
+  /** How often, after the first attempt. @default 3 */
+  readonly times?: number | undefined
+  /** @default 500 milliseconds */
+  readonly delay?: Duration.Input | undefined
+  /** The longest rest. A provider that asks for a longer one is not asked again. @default 1 minute */
+  readonly maxDelay?: Duration.Input | undefined
+  /**
+   * Which failures.
+   * @default those that the provider surely did not work on: no connection, a connection reset before the answer, and the
+   * statuses 408, 409, 429, 500, 502, 503, 504 and 529
+   */
+  readonly while?: ((reason: BackendErrorReason) => boolean) | undefined
+}
+
+/** The rest after so many failures; `undefined` to give up. `random` is from 0 to 1. */
+export const retrying = (
+  retry: Retry
+): (reason: BackendErrorReason, failures: number, random: number) => Duration.Duration | undefined => {
+  const times = retry.times ?? 3
+  const delayMillis = Duration.toMillis(Duration.fromInputUnsafe(retry.delay ?? 500))
+  const maxDelayMillis = Duration.toMillis(Duration.fromInputUnsafe(retry.maxDelay ?? Duration.minutes(1)))
+  const isRepeated = retry.while ?? wasNotWorkedOn
+  return (reason, failures, random) => {
+    if (failures > times || !isRepeated(reason)) return undefined
+    const asked = reason._tag === "RateLimitError" ? reason.retryAfter : undefined
+    if (asked !== undefined) {
+      const askedMillis = Duration.toMillis(asked)
+      // A little later, so that those who were told the same do not all come at once.
+      return askedMillis > maxDelayMillis ? undefined : Duration.millis(Math.ceil(askedMillis * (1 + random / 10)))
+    }
+    const whole = Math.min(maxDelayMillis, delayMillis * 2 ** (failures - 1))
+    return Duration.millis(Math.ceil(whole * (0.5 + random / 2)))
+  }
+}
+
+const repeated = new Set([408, 409, 429, 500, 502, 503, 504, 529])
+
+const wasNotWorkedOn = (reason: BackendErrorReason): boolean => {
+  switch (reason._tag) {
+    case "RateLimitError":
+      return true
+    case "InternalProviderError": {
+      const status = reason.http?.response?.status
+      return status === undefined || repeated.has(status)
+    }
+    case "NetworkError":
+      return reason.isRetryable
+    default:
+      return false
+  }
+}
