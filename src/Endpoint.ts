@@ -89,6 +89,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Response 
   readonly reason?: ((answer: FailedAnswer) => BackendErrorReason) | undefined
   /** The tokens that a call will cost, as an estimate. @default as for `ServiceBackend.make` */
   readonly cost?: ((payload: Request["Type"]) => ServiceBackend.Cost) | undefined
+  /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
+  readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */
   readonly retry?: ServiceBackend.Retry | undefined
   /** How long a call may be on its way to those who count it. @default 150 milliseconds */
@@ -206,6 +208,7 @@ export const make = Effect.fnUntraced(function*<
     retry: options.retry ?? {},
     request: options.request,
     cost: options.cost,
+    tokenizer: options.tokenizer,
     call
   })
 })

@@ -19,7 +19,7 @@ import type * as Types from "effect/Types"
 import type { Calling, NormalizedResponse } from "./Calling.ts"
 import type { BackendError, BackendErrorReason } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
-import { estimateTokens } from "./internal/estimate.ts"
+import { estimateTokens, fourCharacters } from "./internal/estimate.ts"
 import { identify, noMetadata } from "./internal/identity.ts"
 import { type Retry, retrying } from "./internal/retry.ts"
 import { invalidArgument } from "./internal/invalidArgument.ts"
@@ -85,6 +85,8 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   readonly tags: ReadonlySet<string>
   /** The `headroom` of limits in front of this backend, unless they state their own. */
   readonly headroom: Duration.Duration
+  /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
+  readonly loadTokenizer: Effect.Effect<void>
   /**
    * Makes a pending calling of arguments. Arguments that the backend's schema refuses make a calling that has failed,
    * with a `BackendError` of reason `InvalidRequestError` which names the `parameter`.
@@ -107,6 +109,8 @@ export type Cost = number | { readonly input: number; readonly output: number }
 export interface CallingOptions {
   /** Tokens to reserve for the calling, asked for when its arguments are valid. @default the backend's estimate */
   readonly cost?: (() => Cost) | undefined
+  /** The output tokens that the estimate expects of a call which states no `max_tokens`. @default 0 */
+  readonly expectedOutput?: number | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
 }
 
@@ -151,9 +155,11 @@ export interface Options<S extends RequestSchema, Data> {
   ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
   /**
    * The tokens that a call will cost, as an estimate.
-   * @default a token for every four characters of the arguments, and their `max_tokens`
+   * @default the tokens of the arguments by the `tokenizer`, and their `max_tokens`
    */
   readonly cost?: ((payload: S["Type"]) => Cost) | undefined
+  /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
+  readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again. @default never */
   readonly retry?: Retry | undefined
   /** How long a call may be on its way to those who count it. @default none */
@@ -193,6 +199,7 @@ export const make = <S extends RequestSchema, Data>(
 ): Effect.Effect<Backend<S["Encoded"], Data>> =>
   Effect.map(Clock.currentTimeMillis, (now) => {
     const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
+    let tokenizer = fourCharacters
     const work: Work<Data, S["Type"]> = { run: options.call, retry: options.retry && retrying(options.retry) }
     return {
       [TypeId]: variance,
@@ -202,6 +209,9 @@ export const make = <S extends RequestSchema, Data>(
       version: options.version ?? "1",
       tags: new Set(options.tags),
       headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
+      loadTokenizer: Effect.map(options.tokenizer ?? Effect.succeed(undefined), (loaded) => {
+        tokenizer = loaded ?? tokenizer
+      }),
       createCalling: (args, callingOptions) =>
         Effect.clockWith((clock) => {
           const decoded = decode(args)
@@ -212,7 +222,8 @@ export const make = <S extends RequestSchema, Data>(
             return Effect.succeed(calling.reject(invalidArgument(decoded.failure)))
           }
           const payload = decoded.success
-          const cost = callingOptions?.cost?.() ?? options.cost?.(payload) ?? estimateTokens(payload)
+          const cost = callingOptions?.cost?.() ?? options.cost?.(payload) ??
+            estimateTokens(payload, tokenizer, callingOptions?.expectedOutput ?? 0)
           const tokens = typeof cost === "number" ? { input: cost, output: 0 } : cost
           return Effect.succeed(new CallingImpl<Data, S["Type"]>(payload, work, tokens, createdAtMillis, metadata))
         })

@@ -138,6 +138,8 @@ export interface Options<in Args = Arguments> {
   readonly onFull?: "suspend" | "deny" | undefined
   /** The tokens that arguments will cost, in place of the backend's estimate. */
   readonly cost?: ((args: Args) => Cost) | undefined
+  /** The output tokens to reserve for a call that states no `max_tokens`. @default 0 */
+  readonly expectedOutputTokens?: number | undefined
   /** The longest time from submission to settlement, unless a call states its own. @default for ever */
   readonly timeout?: Duration.Input | undefined
   /** The longest time that a call waits to be admitted, unless it states its own. @default for ever */
@@ -185,9 +187,12 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   const { cost, limitInputTokens, limitOutputTokens, limitTokens } = options
   const countsTokens = (limitTokens ?? limitInputTokens ?? limitOutputTokens) !== undefined
 
+  if (countsTokens && cost === undefined) yield* backend.loadTokenizer
+
   const create = (args: Args, createOptions?: CreateOptions) =>
     backend.createCalling(args, {
       metadata: createOptions?.metadata,
+      expectedOutput: options.expectedOutputTokens,
       cost: !countsTokens ? () => 0 : cost === undefined ? undefined : () => cost(args)
     })
 

@@ -73,7 +73,7 @@ const textOf = (prompt: string, options?: Simulator.Options) =>
 
 const modelOn = (options: Simulator.Options, modelOptions?: iModel.Options) =>
   iModel.layer(modelOptions).pipe(
-    Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini", apiKey: Redacted.make("any"), retry: { times: 0 } })),
+    Layer.provide(OpenAi.layerChat({ model: "simulated", apiKey: Redacted.make("any"), retry: { times: 0 } })),
     Layer.provideMerge(Simulator.layerHttpClient(options))
   )
 

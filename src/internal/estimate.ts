@@ -1,31 +1,40 @@
 /**
- * The cost of a call before it is made, in tokens: what is sent, at four characters a token, and the output asked for.
+ * The cost of a call before it is made, in tokens: what is sent, and the output asked for.
  *
- * Four characters a token is OpenAI's rule of thumb for English text
- * (https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-them). What an image or a file costs
- * depends on its size in pixels or pages, not in bytes: each counts as a thousand tokens.
+ * What is sent is counted by the model's tokenizer where there is one, and at four characters a token elsewhere, OpenAI's
+ * rule of thumb for English text (https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-them). What
+ * an image or a file costs depends on its size in pixels or pages, not in bytes: each counts as a thousand tokens.
  */
 import * as Predicate from "effect/Predicate"
+import type { Tokens } from "./calling.ts"
 
-export const estimateTokens = (payload: Readonly<Record<string, unknown>>): number =>
-  Math.ceil(characters(payload) / charactersPerToken) + outputLimit(payload)
+/** Counts the tokens of a text. */
+export type Tokenizer = (text: string) => number
 
-const charactersPerToken = 4
-const fileTokens = 1_000
+export const fourCharacters: Tokenizer = (text) => text.length / 4
 
-const outputLimit = (payload: Readonly<Record<string, unknown>>): number => {
+export const estimateTokens = (
+  payload: Readonly<Record<string, unknown>>,
+  tokenizer: Tokenizer,
+  expectedOutput: number
+): Tokens => ({
+  input: Math.ceil(count(payload, tokenizer)),
+  output: outputLimit(payload) ?? expectedOutput
+})
+
+const outputLimit = (payload: Readonly<Record<string, unknown>>): number | undefined => {
   const limit = payload["max_completion_tokens"] ?? payload["max_tokens"]
-  return typeof limit === "number" ? limit : 0
+  return typeof limit === "number" ? limit : undefined
 }
 
-const characters = (value: unknown): number => {
-  if (typeof value === "string") return value.length
+const fileTokens = 1_000
+
+const count = (value: unknown, tokenizer: Tokenizer): number => {
+  if (typeof value === "string") return tokenizer(value)
   if (!Predicate.isObjectOrArray(value)) return 0
-  if ("type" in value && typeof value.type === "string" && fileTypes.has(value.type)) {
-    return fileTokens * charactersPerToken
-  }
+  if ("type" in value && typeof value.type === "string" && fileTypes.has(value.type)) return fileTokens
   let sum = 0
-  for (const part of Array.isArray(value) ? value : Object.values(value)) sum += characters(part)
+  for (const part of Array.isArray(value) ? value : Object.values(value)) sum += count(part, tokenizer)
   return sum
 }
 

@@ -1,6 +1,9 @@
 /**
  * OpenAI's chat completions, and everything that speaks its protocol.
  *
+ * With a token limit, and the package `gpt-tokenizer` installed, the tokens of OpenAI's own models are counted as the model
+ * counts them; otherwise they are estimated.
+ *
  * Source: https://platform.openai.com/docs/api-reference/chat
  *
  * @since 0.1.0
@@ -17,6 +20,7 @@ import * as Endpoint from "../Endpoint.ts"
 import { parseJson } from "../internal/http.ts"
 import { messagesOfPrompt } from "../internal/openAi/prompt.ts"
 import { reasonOf } from "../internal/openAi/reason.ts"
+import { tokenizerOf } from "../internal/openAi/tokenizer.ts"
 import * as Wire from "../internal/openAi/schema.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
@@ -101,6 +105,7 @@ export const makeChat = Effect.fnUntraced(function*(
         (messages) => ({ ...fields, model: model ?? options.model, messages })
       ),
     reason: reasonOf,
+    tokenizer: tokenizerOf(options.model),
     retry: options.retry,
     normalize
   })

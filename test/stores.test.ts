@@ -1,0 +1,95 @@
+/**
+ * What we rely on in the stores of Effect's `RateLimiter`, and how our buckets behave on each: one suite for all.
+ */
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Duration, Effect, Layer, Schema } from "effect"
+import { Executor, ServiceBackend, TokenBucket } from "effect-imodel"
+import { RateLimiter } from "effect/persistence"
+import { hasRedis, layerRedis } from "./support/redis.ts"
+
+const memory = RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))
+const redis = RateLimiter.layer.pipe(
+  Layer.provide(RateLimiter.layerStoreRedis()),
+  Layer.provide(layerRedis),
+  Layer.orDie
+)
+
+const suite = (name: string, store: Layer.Layer<RateLimiter.RateLimiter>) =>
+  layer(store, { excludeTestServices: true, timeout: "20 seconds" })(name, (it) => {
+    const options = (key: string) => ({
+      algorithm: "token-bucket" as const,
+      key,
+      limit: 1000,
+      window: "1 hour"
+    } as const)
+
+    it.effect("negative tokens give back, fractions are exact, and a refusal takes nothing", () =>
+      Effect.gen(function*() {
+        const limiter = yield* RateLimiter.RateLimiter
+        const consume = (tokens: number, onExceeded: "delay" | "fail") =>
+          limiter.consume({ ...options("pinned"), tokens, onExceeded })
+        assert.strictEqual((yield* consume(0.25, "fail")).remaining, 999.75)
+        assert.strictEqual((yield* consume(999.75, "fail")).remaining, 0)
+        const { reason } = yield* Effect.flip(consume(10, "fail"))
+        assert.isTrue(reason._tag === "RateLimitExceeded" && Duration.toMillis(reason.retryAfter) > 0)
+        assert.strictEqual((yield* consume(10, "delay")).remaining, -10)
+        assert.strictEqual((yield* consume(-10, "delay")).remaining, 0)
+        assert.strictEqual((yield* consume(-5, "delay")).remaining, 5)
+      }))
+
+    it.effect("a bucket takes, refuses, gives back no more than its capacity, and settles into debt", () =>
+      Effect.gen(function*() {
+        const bucket = yield* TokenBucket.make({ capacity: 10, window: "1 hour", key: "bucket" })
+        assert.isTrue(yield* bucket.tryAcquire(10))
+        assert.isFalse(yield* bucket.tryAcquire())
+        yield* bucket.release(4)
+        assert.strictEqual(yield* bucket.available, 4)
+        yield* bucket.release(10)
+        assert.strictEqual(yield* bucket.available, 10)
+        yield* bucket.settle(0, 12)
+        assert.strictEqual(yield* bucket.available, 0)
+        yield* bucket.reset
+        assert.strictEqual(yield* bucket.available, 10)
+      }))
+
+    it.effect("two executors with buckets of one key admit together what the limit allows, and no more", () =>
+      Effect.gen(function*() {
+        let started = 0
+        const backend = yield* ServiceBackend.make({
+          provider: "test",
+          name: "shared",
+          request: Schema.Record(Schema.String, Schema.Unknown),
+          call: () =>
+            Effect.suspend(() => {
+              started++
+              return Effect.never
+            })
+        })
+        const makeExecutor = Effect.gen(function*() {
+          const requests = yield* TokenBucket.make({ capacity: 20, window: "1 hour", key: "shared" })
+          return yield* Executor.make({ requests })
+        })
+        for (const executor of [yield* makeExecutor, yield* makeExecutor]) {
+          for (let i = 0; i < 30; i++) {
+            const calling = yield* backend.createCalling({})
+            yield* Effect.forkChild(executor.submit(calling), { startImmediately: true })
+          }
+        }
+        const settledDown = Effect.gen(function*() {
+          const before = started
+          yield* Effect.sleep("100 millis")
+          return started === before && started > 0
+        })
+        yield* Effect.repeat(settledDown, { until: (same) => same, times: 50 })
+        assert.strictEqual(started, 20)
+      }).pipe(Effect.scoped))
+  })
+
+suite("RateLimiter in memory", memory)
+
+if (hasRedis) suite("RateLimiter on Redis", redis)
+else {
+  describe("RateLimiter on Redis", () => {
+    it.skip("needs redis-server on the PATH (Debian: apt-get install redis-server)", () => {})
+  })
+}
