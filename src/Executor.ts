@@ -36,6 +36,7 @@ import { Line } from "./internal/line.ts"
 import * as Metrics from "./internal/metrics.ts"
 import { duration, positiveInteger } from "./internal/options.ts"
 import * as Pool from "./internal/pool.ts"
+import { traceWait } from "./internal/tracing.ts"
 import type { TokenBucket } from "./TokenBucket.ts"
 
 /**
@@ -201,6 +202,7 @@ export const make = Effect.fnUntraced(function*(
   const queueCapacity = yield* positiveInteger("queueCapacity", options.queueCapacity ?? 100)
   const maxDenials = yield* positiveInteger("maxDenials", options.maxDenials ?? 3)
   const aging = yield* duration("aging", options.aging ?? Duration.seconds(30))
+  const name = options.name ?? "executor"
   const denies = options.onLimit === "deny"
   const buckets: Limits.Buckets = {
     requests: options.requests,
@@ -293,13 +295,14 @@ export const make = Effect.fnUntraced(function*(
       }
     },
     rested: (calling) => {
+      calling.arrivedAt = clock.currentTimeMillisUnsafe()
       line.addReturning(calling)
       changed()
     },
     ended
   })
 
-  const noteWait = yield* Metrics.register(options.name ?? "executor", {
+  const noteWait = yield* Metrics.register(name, {
     queued: () => line.size,
     running: () => pool.running(),
     requests: () => totals.requests,
@@ -311,6 +314,7 @@ export const make = Effect.fnUntraced(function*(
 
   const run = (calling: CallingImpl<unknown>, receipt: Limits.Receipt) => {
     noteWait(clock.currentTimeMillisUnsafe() - calling.arrivedAt)
+    traceWait(calling.context, calling.arrivedAt, () => ({ "imodel.calling.id": calling.id, "imodel.executor": name }))
     if (calling.attempts.length === 0) begun++
     line.shift(calling)
     stopTimer(calling)

@@ -1,6 +1,6 @@
 /** What admission does beyond the order: denial, priorities, retries, pauses, settlement, and what it learns. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Fiber, Layer, Metric, Random, Redacted, Schema } from "effect"
+import { Clock, Duration, Effect, Fiber, Layer, Metric, Random, Redacted, Schema, Tracer } from "effect"
 import { BackendError, Calling, Executor, iModel, OpenAi, ServiceBackend, Simulator, TokenBucket } from "effect-imodel"
 import { AiError } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
@@ -468,6 +468,39 @@ describe("seen", () => {
       assert.deepInclude(valueOf("imodel_wait_millis"), { count: 3 })
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
+  it.effect("in spans, one for the wait and one for each attempt, below the span of the caller", () =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.Span> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const { backend } = yield* makeScripted([overloaded, "ok"], { retry: { delay: 1000 }, millis: 500 })
+      const executor = yield* Executor.make({ concurrency: 1 })
+      const calling = yield* backend.createCalling({ id: 0 })
+      const caller = yield* Effect.forkChild(
+        Effect.withSpan(executor.submit(calling), "caller").pipe(Effect.provideService(Tracer.Tracer, tracer))
+      )
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(caller)
+      assert.deepStrictEqual(spans.map(({ name }) => name), [
+        "caller",
+        "iModel.wait",
+        "iModel.call",
+        "iModel.wait",
+        "iModel.call"
+      ])
+      for (const span of spans.slice(1)) {
+        assert.isTrue(span.parent._tag === "Some" && span.parent.value.spanId === spans[0]?.spanId)
+        assert.strictEqual(span.attributes.get("imodel.calling.id"), calling.id)
+        assert.strictEqual(span.status._tag, "Ended")
+      }
+      assert.strictEqual(spans[4]?.attributes.get("imodel.attempt"), 2)
+    }))
+
   it.effect("a failed call keeps the error it had", () =>
     Effect.gen(function*() {
       const error = new BackendError({ reason: overloaded, callingId: "mine" })
@@ -478,3 +511,128 @@ describe("seen", () => {
       assert.strictEqual(yield* Effect.flip(calling.response), error)
     }))
 })
+
+describe("for any schedule", () => {
+  const millis = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+  const Attempt = Schema.Struct({
+    outcome: Schema.Literals(["answers", "overloaded", "wrong", "hangs"]),
+    duration: millis(1500),
+    /** What the answer used, as a percentage of what was reserved. */
+    usedPercent: millis(150)
+  })
+  const Case = Schema.Struct({
+    requests: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10 })),
+    tokens: Schema.Int.check(Schema.isBetween({ minimum: 40, maximum: 400 })),
+    windowMillis: Schema.Int.check(Schema.isBetween({ minimum: 500, maximum: 20_000 })),
+    concurrency: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 6 })),
+    calls: Schema.Array(Schema.Struct({
+      gap: millis(1500),
+      cost: millis(40),
+      priority: Schema.Int.check(Schema.isBetween({ minimum: -1, maximum: 1 })),
+      key: Schema.UndefinedOr(Schema.Literals(["a", "b"])),
+      attempts: Schema.NonEmptyArray(Attempt),
+      patience: millis(20_000)
+    })).check(Schema.isMaxLength(25))
+  })
+
+  it.effect.prop(
+    "no limit is broken, the quota comes back to what was not used, and every waiter is settled",
+    [Case],
+    ([{ calls, concurrency, requests, tokens, windowMillis }]) =>
+      Effect.gen(function*() {
+        /** What went out of the buckets, and what came back, when. */
+        const flow: Array<{ readonly at: number; readonly requests: number; readonly tokens: number }> = []
+        let running = 0
+        const tries = new Map<number, number>()
+        const backend = yield* ServiceBackend.make({
+          provider: "test",
+          name: "random",
+          request: Schema.Struct({ id: Schema.Int }),
+          cost: ({ id }) => costOf(calls[id]?.cost ?? 0),
+          retry: { delay: 100, times: 2 },
+          call: ({ id }) =>
+            Effect.suspend(() => {
+              const attempt = tries.get(id) ?? 0
+              tries.set(id, attempt + 1)
+              const reserved = costOf(calls[id]?.cost ?? 0)
+              const { duration, outcome, usedPercent } = calls[id]?.attempts[attempt] ??
+                { outcome: "answers" as const, duration: 0, usedPercent: 100 }
+              const used = Math.floor(((reserved.input + reserved.output) * usedPercent) / 100)
+              const note = (requests: number, tokens: number) =>
+                Effect.map(Clock.currentTimeMillis, (at) => {
+                  flow.push({ at, requests, tokens })
+                })
+              assert.isAtMost(++running, concurrency)
+              const work = Effect.gen(function*() {
+                yield* note(1, reserved.input + reserved.output)
+                if (outcome === "hangs") return yield* Effect.never
+                yield* Effect.sleep(duration)
+                if (outcome === "overloaded") return yield* overloaded
+                if (outcome === "wrong") return yield* new AiError.InvalidRequestError({})
+                const usage = { inputTokens: { total: used }, outputTokens: { total: 0 } }
+                return Calling.makeResponse({ data: id, usage })
+              })
+              return Effect.onExit(work, (exit) => {
+                running--
+                const spent = exit._tag === "Success" ?
+                  used :
+                  exit.cause.reasons.every(({ _tag }) => _tag === "Interrupt")
+                  ? reserved.input
+                  : 0
+                return note(0, spent - reserved.input - reserved.output)
+              })
+            })
+        })
+        const buckets = {
+          requests: yield* TokenBucket.make({ capacity: requests, window: windowMillis }),
+          tokens: yield* TokenBucket.make({ capacity: tokens, window: windowMillis })
+        }
+        const began = yield* Clock.currentTimeMillis
+        const executor = yield* Executor.make({ ...buckets, concurrency })
+        const callings = yield* Effect.forEach(calls, ({ gap, key, patience, priority }, id) =>
+          Effect.gen(function*() {
+            yield* TestClock.adjust(gap)
+            const calling = yield* backend.createCalling({ id })
+            const fiber = yield* Effect.forkChild(executor.submit(calling, { key, priority }), {
+              startImmediately: true
+            })
+            yield* Effect.forkChild(Effect.delay(Fiber.interrupt(fiber), patience), { startImmediately: true })
+            return calling
+          }))
+        const idle = yield* Effect.forkChild(executor.awaitIdle, { startImmediately: true })
+        while (idle.pollUnsafe() === undefined) yield* TestClock.adjust(100)
+        yield* TestClock.adjust(1)
+
+        // At no time was more out than the limits allow; a debt comes from what was used beyond its reservation alone.
+        const now = yield* Clock.currentTimeMillis
+        for (
+          const [limit, capacity, bucket] of [["requests", requests, buckets.requests], [
+            "tokens",
+            tokens,
+            buckets.tokens
+          ]] as const
+        ) {
+          let level = capacity
+          let at = began
+          for (const event of flow) {
+            level = Math.min(capacity, level + ((event.at - at) * capacity) / windowMillis)
+            at = event.at
+            const taken = event[limit]
+            if (taken > 0 && event.requests > 0) assert.isAtLeast(level, taken - 1e-3, `${limit} at ${at - began}`)
+            level = Math.min(capacity, level - taken)
+          }
+          level = Math.min(capacity, level + ((now - at) * capacity) / windowMillis)
+          assert.isAtMost(Math.abs(Math.max(0, level) - (yield* bucket.available)), 1.001, limit)
+        }
+        for (const { execution } of callings) {
+          assert.include(["completed", "failed", "cancelled"], execution.status)
+        }
+        const { counts, running: left, waiting } = yield* executor.snapshot
+        assert.deepStrictEqual([counts.pending, counts.processing, left, waiting, running], [0, 0, 0, 0, 0])
+        assert.strictEqual(counts.completed + counts.failed + counts.cancelled, calls.length)
+      }),
+    { arbitrary: { runs: 300 } }
+  )
+})
+
+const costOf = (tokens: number) => ({ input: Math.floor(tokens / 2), output: Math.ceil(tokens / 2) })

@@ -28,6 +28,7 @@ import {
 import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError } from "../Errors.ts"
 import { uuid } from "./identity.ts"
 import type { Said } from "./limits.ts"
+import { traceCall } from "./tracing.ts"
 
 /** Runs callings, and takes back those that nobody waits for any more. */
 export interface Runner {
@@ -219,7 +220,14 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     const startedAtNanos = clock.monotonicTimeNanosUnsafe()
     this.startedAtNanos ??= startedAtNanos
     this.execution = processing
-    const fiber = Effect.runForkWith(this.context)(Effect.suspend(() => this.work.run(this.payload, this)))
+    const work = Effect.suspend(() => this.work.run(this.payload, this))
+    const fiber = Effect.runForkWith(this.context)(
+      traceCall(
+        work,
+        this.context,
+        () => ({ "imodel.calling.id": this.id, "imodel.attempt": this.attempts.length + 1 })
+      )
+    )
     this.fiber = fiber
     fiber.addObserver((exit) => {
       const answer = Exit.mapError(exit, (error) => error._tag === "BackendError" ? error.reason : error)
