@@ -8,13 +8,12 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { identity } from "effect/Function"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
@@ -214,19 +213,23 @@ export const make = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
 
   const line = new Line<CallingImpl<unknown>>(Duration.toMillis(aging))
-  const admitted = new Map<CallingImpl<unknown>, { readonly receipt: Limits.Receipt; said: Limits.Said | undefined }>()
+  const admitted = new Map<CallingImpl<unknown>, Limits.Answered>()
   const queueTimers = new Map<CallingImpl<unknown>, Fiber.Fiber<void>>()
   const settled = { completed: 0, failed: 0, cancelled: 0, aborted: 0, skipped: 0 }
   const totals = { denials: 0, retries: 0, pauses: 0, requests: 0, tokens: 0 }
   let unsettled = 0
   let begun = 0
   let pausedUntil = 0
+  // Callings that rest after a denial.
+  let backingOff = 0
+  // Whether it takes callings; and whether it still runs those that it has.
   let open = true
+  let closed = false
   // Whether the one whose turn it is cannot start now.
   let blocked = false
   // What is to be done to the limits. The dispatcher does it, so that nothing comes between its look and its taking.
-  let corrections: Array<Effect.Effect<void, RateLimiter.RateLimiterError>> = []
-  const idle: Array<() => void> = []
+  const corrections: Array<Effect.Effect<void, RateLimiter.RateLimiterError>> = []
+  const idle = new Set<() => void>()
   // Holds one message when the line, the pool or the limits have changed since the dispatcher looked at them.
   const changes = yield* Queue.dropping<void>(1)
   const changed = () => {
@@ -234,7 +237,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const correct = (correction: Effect.Effect<void, RateLimiter.RateLimiterError>) => {
-    corrections.push(correction)
+    corrections.push(Effect.catchDefect(correction, (defect) => Effect.logWarning("A limit was not corrected", defect)))
     changed()
   }
 
@@ -247,14 +250,11 @@ export const make = Effect.fnUntraced(function*(
     if (status !== "pending" && status !== "processing") settled[status]++
     if (calling.attempts.length > 0) begun--
     unsettled--
-    if (unsettled > 0) return
-    for (const resume of idle.splice(0)) resume()
-  }
-
-  const leaveLine = (calling: CallingImpl<unknown>) => {
-    if (calling === line.head()) changed()
-    line.remove(calling)
     stopTimer(calling)
+    if (unsettled > 0) return
+    const resumes = [...idle]
+    idle.clear()
+    for (const resume of resumes) resume()
   }
 
   const stopTimer = (calling: CallingImpl<unknown>) => {
@@ -263,7 +263,9 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const abandon = (calling: CallingImpl<unknown>, reason?: TimeoutError | PermissionDenied) => {
-    leaveLine(calling)
+    if (calling.isSettled) return
+    if (calling === line.head()) changed()
+    line.remove(calling)
     calling.abandon(reason)
     ended(calling)
     calling.settle()
@@ -275,7 +277,7 @@ export const make = Effect.fnUntraced(function*(
   // Finalizers run in reverse: what waits is refused, the dispatcher ends, the pool is interrupted, and what that gives
   // back to the limits is given back.
   yield* Effect.addFinalizer(() =>
-    Effect.ignore(Effect.suspend(() => Effect.forEach(corrections, identity, { discard: true })))
+    Effect.suspend(() => Effect.forEach(corrections, (correction) => Effect.ignore(correction), { discard: true }))
   )
   const pool = yield* Pool.make({
     attempted: (calling, exit, retry) => {
@@ -283,10 +285,10 @@ export const make = Effect.fnUntraced(function*(
       const reserved = Limits.reservationOf(calling)
       const used = Limits.useOf(reserved, exit)
       if (used.requests !== 1 || used.input !== reserved.input || used.output !== reserved.output) {
-        correct(limits.settle(reserved, used, admitted.get(calling)?.said))
+        correct(limits.settle(reserved, used, admitted.get(calling)))
       }
       admitted.delete(calling)
-      limits.confirm()
+      if (Exit.isSuccess(exit) && limits.confirm()) changed()
       if (retry !== undefined) totals.retries++
       const pause = pauseOf(exit, retry)
       if (pause > 0) {
@@ -295,11 +297,16 @@ export const make = Effect.fnUntraced(function*(
       }
     },
     rested: (calling) => {
+      if (calling.attempts.length === 0) backingOff--
+      if (closed || (!open && calling.attempts.length === 0)) return abandon(calling, Pool.shutdown(calling))
       calling.arrivedAt = clock.currentTimeMillisUnsafe()
       line.addReturning(calling)
       changed()
     },
-    ended
+    ended: (calling) => {
+      if (calling.attempts.length === 0) backingOff--
+      ended(calling)
+    }
   })
 
   const noteWait = yield* Metrics.register(name, {
@@ -324,44 +331,53 @@ export const make = Effect.fnUntraced(function*(
     pool.run(calling)
   }
 
-  const refuseAll = () => {
+  // A calling that was admitted before belongs to what runs, and is let finish unless the scope closes.
+  const refuseWaiting = () => {
     open = false
-    for (const calling of line) abandon(calling, Pool.shutdown(calling))
+    for (const calling of line) if (closed || calling.attempts.length === 0) abandon(calling, Pool.shutdown(calling))
   }
 
   const startTimer = (calling: CallingImpl<unknown>, limit: Duration.Duration) => {
     const timer = Effect.runForkWith(calling.context)(Effect.sleep(limit))
     queueTimers.set(calling, timer)
     timer.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) abandon(calling, new TimeoutError({ phase: "queue", limit, callingId: calling.id }))
+      if (Exit.isFailure(exit)) return
+      if (calling.isSettled) return
+      const error = new TimeoutError({ phase: "queue", limit, callingId: calling.id })
+      if (line.has(calling)) abandon(calling, error)
+      else Effect.runForkWith(calling.context)(calling.interrupt(error))
     })
   }
 
-  const runner = (submitOptions: SubmitOptions | undefined): Runner => ({
-    start: (calling) => {
-      unsettled++
-      if (!open) return abandon(calling, Pool.shutdown(calling))
-      const tooSmall = limits.tooSmall(Limits.reservationOf(calling))
-      if (tooSmall !== undefined) return deny(calling, new CostExceedsCapacity(tooSmall))
-      if (blocked && options.onFull === "deny" && line.size >= queueCapacity) return denyFull(calling)
-      calling.arrivedAt = clock.currentTimeMillisUnsafe()
-      calling.priority = submitOptions?.priority ?? Context.get(calling.context, Priority)
-      calling.key = submitOptions?.key ?? Context.get(calling.context, Key)
-      line.add(calling)
-      if (line.head() === calling) changed()
-      if (submitOptions?.queueTimeout !== undefined) {
-        startTimer(calling, Duration.fromInputUnsafe(submitOptions.queueTimeout))
+  const runner = (submitOptions: SubmitOptions | undefined): Runner => {
+    const queueTimeout = submitOptions?.queueTimeout === undefined
+      ? undefined
+      : Duration.fromInputUnsafe(submitOptions.queueTimeout)
+    return {
+      start: (calling) => {
+        unsettled++
+        if (!open) return abandon(calling, Pool.shutdown(calling))
+        const tooSmall = limits.tooSmall(Limits.reservationOf(calling))
+        if (tooSmall !== undefined) return deny(calling, new CostExceedsCapacity(tooSmall))
+        const waits = blocked || backingOff > 0
+        if (options.onFull === "deny" && waits && line.size + backingOff >= queueCapacity) return denyFull(calling)
+        calling.arrivedAt = clock.currentTimeMillisUnsafe()
+        calling.priority = bounded(submitOptions?.priority ?? Context.get(calling.context, Priority))
+        calling.key = submitOptions?.key ?? Context.get(calling.context, Key)
+        line.add(calling)
+        if (line.head() === calling) changed()
+        if (queueTimeout !== undefined) startTimer(calling, queueTimeout)
+      },
+      withdraw: (calling) => line.has(calling) ? Effect.sync(() => abandon(calling)) : calling.interrupt(),
+      heard: (calling, said) => {
+        const attempt = admitted.get(calling)
+        if (limits.confirm()) changed()
+        if (attempt === undefined) return
+        admitted.set(calling, { ...attempt, said })
+        correct(limits.learn(attempt.receipt, said))
       }
-    },
-    withdraw: (calling) => line.has(calling) ? Effect.sync(() => abandon(calling)) : calling.interrupt(),
-    heard: (calling, said) => {
-      const attempt = admitted.get(calling)
-      limits.confirm()
-      if (attempt === undefined) return
-      attempt.said = said
-      correct(limits.learn(attempt.receipt, said))
     }
-  })
+  }
   const defaultRunner = runner(undefined)
 
   // ---------------------------------------------------------------------------
@@ -377,32 +393,38 @@ export const make = Effect.fnUntraced(function*(
   const denyOverflow = () => {
     if (options.onFull !== "deny" || line.size <= queueCapacity) return
     for (const calling of [...line].toSorted((a, b) => a.arrivedAt - b.arrivedAt).slice(queueCapacity)) {
-      denyFull(calling)
+      if (line.has(calling)) denyFull(calling)
     }
   }
 
   /** The one whose turn it is cannot start for so many milliseconds, or until something changes. */
-  const wait = (calling: CallingImpl<unknown>, millis: number) => {
-    if (denies && calling.attempts.length === 0) {
-      totals.denials++
-      calling.denials++
-      if (calling.denials >= maxDenials) return Effect.sync(() => deny(calling, new LimitExceeded()))
-      line.shift(calling)
-      return Effect.sync(() => pool.rest(calling, Duration.seconds(2 ** (calling.denials - 1))))
-    }
-    denyOverflow()
-    blocked = true
-    return Number.isFinite(millis)
-      ? Effect.asVoid(Effect.timeoutOption(Queue.take(changes), millis))
-      : Queue.take(changes)
+  const wait = (calling: CallingImpl<unknown>, millis: number) =>
+    denies && calling.attempts.length === 0 ? Effect.sync(() => backOff(calling)) : hold(millis)
+
+  const hold = (millis: number) =>
+    Effect.suspend(() => {
+      denyOverflow()
+      blocked = true
+      return Number.isFinite(millis)
+        ? Effect.asVoid(Effect.timeoutOption(Queue.take(changes), millis))
+        : Queue.take(changes)
+    })
+
+  const backOff = (calling: CallingImpl<unknown>) => {
+    if (!line.has(calling)) return
+    totals.denials++
+    calling.denials++
+    if (calling.denials >= maxDenials) return deny(calling, new LimitExceeded())
+    line.shift(calling)
+    backingOff++
+    pool.rest(calling, Duration.seconds(2 ** (calling.denials - 1)))
   }
 
   const dispatchNext = Effect.gen(function*() {
     blocked = false
-    if (corrections.length > 0) {
-      const due = corrections
-      corrections = []
-      for (const correction of due) yield* correction
+    for (let correction = corrections[0]; correction !== undefined; correction = corrections[0]) {
+      yield* correction
+      corrections.shift()
     }
     const next = line.head()
     if (next === undefined) return yield* Queue.take(changes)
@@ -410,33 +432,44 @@ export const make = Effect.fnUntraced(function*(
     const now = clock.currentTimeMillisUnsafe()
     if (pausedUntil > now) return yield* wait(next, pausedUntil - now)
     const reserved = Limits.reservationOf(next)
-    const taken = yield* limits.take(reserved, now)
+    const unconfirmed = limits.hold(reserved, now)
+    if (unconfirmed > 0) return yield* hold(unconfirmed)
+    const taken = yield* limits.take(reserved)
     if (Duration.isDuration(taken)) return yield* wait(next, Duration.toMillis(taken))
-    return line.has(next) ? run(next, taken) : yield* limits.settle(reserved, Limits.unused)
-  }).pipe(Effect.catchTag("RateLimiterError", waitForStore))
+    // The store may have taken its time over this.
+    const unstartable = !line.has(next) || pausedUntil > clock.currentTimeMillisUnsafe()
+    return unstartable ? yield* limits.settle(reserved, Limits.unused) : run(next, taken)
+  }).pipe(Effect.catchCause(goOn))
 
   yield* Effect.forkScoped(Effect.forever(dispatchNext, { disableYield: true }))
 
   const awaitIdle = Effect.callback<void>((resume) => {
     if (unsettled === 0) return resume(Effect.void)
     const observe = () => resume(Effect.void)
-    idle.push(observe)
+    idle.add(observe)
     return Effect.sync(() => {
-      idle.splice(idle.indexOf(observe), 1)
+      idle.delete(observe)
     })
   })
 
   const countsNow = (): Counts => ({ pending: unsettled - begun, processing: begun, ...settled })
 
-  yield* Effect.addFinalizer(() => Effect.sync(refuseAll))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      closed = true
+      refuseWaiting()
+    })
+  )
 
   return {
-    submit: (calling, submitOptions) => {
-      const chosen = submitOptions === undefined ? defaultRunner : runner(submitOptions)
-      return submitOptions?.timeout === undefined
-        ? calling[TypeId].join(chosen)
-        : calling[TypeId].joinWithin(chosen, Duration.fromInputUnsafe(submitOptions.timeout))
-    },
+    submit: (calling, submitOptions) =>
+      submitOptions === undefined
+        ? calling[TypeId].join(defaultRunner)
+        : Effect.suspend(() =>
+          submitOptions.timeout === undefined
+            ? calling[TypeId].join(runner(submitOptions))
+            : calling[TypeId].joinWithin(runner(submitOptions), Duration.fromInputUnsafe(submitOptions.timeout))
+        ),
     counts: Effect.sync(countsNow),
     size: Effect.sync(() => Math.min(line.size, queueCapacity)),
     capacity: concurrency + queueCapacity,
@@ -461,7 +494,7 @@ export const make = Effect.fnUntraced(function*(
     }),
     awaitIdle,
     shutdown: Effect.suspend(() => {
-      refuseAll()
+      refuseWaiting()
       return awaitIdle
     })
   }
@@ -477,6 +510,11 @@ const pauseOf = (exit: Exit.Exit<unknown, BackendErrorReason>, retry: Duration.D
   return pause === undefined ? 0 : Math.min(Duration.toMillis(pause), longestPauseMillis)
 }
 
-// Nothing is admitted that the limit does not know of: callings wait until its store answers again.
-const waitForStore = (error: RateLimiter.RateLimiterError) =>
-  Effect.andThen(Effect.logWarning("The limit's store failed, trying again in a second", error), Effect.sleep(1000))
+// Nothing is admitted that the limit does not know of: callings wait until its store answers again. Whatever goes wrong, the
+// dispatcher goes on: without it all who wait would wait for ever.
+const goOn = (cause: Cause.Cause<unknown>) =>
+  Cause.hasInterruptsOnly(cause)
+    ? Effect.interrupt
+    : Effect.andThen(Effect.logWarning("Admission failed, trying again in a second", cause), Effect.sleep(1000))
+
+const bounded = (priority: number): number => Math.max(-1e9, Math.min(1e9, Number.isNaN(priority) ? 0 : priority))

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as AiError from "effect/ai/AiError"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -209,7 +210,7 @@ export const make = <S extends RequestSchema, Data>(
       version: options.version ?? "1",
       tags: new Set(options.tags),
       headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
-      loadTokenizer: Effect.map(options.tokenizer ?? Effect.succeed(undefined), (loaded) => {
+      loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {
         tokenizer = loaded ?? tokenizer
       }),
       createCalling: (args, callingOptions) =>
@@ -225,6 +226,12 @@ export const make = <S extends RequestSchema, Data>(
           const cost = callingOptions?.cost?.() ?? options.cost?.(payload) ??
             estimateTokens(payload, tokenizer, callingOptions?.expectedOutput ?? 0)
           const tokens = typeof cost === "number" ? { input: cost, output: 0 } : cost
+          if (!(tokens.input >= 0 && tokens.output >= 0)) {
+            const calling = new CallingImpl<Data>({}, unstarted, noTokens, createdAtMillis, metadata)
+            const got = `${tokens.input} and ${tokens.output}`
+            const description = `The cost of a call must not be negative, its cost function gave ${got}`
+            return Effect.succeed(calling.reject(new AiError.InvalidRequestError({ description })))
+          }
           return Effect.succeed(new CallingImpl<Data, S["Type"]>(payload, work, tokens, createdAtMillis, metadata))
         })
     }

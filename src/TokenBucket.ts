@@ -124,7 +124,7 @@ export interface Allowance {
   readonly remaining: number | undefined
   /** The time until it is full again. */
   readonly resetAfter: Duration.Duration | undefined
-  /** Whether the server refused, so that what was taken from ours was not taken from its bucket. */
+  /** Whether the server refused, and took nothing: what was taken from ours is given back, if `remaining` is known. */
   readonly refused: boolean
 }
 
@@ -192,10 +192,11 @@ export const make = Effect.fnUntraced(function*(
   const take = (millis: number) => limiter.consume({ ...bucket, tokens: millis, onExceeded: "fail" })
   const charge = (millis: number) => limiter.consume({ ...bucket, tokens: millis, onExceeded: "delay" })
 
-  // A refund can lift the state above the capacity, until it refills: what is above is taken off again.
+  // The state must not rise above the capacity: what stands above it is not kept by every store.
   const refund = Effect.fnUntraced(function*(millis: number) {
-    const { remaining } = yield* charge(-millis)
-    if (remaining > full) yield* charge(remaining - full)
+    const { remaining } = yield* charge(0)
+    const back = Math.min(millis, full - remaining)
+    if (back > 0) yield* charge(-back)
     yield* returned.release
   })
 
@@ -235,8 +236,11 @@ export const make = Effect.fnUntraced(function*(
       yield* reprice((windowMillis / (slower ? Math.min(limit, capacity) : capacity)) * roundingGuard)
     }
     if (remaining === undefined) return
-    const left = said.refused ? attempt.left + attempt.taken : attempt.left
-    const excess = left - remaining * millisEach - (lowered - attempt.lowered)
+    if (said.refused) {
+      lowered -= attempt.taken
+      yield* refund(attempt.taken)
+    }
+    const excess = attempt.left - remaining * millisEach - (lowered - attempt.lowered)
     if (excess > 0) {
       lowered += excess
       owing += excess
@@ -249,11 +253,14 @@ export const make = Effect.fnUntraced(function*(
     }
   })
 
+  // A store may answer late: who is interrupted meanwhile gives back what was taken in the end.
   const awaitTurn = (n: number): Effect.Effect<void, RateLimiter.RateLimiterError> =>
-    Effect.flatMap(attempt(n), ({ wait }) =>
-      Duration.isZero(wait)
-        ? Effect.void
-        : Effect.andThen(Effect.timeoutOption(returned.await, wait), awaitTurn(n)))
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(attempt(n), ({ taken, wait }) =>
+        Duration.isZero(wait)
+          ? Effect.onInterrupt(restore(Effect.void), () => Effect.ignore(refund(taken)))
+          : Effect.andThen(restore(Effect.timeoutOption(returned.await, wait)), restore(awaitTurn(n))))
+    )
 
   const fitting = (n: number): Effect.Effect<number, Cause.IllegalArgumentError> =>
     n > capacity
@@ -287,14 +294,14 @@ export const make = Effect.fnUntraced(function*(
         )
       ),
     release: (n = 1) => Effect.andThen(positive("n", n), refund(n * millisEach)),
-    settle: (reserved, actual) =>
-      reserved < 0 || actual < 0
-        ? illegal(`reserved and actual must not be negative, got ${reserved} and ${actual}`)
-        : actual > reserved
-        ? Effect.asVoid(charge((actual - reserved) * millisEach))
-        : reserved > actual
-        ? refund((reserved - actual) * millisEach)
-        : Effect.void,
+    settle: (reserved, actual) => {
+      if (!(reserved >= 0 && actual >= 0 && Number.isFinite(reserved) && Number.isFinite(actual))) {
+        return illegal(`reserved and actual must be finite and not negative, got ${reserved} and ${actual}`)
+      }
+      const more = (actual - reserved) * millisEach
+      lowered += more
+      return more > 0 ? Effect.asVoid(charge(more)) : more < 0 ? refund(-more) : Effect.void
+    },
     reset: Effect.flatMap(charge(0), ({ remaining }) => remaining < full ? refund(full - remaining) : Effect.void),
     available: Effect.map(
       charge(0),

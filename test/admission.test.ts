@@ -123,6 +123,44 @@ describe("denial", () => {
     }))
 })
 
+describe("a calling that is backing off from a denial", () => {
+  const denied = Effect.gen(function*() {
+    const { backend, log } = yield* makeScripted([])
+    const requests = yield* TokenBucket.make({ capacity: 1, window: "1 second" })
+    const executor = yield* Executor.make({ requests, onLimit: "deny" })
+    yield* executor.submit(yield* backend.createCalling({ id: 0 }))
+    return { executor, log, calling: yield* backend.createCalling({ id: 1 }) }
+  })
+
+  it.effect("is out of time when its queueTimeout ends, and never runs", () =>
+    Effect.gen(function*() {
+      const { calling, executor, log } = yield* denied
+      const [fiber] = yield* submitAll(executor, [calling], { queueTimeout: "500 millis" })
+      yield* TestClock.adjust("10 seconds")
+      const result = fiber && (yield* Fiber.join(fiber))
+      assert.isTrue(result?._tag === "Failure" && result.failure._tag === "TimeoutError")
+      assert.strictEqual(calling.execution.status, "cancelled")
+      assert.strictEqual(log.length, 1)
+      yield* executor.awaitIdle
+    }))
+
+  it.effect("is refused when the executor is shut down meanwhile", () =>
+    Effect.gen(function*() {
+      const { calling, executor, log } = yield* denied
+      const [fiber] = yield* submitAll(executor, [calling])
+      yield* TestClock.adjust("500 millis")
+      const shutdown = yield* Effect.forkChild(executor.shutdown, { startImmediately: true })
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(shutdown)
+      const result = fiber && (yield* Fiber.join(fiber))
+      assert.isTrue(
+        result?._tag === "Failure" && result.failure._tag === "PermissionDenied" &&
+          result.failure.reason._tag === "Shutdown"
+      )
+      assert.strictEqual(log.length, 1)
+    }))
+})
+
 describe("priority", () => {
   it.effect("a lower number goes first, by option or for a whole region", () =>
     Effect.gen(function*() {
@@ -379,7 +417,6 @@ describe("what the provider says", () => {
     Effect.gen(function*() {
       const bucket = yield* TokenBucket.make({ capacity: 100, window: "1 hour" })
       yield* bucket.reconcile(yield* bucket.attempt(20), { ...said, remaining: 15, refused: true })
-      yield* bucket.settle(20, 0)
       assert.strictEqual(yield* bucket.available, 15)
     }))
 

@@ -2,10 +2,17 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { type Entry, Line } from "../src/internal/line.ts"
 
-const entry = (arrivedAt: number, priority = 0, key?: string): Entry => ({ arrivedAt, priority, key })
+interface Standing extends Entry<Standing> {}
 
-const drain = (line: Line<Entry>): Array<Entry> => {
-  const order: Array<Entry> = []
+const entry = (arrivedAt: number, priority = 0, key?: string): Standing => ({
+  arrivedAt,
+  priority,
+  key,
+  node: undefined
+})
+
+const drain = (line: Line<Standing>): Array<Standing> => {
+  const order: Array<Standing> = []
   for (let head = line.head(); head !== undefined; head = line.head()) {
     order.push(head)
     line.shift(head)
@@ -13,8 +20,8 @@ const drain = (line: Line<Entry>): Array<Entry> => {
   return order
 }
 
-const lineOf = (entries: ReadonlyArray<Entry>, aging = 1000) => {
-  const line = new Line<Entry>(aging)
+const lineOf = (entries: ReadonlyArray<Standing>, aging = 1000) => {
+  const line = new Line<Standing>(aging)
   for (const entry of entries) line.add(entry)
   return line
 }
@@ -43,6 +50,14 @@ describe("Line", () => {
     assert.deepStrictEqual(drain(lineOf([...a, ...b, ...c])), [a[0], b[0], c[0], a[1], c[1], a[2]])
   })
 
+  it("lets the turns of keys count within a priority alone", () => {
+    const [old, newer, urgent] = [entry(0, 1, "a"), entry(100_000, 1, "b"), entry(120_000, 0)]
+    const line = lineOf([entry(0, 1, "a"), old, newer, urgent], 30_000)
+    const first = line.head()
+    if (first !== undefined) line.shift(first)
+    assert.deepStrictEqual(drain(line), [newer, old, urgent])
+  })
+
   it("puts those who come back before all others", () => {
     const [first, back] = [entry(0, -5), entry(9)]
     const line = lineOf([first])
@@ -59,14 +74,18 @@ describe("Line", () => {
   })).check(Schema.isMaxLength(40))
 
   it.prop("keeps everybody exactly once, and each priority and key in its order", [Entries], ([entries]) => {
+    interface Leaving extends Entry<Leaving> {
+      readonly leaves: boolean
+    }
     const arrived = entries.toSorted((a, b) => a.arrivedAt - b.arrivedAt)
-    const line = new Line<(typeof arrived)[number]>(1000)
+      .map(({ arrivedAt, key, leaves, priority }): Leaving => ({ arrivedAt, key, leaves, priority, node: undefined }))
+    const line = new Line<Leaving>(1000)
     for (const entry of arrived) line.add(entry)
     for (const entry of arrived) if (entry.leaves) assert.isTrue(line.remove(entry))
     const staying = arrived.filter((entry) => !entry.leaves)
     assert.strictEqual(line.size, staying.length)
     assert.strictEqual([...line].length, staying.length)
-    const order: typeof arrived = []
+    const order: Array<Leaving> = []
     for (let head = line.head(); head !== undefined; head = line.head()) {
       order.push(head)
       line.shift(head)
@@ -75,7 +94,7 @@ describe("Line", () => {
     assert.strictEqual(line.size, 0)
     for (const priority of [-2, -1, 0, 1, 2]) {
       for (const key of [undefined, "a", "b"]) {
-        const same = (entry: (typeof arrived)[number]) => entry.priority === priority && entry.key === key
+        const same = (entry: Leaving) => entry.priority === priority && entry.key === key
         assert.deepStrictEqual(order.filter(same), staying.filter(same))
       }
     }

@@ -4,7 +4,7 @@
  *     npm run bench:leaks
  */
 import { AiError } from "effect/ai"
-import { Effect, Fiber, Schema } from "effect"
+import { Effect, Fiber, Random, Schema } from "effect"
 import { iModel, ServiceBackend } from "effect-imodel"
 
 const calls = 100_000
@@ -18,14 +18,12 @@ const backend = ServiceBackend.make({
   request: Schema.Struct({ prompt: Schema.String }),
   retry: { delay: 1 },
   call: (_payload, calling) =>
-    Effect.suspend(() => {
-      const chance = Math.random()
-      return chance < 0.02 && calling.attempts.length === 0
+    Effect.flatMap(Random.next, (chance) =>
+      chance < 0.02 && calling.attempts.length === 0
         ? Effect.fail(new AiError.InternalProviderError({ description: "overloaded" }))
         : chance < 0.3
         ? Effect.as(Effect.sleep(1), "done")
-        : Effect.succeed("done")
-    })
+        : Effect.succeed("done"))
 })
 
 const heap = () => {

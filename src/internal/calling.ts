@@ -16,6 +16,7 @@ import * as Hash from "effect/Hash"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import * as Result from "effect/Result"
 import {
   type Attempt,
   type Calling,
@@ -28,6 +29,7 @@ import {
 import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError } from "../Errors.ts"
 import { uuid } from "./identity.ts"
 import type { Said } from "./limits.ts"
+import type { Node } from "./line.ts"
 import { traceCall } from "./tracing.ts"
 
 /** Runs callings, and takes back those that nobody waits for any more. */
@@ -82,6 +84,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   priority = 0
   key: string | undefined = undefined
   arrivedAt = 0
+  node: Node<CallingImpl<unknown>> | undefined = undefined
   /** How often it was denied. */
   denials = 0
   /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
@@ -91,7 +94,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   private runner: Runner | undefined = undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private startedAtNanos: bigint | undefined = undefined
-  /** Why it is being withdrawn, when that is not the interruption of those who wait for it. */
+  private withdrawn = false
+  /** Why it is withdrawn, when that is not the interruption of those who wait for it. */
   private withdrawal: TimeoutError | PermissionDenied | undefined = undefined
   private outcome: Outcome<Data> | undefined = undefined
   /** A list, the last one who came first. Mostly there is one. */
@@ -158,6 +162,10 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   // ---------------------------------------------------------------------------
   // For those who invoke it
   // ---------------------------------------------------------------------------
+
+  get isSettled(): boolean {
+    return this.outcome !== undefined
+  }
 
   /** Starts the calling if nobody has, and waits until it has settled. */
   join(runner: Runner): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
@@ -235,9 +243,10 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
         ...this.attempts,
         attemptOf(answer, startedAt, clock.monotonicTimeNanosUnsafe() - startedAtNanos)
       ]
-      const retry = this.retryAfter(answer)
-      if (retry === undefined) this.conclude(exit)
-      onExit(answer, retry)
+      const retry = Result.try(() => this.retryAfter(answer))
+      if (Result.isFailure(retry)) this.conclude(Exit.die(retry.failure))
+      else if (retry.success === undefined) this.conclude(exit)
+      onExit(answer, Result.getOrUndefined(retry))
     })
   }
 
@@ -254,15 +263,16 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   }
 
   private retryAfter(exit: Exit.Exit<unknown, BackendErrorReason>): Duration.Duration | undefined {
-    if (Exit.isSuccess(exit) || this.work.retry === undefined || this.withdrawal !== undefined) return undefined
+    if (Exit.isSuccess(exit) || this.work.retry === undefined || this.withdrawn) return undefined
     const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     const random = Context.get(this.context, Random.Random).nextDoubleUnsafe()
     return reason && this.work.retry(reason, this.attempts.length, random)
   }
 
   /** Ends the work that runs, and waits until it has ended. */
-  interrupt(reason?: PermissionDenied): Effect.Effect<void> {
+  interrupt(reason?: TimeoutError | PermissionDenied): Effect.Effect<void> {
     return Effect.suspend(() => {
+      this.withdrawn = true
       this.withdrawal ??= reason
       return this.fiber === undefined ? Effect.void : Fiber.interrupt(this.fiber)
     })

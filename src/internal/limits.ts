@@ -55,22 +55,30 @@ export interface Said {
   readonly refused: boolean
 }
 
+/** What an admitted calling took, and what the provider said when it answered. */
+export interface Answered {
+  readonly receipt: Receipt
+  readonly said: Said | undefined
+}
+
 type Stored<A> = Effect.Effect<A, RateLimiter.RateLimiterError>
 
 export interface Limits {
   /** The limit that is too small for it, whatever the time. */
   readonly tooSmall: (use: Use) => { readonly cost: number; readonly capacity: number } | undefined
   /** Takes it from all limits; or from none, and answers how long it may be until it can be taken. */
-  readonly take: (use: Use, nowMillis: number) => Stored<Receipt | Duration.Duration>
+  readonly take: (use: Use) => Stored<Receipt | Duration.Duration>
+  /** For how many milliseconds it is held back because the provider has not answered yet. */
+  readonly hold: (use: Use, nowMillis: number) => number
   /**
    * Corrects what was reserved to what was used. Where the provider has said what is left, its word goes before ours: what
    * was not used is given back only as far as the provider gives it back.
    */
-  readonly settle: (reserved: Use, used: Use, said?: Said | undefined) => Stored<void>
+  readonly settle: (reserved: Use, used: Use, answered?: Answered | undefined) => Stored<void>
   /** Learns what the provider said in its answer to what the receipt is for. */
   readonly learn: (receipt: Receipt, said: Said) => Stored<void>
-  /** The provider has answered, so that it would have said if its limits were smaller. */
-  readonly confirm: () => void
+  /** The provider has answered, so that it would have said if its limits were smaller. Answers whether that is news. */
+  readonly confirm: () => boolean
 }
 
 /**
@@ -89,7 +97,8 @@ export const make = (buckets: Buckets): Limits => {
   let confirmed = !limits.some(({ bucket }) => Duration.isPositive(bucket.headroom))
   let firstAt: number | undefined
 
-  const unconfirmed = (use: Use, nowMillis: number): number => {
+  const hold = (use: Use, nowMillis: number): number => {
+    if (confirmed) return 0
     firstAt ??= nowMillis
     const wait = firstAt + confirmationMillis - nowMillis
     if (wait <= 0) confirmed = true
@@ -99,17 +108,20 @@ export const make = (buckets: Buckets): Limits => {
     return confirmed || fits ? 0 : wait
   }
 
-  const take: Limits["take"] = Effect.fnUntraced(function*(use, nowMillis) {
-    if (!confirmed) {
-      const wait = unconfirmed(use, nowMillis)
-      if (wait > 0) return Duration.millis(wait)
-    }
+  const take: Limits["take"] = Effect.fnUntraced(function*(use) {
     const receipt: Array<Attempt> = []
+    const giveBack = Effect.suspend(() =>
+      Effect.forEach(limits.slice(0, receipt.length), (taken) => settle(taken.bucket, taken.amount(use), 0), {
+        discard: true
+      })
+    )
     for (const limit of limits) {
       const amount = limit.amount(use)
-      const attempt = amount > 0 ? yield* limit.bucket.attempt(amount) : yield* Effect.succeed(nothing)
+      const attempt = amount > 0
+        ? yield* Effect.tapError(limit.bucket.attempt(amount), () => Effect.ignore(giveBack))
+        : nothing
       if (!Duration.isZero(attempt.wait)) {
-        for (const taken of limits.slice(0, receipt.length)) yield* settle(taken.bucket, taken.amount(use), 0)
+        yield* giveBack
         return attempt.wait
       }
       receipt.push(attempt)
@@ -126,14 +138,20 @@ export const make = (buckets: Buckets): Limits => {
       return undefined
     },
     take,
-    settle: (reserved, used, said) =>
-      Effect.forEach(limits, ({ amount, bucket, kind }) => {
-        const unused = amount(reserved) - amount(used)
-        if (said === undefined || said.refused || said.limits[kind]?.remaining === undefined) {
+    hold,
+    settle: (reserved, used, answered) =>
+      Effect.forEach(limits, ({ amount, bucket, kind }, i) => {
+        const { receipt, said } = answered ?? {}
+        const attempt = receipt?.[i]
+        const allowance = said?.limits[kind]
+        if (said === undefined || attempt === undefined || allowance?.remaining === undefined) {
           return settle(bucket, amount(reserved), amount(used))
         }
-        if (unused > 0) bucket.withhold(unused)
-        return Effect.void
+        // What was refused was given back when that was heard.
+        const unused = amount(reserved) - amount(used)
+        if (said.refused || unused <= 0) return Effect.void
+        bucket.withhold(unused)
+        return bucket.reconcile(attempt, { ...allowance, refused: false })
       }, { discard: true }),
     learn: (receipt, said) =>
       Effect.forEach(limits, ({ bucket, kind }, i) => {
@@ -144,7 +162,9 @@ export const make = (buckets: Buckets): Limits => {
           : bucket.reconcile(attempt, { ...allowance, refused: said.refused })
       }, { discard: true }),
     confirm: () => {
+      const news = !confirmed
       confirmed = true
+      return news
     }
   }
 }
@@ -161,13 +181,21 @@ export const useOf = (reserved: Use, exit: Exit.Exit<unknown, BackendErrorReason
   if (Exit.isSuccess(exit)) {
     if (!isNormalizedResponse(exit.value)) return reserved
     const { inputTokens, outputTokens } = exit.value.usage
-    return { requests: 1, input: inputTokens.total ?? reserved.input, output: outputTokens.total ?? reserved.output }
+    return {
+      requests: 1,
+      input: count(inputTokens.total, reserved.input),
+      output: count(outputTokens.total, reserved.output)
+    }
   }
   // Interrupted: it was sent, but how much of the answer there was nobody knows. The unspent part is given back.
   if (Cause.hasInterruptsOnly(exit.cause)) return { requests: 1, input: reserved.input, output: 0 }
   const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   return reason === undefined ? reserved : useOfFailure(reserved, reason)
 }
+
+/** Providers report nonsense too. */
+const count = (reported: number | undefined, reserved: number): number =>
+  reported !== undefined && reported >= 0 && Number.isFinite(reported) ? reported : reserved
 
 export const unused: Use = { requests: 0, input: 0, output: 0 }
 

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
+import { uuid } from "./identity.ts"
 
 /** Where each number stands. */
 export interface Sources {
@@ -39,7 +40,8 @@ export const register = (
 ): Effect.Effect<(millis: number) => void, never, Scope.Scope> =>
   Effect.contextWith((context) => {
     const inert = { update: () => {}, modify: () => {} }
-    const attributes = { executor }
+    // Two executors may have one name; each has its own series.
+    const attributes = { executor, executor_id: uuid() }
     const registrations = [
       ...(["queued", "running"] as const).map((name) =>
         Metric.registerUnsafe(Metric.withAttributes(gauges[name], attributes), context, {
@@ -56,7 +58,12 @@ export const register = (
     ]
     const wait = Metric.withAttributes(waits, attributes)
     return Effect.as(
-      Effect.addFinalizer(() => Effect.sync(() => registrations.forEach((registration) => registration.remove()))),
+      Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          for (const registration of registrations) registration.remove()
+          Metric.removeUnsafe(wait, context)
+        })
+      ),
       (millis: number) => wait.updateUnsafe(millis, context)
     )
   })

@@ -33,7 +33,7 @@ export const retrying = (
   const maxDelayMillis = Duration.toMillis(Duration.fromInputUnsafe(retry.maxDelay ?? Duration.minutes(1)))
   const isRepeated = retry.while ?? wasNotWorkedOn
   return (reason, failures, random) => {
-    if (failures > times || !isRepeated(reason)) return undefined
+    if (!(failures <= times) || !isRepeated(reason)) return undefined
     const asked = reason._tag === "RateLimitError" ? reason.retryAfter : undefined
     if (asked !== undefined) {
       const askedMillis = Duration.toMillis(asked)

@@ -13,7 +13,7 @@ export const tokenizerOf = (model: string): Effect.Effect<Tokenizer | undefined>
     : /^(gpt-4|gpt-3\.5)/.test(model)
     ? () => import("gpt-tokenizer/encoding/cl100k_base")
     : undefined
-  if (load === undefined) return Effect.succeed(undefined)
+  if (load === undefined) return Effect.undefined
   return Effect.matchEffect(Effect.tryPromise(load), {
     onSuccess: ({ countTokens }) => Effect.succeed((text: string) => countTokens(text)),
     onFailure: () =>
