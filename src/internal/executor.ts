@@ -1,0 +1,357 @@
+/** The line, the dispatcher and the pool behind `Executor`. */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as RateLimiter from "effect/persistence/RateLimiter"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import { TypeId } from "../Calling.ts"
+import {
+  type BackendErrorReason,
+  CostExceedsCapacity,
+  LimitExceeded,
+  PermissionDenied,
+  type PermissionDeniedReason,
+  QueueFull,
+  TimeoutError
+} from "../Errors.ts"
+import type { Counts, Executor, Options, SubmitOptions } from "../Executor.ts"
+import type { TokenBucket } from "../TokenBucket.ts"
+import type { CallingImpl, Runner } from "./calling.ts"
+import * as Limits from "./limits.ts"
+import { Line } from "./line.ts"
+import * as Metrics from "./metrics.ts"
+import { duration, positiveInteger } from "./options.ts"
+import * as Pool from "./pool.ts"
+import { Key, Priority } from "./references.ts"
+import { traceWait } from "./tracing.ts"
+
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<Executor, Cause.IllegalArgumentError, Scope.Scope> {
+  const concurrency = yield* positiveInteger("concurrency", options.concurrency ?? 100)
+  const queueCapacity = yield* positiveInteger("queueCapacity", options.queueCapacity ?? 100)
+  const maxDenials = yield* positiveInteger("maxDenials", options.maxDenials ?? 3)
+  const aging = yield* duration("aging", options.aging ?? Duration.seconds(30))
+  const name = options.name ?? "executor"
+  const denies = options.onLimit === "deny"
+  const buckets: Limits.Buckets = {
+    requests: options.requests,
+    tokens: options.tokens,
+    inputTokens: options.inputTokens,
+    outputTokens: options.outputTokens
+  }
+  const limits = Limits.make(buckets)
+  const clock = yield* Clock.Clock
+
+  const line = new Line<CallingImpl<unknown>>(Duration.toMillis(aging))
+  const admitted = new Map<CallingImpl<unknown>, Limits.Answered>()
+  const queueTimers = new Map<CallingImpl<unknown>, Fiber.Fiber<void>>()
+  const settled = { completed: 0, failed: 0, cancelled: 0, aborted: 0, skipped: 0 }
+  const totals = { denials: 0, retries: 0, pauses: 0, requests: 0, tokens: 0 }
+  let unsettled = 0
+  let begun = 0
+  let pausedUntil = 0
+  // Callings that rest after a denial.
+  let backingOff = 0
+  // Whether it takes callings; and whether it still runs those that it has.
+  let open = true
+  let closed = false
+  // Whether the one whose turn it is cannot start now.
+  let blocked = false
+  // What is to be done to the limits. The dispatcher does it, so that nothing comes between its look and its taking.
+  const corrections: Array<Effect.Effect<void, RateLimiter.RateLimiterError>> = []
+  const idle = new Set<() => void>()
+  // Holds one message when the line, the pool or the limits have changed since the dispatcher looked at them.
+  const changes = yield* Queue.dropping<void>(1)
+  const changed = () => {
+    Queue.offerUnsafe(changes, undefined)
+  }
+
+  const correct = (correction: Effect.Effect<void, RateLimiter.RateLimiterError>) => {
+    corrections.push(Effect.catchDefect(correction, (defect) => Effect.logWarning("A limit was not corrected", defect)))
+    changed()
+  }
+
+  // ---------------------------------------------------------------------------
+  // What becomes of a calling
+  // ---------------------------------------------------------------------------
+
+  const ended = (calling: CallingImpl<unknown>) => {
+    const { status } = calling.execution
+    if (status !== "pending" && status !== "processing") settled[status]++
+    if (calling.attempts.length > 0) begun--
+    unsettled--
+    stopTimer(calling)
+    if (unsettled > 0) return
+    const resumes = [...idle]
+    idle.clear()
+    for (const resume of resumes) resume()
+  }
+
+  const stopTimer = (calling: CallingImpl<unknown>) => {
+    queueTimers.get(calling)?.interruptUnsafe()
+    queueTimers.delete(calling)
+  }
+
+  const abandon = (calling: CallingImpl<unknown>, reason?: TimeoutError | PermissionDenied) => {
+    if (calling.isSettled) return
+    if (calling === line.head()) changed()
+    line.remove(calling)
+    calling.abandon(reason)
+    ended(calling)
+    calling.settle()
+  }
+
+  const deny = (calling: CallingImpl<unknown>, reason: PermissionDeniedReason) =>
+    abandon(calling, new PermissionDenied({ reason, denials: calling.denials, callingId: calling.id }))
+
+  // Finalizers run in reverse: what waits is refused, the dispatcher ends, the pool is interrupted, and what that gives
+  // back to the limits is given back.
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => Effect.forEach(corrections, (correction) => Effect.ignore(correction), { discard: true }))
+  )
+  const pool = yield* Pool.make({
+    attempted: (calling, exit, retry) => {
+      if (pool.running() === concurrency - 1) changed()
+      const reserved = Limits.reservationOf(calling)
+      const used = Limits.useOf(reserved, exit)
+      if (used.requests !== 1 || used.input !== reserved.input || used.output !== reserved.output) {
+        correct(limits.settle(reserved, used, admitted.get(calling)))
+      }
+      admitted.delete(calling)
+      if (Exit.isSuccess(exit) && limits.confirm()) changed()
+      if (retry !== undefined) totals.retries++
+      const pause = pauseOf(exit, retry)
+      if (pause > 0) {
+        totals.pauses++
+        pausedUntil = Math.max(pausedUntil, clock.currentTimeMillisUnsafe() + pause)
+      }
+    },
+    rested: (calling) => {
+      if (calling.attempts.length === 0) backingOff--
+      if (closed || (!open && calling.attempts.length === 0)) return abandon(calling, Pool.shutdown(calling))
+      calling.arrivedAt = clock.currentTimeMillisUnsafe()
+      line.addReturning(calling)
+      changed()
+    },
+    ended: (calling) => {
+      if (calling.attempts.length === 0) backingOff--
+      ended(calling)
+    }
+  })
+
+  const noteWait = yield* Metrics.register(name, {
+    queued: () => line.size,
+    running: () => pool.running(),
+    requests: () => totals.requests,
+    tokens: () => totals.tokens,
+    denials: () => totals.denials,
+    retries: () => totals.retries,
+    pauses: () => totals.pauses
+  })
+
+  const run = (calling: CallingImpl<unknown>, receipt: Limits.Receipt) => {
+    noteWait(clock.currentTimeMillisUnsafe() - calling.arrivedAt)
+    traceWait(calling.context, calling.arrivedAt, () => ({ "imodel.calling.id": calling.id, "imodel.executor": name }))
+    if (calling.attempts.length === 0) begun++
+    line.shift(calling)
+    stopTimer(calling)
+    admitted.set(calling, { receipt, said: undefined })
+    totals.requests++
+    totals.tokens += calling.cost
+    pool.run(calling)
+  }
+
+  // A calling that was admitted before belongs to what runs, and is let finish unless the scope closes.
+  const refuseWaiting = () => {
+    open = false
+    for (const calling of line) if (closed || calling.attempts.length === 0) abandon(calling, Pool.shutdown(calling))
+  }
+
+  const startTimer = (calling: CallingImpl<unknown>, limit: Duration.Duration) => {
+    const timer = Effect.runForkWith(calling.context)(Effect.sleep(limit))
+    queueTimers.set(calling, timer)
+    timer.addObserver((exit) => {
+      if (Exit.isFailure(exit)) return
+      if (calling.isSettled) return
+      const error = new TimeoutError({ phase: "queue", limit, callingId: calling.id })
+      if (line.has(calling)) abandon(calling, error)
+      else Effect.runForkWith(calling.context)(calling.interrupt(error))
+    })
+  }
+
+  const runner = (submitOptions: SubmitOptions | undefined): Runner => {
+    const queueTimeout = submitOptions?.queueTimeout === undefined
+      ? undefined
+      : Duration.fromInputUnsafe(submitOptions.queueTimeout)
+    return {
+      start: (calling) => {
+        unsettled++
+        if (!open) return abandon(calling, Pool.shutdown(calling))
+        const tooSmall = limits.tooSmall(Limits.reservationOf(calling))
+        if (tooSmall !== undefined) return deny(calling, new CostExceedsCapacity(tooSmall))
+        const waits = blocked || backingOff > 0
+        if (options.onFull === "deny" && waits && line.size + backingOff >= queueCapacity) return denyFull(calling)
+        calling.arrivedAt = clock.currentTimeMillisUnsafe()
+        calling.priority = bounded(submitOptions?.priority ?? Context.get(calling.context, Priority))
+        calling.key = submitOptions?.key ?? Context.get(calling.context, Key)
+        line.add(calling)
+        if (line.head() === calling) changed()
+        if (queueTimeout !== undefined) startTimer(calling, queueTimeout)
+      },
+      withdraw: (calling) => line.has(calling) ? Effect.sync(() => abandon(calling)) : calling.interrupt(),
+      heard: (calling, said) => {
+        const attempt = admitted.get(calling)
+        if (limits.confirm()) changed()
+        if (attempt === undefined) return
+        admitted.set(calling, { ...attempt, said })
+        correct(limits.learn(attempt.receipt, said))
+      }
+    }
+  }
+  const defaultRunner = runner(undefined)
+
+  // ---------------------------------------------------------------------------
+  // The dispatcher
+  // ---------------------------------------------------------------------------
+
+  const denyFull = (calling: CallingImpl<unknown>) => {
+    totals.denials++
+    deny(calling, new QueueFull({ queueCapacity }))
+  }
+
+  // Before the dispatcher knew that it cannot go on, more may have come in than the queue holds: the last ones go.
+  const denyOverflow = () => {
+    if (options.onFull !== "deny" || line.size <= queueCapacity) return
+    for (const calling of [...line].toSorted((a, b) => a.arrivedAt - b.arrivedAt).slice(queueCapacity)) {
+      if (line.has(calling)) denyFull(calling)
+    }
+  }
+
+  /** The one whose turn it is cannot start for so many milliseconds, or until something changes. */
+  const wait = (calling: CallingImpl<unknown>, millis: number) =>
+    denies && calling.attempts.length === 0 ? Effect.sync(() => backOff(calling)) : hold(millis)
+
+  const hold = (millis: number) =>
+    Effect.suspend(() => {
+      denyOverflow()
+      blocked = true
+      return Number.isFinite(millis)
+        ? Effect.asVoid(Effect.timeoutOption(Queue.take(changes), millis))
+        : Queue.take(changes)
+    })
+
+  const backOff = (calling: CallingImpl<unknown>) => {
+    if (!line.has(calling)) return
+    totals.denials++
+    calling.denials++
+    if (calling.denials >= maxDenials) return deny(calling, new LimitExceeded())
+    line.shift(calling)
+    backingOff++
+    pool.rest(calling, Duration.seconds(2 ** (calling.denials - 1)))
+  }
+
+  const dispatchNext = Effect.gen(function*() {
+    blocked = false
+    for (let correction = corrections[0]; correction !== undefined; correction = corrections[0]) {
+      yield* correction
+      corrections.shift()
+    }
+    const next = line.head()
+    if (next === undefined) return yield* Queue.take(changes)
+    if (pool.running() >= concurrency) return yield* wait(next, Number.POSITIVE_INFINITY)
+    const now = clock.currentTimeMillisUnsafe()
+    if (pausedUntil > now) return yield* wait(next, pausedUntil - now)
+    const reserved = Limits.reservationOf(next)
+    const unconfirmed = limits.hold(reserved, now)
+    if (unconfirmed > 0) return yield* hold(unconfirmed)
+    const taken = yield* limits.take(reserved)
+    if (Duration.isDuration(taken)) return yield* wait(next, Duration.toMillis(taken))
+    // The store may have taken its time over this.
+    const unstartable = !line.has(next) || pausedUntil > clock.currentTimeMillisUnsafe()
+    return unstartable ? yield* limits.settle(reserved, Limits.unused) : run(next, taken)
+  }).pipe(Effect.catchCause(goOn))
+
+  yield* Effect.forkScoped(Effect.forever(dispatchNext, { disableYield: true }))
+
+  const awaitIdle = Effect.callback<void>((resume) => {
+    if (unsettled === 0) return resume(Effect.void)
+    const observe = () => resume(Effect.void)
+    idle.add(observe)
+    return Effect.sync(() => {
+      idle.delete(observe)
+    })
+  })
+
+  const countsNow = (): Counts => ({ pending: unsettled - begun, processing: begun, ...settled })
+
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      closed = true
+      refuseWaiting()
+    })
+  )
+
+  return {
+    submit: (calling, submitOptions) =>
+      submitOptions === undefined
+        ? calling[TypeId].join(defaultRunner)
+        : Effect.suspend(() =>
+          submitOptions.timeout === undefined
+            ? calling[TypeId].join(runner(submitOptions))
+            : calling[TypeId].joinWithin(runner(submitOptions), Duration.fromInputUnsafe(submitOptions.timeout))
+        ),
+    counts: Effect.sync(countsNow),
+    size: Effect.sync(() => Math.min(line.size, queueCapacity)),
+    capacity: concurrency + queueCapacity,
+    snapshot: Effect.gen(function*() {
+      const left = Effect.fnUntraced(function*(bucket: TokenBucket | undefined) {
+        return bucket === undefined ? undefined : { available: yield* bucket.available, capacity: bucket.capacity }
+      })
+      return {
+        counts: countsNow(),
+        running: pool.running(),
+        waiting: line.size,
+        pausedFor: Duration.millis(Math.max(0, pausedUntil - clock.currentTimeMillisUnsafe())),
+        limits: {
+          requests: yield* left(buckets.requests),
+          tokens: yield* left(buckets.tokens),
+          inputTokens: yield* left(buckets.inputTokens),
+          outputTokens: yield* left(buckets.outputTokens)
+        },
+        denials: totals.denials,
+        retries: totals.retries
+      }
+    }),
+    awaitIdle,
+    shutdown: Effect.suspend(() => {
+      refuseWaiting()
+      return awaitIdle
+    })
+  }
+})
+
+const longestPauseMillis = 60_000
+
+/** For how many milliseconds everything is to be held back: the provider refused the call for being over its limit. */
+const pauseOf = (exit: Exit.Exit<unknown, BackendErrorReason>, retry: Duration.Duration | undefined): number => {
+  const reason = Option.getOrUndefined(Exit.findErrorOption(exit))
+  if (reason?._tag !== "RateLimitError") return 0
+  const pause = reason.retryAfter ?? retry
+  return pause === undefined ? 0 : Math.min(Duration.toMillis(pause), longestPauseMillis)
+}
+
+// Nothing is admitted that the limit does not know of: callings wait until its store answers again. Whatever goes wrong, the
+// dispatcher goes on: without it all who wait would wait for ever.
+const goOn = (cause: Cause.Cause<unknown>) =>
+  Cause.hasInterruptsOnly(cause)
+    ? Effect.interrupt
+    : Effect.andThen(Effect.logWarning("Admission failed, trying again in a second", cause), Effect.sleep(1000))
+
+const bounded = (priority: number): number => Math.max(-1e9, Math.min(1e9, Number.isNaN(priority) ? 0 : priority))

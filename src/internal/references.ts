@@ -1,0 +1,31 @@
+/** Settings of a region of a program. */
+import * as Context from "effect/Context"
+
+/**
+ * The priority of the calls of a region of a program, where they state none. A lower number goes first.
+ *
+ * **Example** (Background work)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Executor, iModel } from "effect-imodel"
+ *
+ * const background = iModel.invokeAll([{ prompt: "Summarize" }]).pipe(
+ *   Effect.provideService(Executor.Priority, 10)
+ * )
+ * ```
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Priority = Context.Reference<number>("effect-imodel/Executor/Priority", { defaultValue: () => 0 })
+
+/**
+ * The key (tenant) of the calls of a region of a program, where they state none.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Key = Context.Reference<string | undefined>("effect-imodel/Executor/Key", {
+  defaultValue: () => undefined
+})
