@@ -1,5 +1,5 @@
 /**
- * A batch under a limit: 100 prompts, 50 requests and 4,000 tokens in every 8 seconds, over real HTTP.
+ * A batch under a limit: 100 prompts, 50 requests and 4,000 tokens in every 10 seconds, over real HTTP.
  *
  *     npm run demo              against the simulator, which enforces the same limit and answers 429 when it is broken
  *     npm run demo -- --live    against OpenAI, with OPENAI_API_KEY set
@@ -12,7 +12,7 @@ import { Calling, type Executor, iModel, OpenAi, Simulator } from "effect-imodel
 import { createServer } from "node:http"
 
 const limits = { limitRequests: 50, limitTokens: 4_000 }
-const window = Duration.seconds(8)
+const window = Duration.seconds(10)
 const latency = Duration.millis(60)
 const maxTokens = 60
 
