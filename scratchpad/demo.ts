@@ -32,7 +32,8 @@ const run = Effect.gen(function*() {
   const callings = yield* iModel.invokeAll(prompts)
   const wall = (yield* Clock.currentTimeMillis) - startedAt
   if (watcher !== undefined) yield* Fiber.interrupt(watcher)
-  return { callings, wall, samples: yield* Ref.get(samples) }
+  const last = { at: wall, admitted: callings.length, settled: callings.length }
+  return { callings, wall, samples: [...yield* Ref.get(samples), last] }
 })
 
 interface Sample {
@@ -103,9 +104,9 @@ const summarize = Effect.fnUntraced(function*({ callings, rejected, samples, wal
     ((wall / least - 1) * 100).toFixed(1)
   } % over
 
-  admitted calls over time; │ is what the limit allows by then
+  admitted calls over time; │ is what the limit allows by then (half of it until the first answer)
 `)
-  for (let at = 0; at <= wall + 500; at += 500) {
+  for (let at = 0; at < wall + 500; at += 500) {
     const admitted = samples.findLast((sample) => sample.at <= at + 50)?.admitted ?? 0
     const allowed = Math.min(100, limits.limitRequests * (1 + at / Duration.toMillis(window)))
     const bar = "█".repeat(Math.round(admitted / 2)).padEnd(51)

@@ -24,6 +24,9 @@ const simulated = OpenAi.layerChat({ model: "gpt-4o-mini", apiKey: Redacted.make
 
 const backend = Layer.unwrap(Effect.gen(function*() {
   const key = yield* Config.option(Config.Redacted("OPENAI_API_KEY"))
+  yield* Console.log(
+    Option.isSome(key) ? "asking OpenAI\n" : "no OPENAI_API_KEY: asking the simulator, which answers at random\n"
+  )
   return Option.isSome(key) ? openAi : simulated
 }))
 

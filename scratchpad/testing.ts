@@ -1,7 +1,7 @@
 /**
  * A program is tested by replacing its backend with a mock layer. The program does not know.
  *
- *     node scratchpad/testing.ts
+ *     npm run testing
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"

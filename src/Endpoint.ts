@@ -180,7 +180,11 @@ export const make = Effect.fnUntraced(function*<
     }
     const text = yield* response.text
     const json = parseJson(text)
-    if (Option.isNone(json)) return yield* invalidResponse(`the body is not JSON: ${excerptOf(scrub(text))}`)
+    if (Option.isNone(json)) {
+      return yield* invalidResponse(
+        text.trim() === "" ? "the body is empty" : `the body is not JSON: ${excerptOf(scrub(text))}`
+      )
+    }
     const decoded = decode(json.value)
     if (Result.isFailure(decoded)) {
       if (Predicate.hasProperty(json.value, "error")) return yield* reasonOf(yield* failedAnswer(response, text, scrub))
@@ -253,7 +257,7 @@ const readAuth = Effect.fnUntraced(function*(
   const { credential, type } = auth
   const secret = Redacted.value(Config.isConfig(credential) ? yield* credential : credential).trim()
   if (secret === "") return yield* illegal("the credential must not be empty")
-  if (!/^[\x21-\x7e]+$/.test(secret)) return yield* illegal("the credential has characters that no header can carry")
+  if (!/^[\x20-\x7e]+$/.test(secret)) return yield* illegal("the credential has characters that no header can carry")
   const scrub = scrubbing(secret)
   if (type === "bearer") return { authenticate: HttpClientRequest.bearerToken(secret), around: identity, scrub }
   const name = type === "header" ? auth.name : type
@@ -267,8 +271,8 @@ const readAuth = Effect.fnUntraced(function*(
 const invalidResponse = (description: string) => Effect.fail(new AiError.InvalidResponseError({ description }))
 
 const reasonOfStatus = (answer: FailedAnswer): BackendErrorReason => {
-  const { excerpt, http, retryAfter, status } = answer
-  const description = excerpt === "" ? `HTTP ${status}` : excerpt
+  const { at, excerpt, http, retryAfter, status } = answer
+  const description = excerpt === "" ? at : `${excerpt} (${at})`
   if (status === 401) return new AiError.AuthenticationError({ kind: "InvalidKey", description, http })
   if (status === 403) return new AiError.AuthenticationError({ kind: "InsufficientPermissions", description, http })
   if (status === 429) return new AiError.RateLimitError({ http, ...(retryAfter && { retryAfter }) })

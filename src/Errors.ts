@@ -29,7 +29,7 @@ import * as AiError from "effect/ai/AiError"
  * @since 0.1.0
  */
 export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutError", {
-  /** Where the time ran out: waiting for admission, running, or inside a hook. */
+  /** Where the time ran out: waiting for admission, running, or (for models with hooks) inside a hook. */
   phase: Schema.Literals(["queue", "invocation", "hook"]),
   /** The limit that ran out. */
   limit: Schema.Duration,

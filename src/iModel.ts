@@ -17,7 +17,7 @@ import { type Calling, isCalling, type NormalizedResponse, TypeId } from "./Call
 import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
 import * as Executor from "./Executor.ts"
 import { identify } from "./internal/identity.ts"
-import { positive, positiveDuration } from "./internal/options.ts"
+import { illegal, positive, positiveDuration } from "./internal/options.ts"
 import * as Pool from "./internal/pool.ts"
 import { type Arguments, type Backend, type Cost, ServiceBackend } from "./ServiceBackend.ts"
 import * as TokenBucket from "./TokenBucket.ts"
@@ -45,7 +45,7 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   /** Admits the callings of this model. `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
   /**
-   * Makes a calling, to be invoked later. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
+   * Makes a calling, to be invoked later; its `response` waits until it has been. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
    * are wrong.
    */
   readonly createCalling: (
@@ -267,6 +267,11 @@ const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
     const capacity = yield* positive(name, limit)
     return yield* TokenBucket.make({ capacity, window, headroom: options.headroom ?? headroom })
   })
+  if (limitRequests !== undefined && limitRequests < 1) {
+    return yield* illegal(
+      `limitRequests must be at least 1, got ${limitRequests}: for less, lengthen capacityRefreshTime`
+    )
+  }
   return yield* Executor.make({
     name: options.name ?? name,
     requests: yield* bucket("limitRequests", limitRequests),

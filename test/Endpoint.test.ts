@@ -143,6 +143,13 @@ layer(NodeHttpClient.layerUndici)("Endpoint", (it) => {
         assert.deepStrictEqual(body, { days: 2 })
       }))
 
+    it.effect("carries a credential with a scheme of its own", () =>
+      Effect.gen(function*() {
+        const token = Redacted.make("Token abcdefghi")
+        const { headers } = yield* requestOf({ auth: { type: "header", name: "authorization", credential: token } })
+        assert.strictEqual(headers.authorization, "Token abcdefghi")
+      }))
+
     it.effect("has a query and no body when it gets", () =>
       Effect.gen(function*() {
         const { body, headers, method, path } = yield* requestOf({ method: "GET" })

@@ -38,7 +38,7 @@ describe("iModel.layer", () => {
     Effect.gen(function*() {
       for (
         const [options, message] of [
-          [{ limitRequests: 0 }, /^limitRequests must be a number above zero, got 0/],
+          [{ limitRequests: 0 }, /^limitRequests must be at least 1, got 0/],
           [{ limitTokens: -5 }, /^limitTokens must be a number above zero, got -5/],
           [{ limitRequests: 1, capacityRefreshTime: 0 }, /^capacityRefreshTime must be longer than zero/],
           [{ concurrency: 0 }, /^concurrency must be a whole number above zero/],
@@ -127,6 +127,7 @@ describe("arguments", () => {
         const { reason } = yield* Effect.flip(calling.response)
         assert.isTrue(reason._tag === "InvalidRequestError")
         assert.strictEqual(reason._tag === "InvalidRequestError" && reason.parameter, parameter)
+        if (parameter === "d") assert.include(reason.message, "There is no such parameter")
       }
     }))
 

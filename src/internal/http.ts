@@ -18,6 +18,8 @@ import { neverSent } from "./unsent.ts"
 /** An answer that is none: its status is not of the 200s, or its body tells of an error. */
 export interface FailedAnswer {
   readonly status: number
+  /** The status, and what it is the answer to. */
+  readonly at: string
   /** Decoded from JSON; `undefined` when it is not JSON. */
   readonly body: unknown
   /** The beginning of the body as text. */
@@ -44,6 +46,7 @@ export const failedAnswer = (
     const excerpt = excerptOf(body === undefined ? scrub(text) : JSON.stringify(body))
     return {
       status: response.status,
+      at: `HTTP ${response.status} from ${response.request.method} ${urlOf(response.request)}`,
       body,
       excerpt: text.trim() === "" ? "" : excerpt,
       retryAfter: rateLimitsOf(response.headers, now).retryAfter ?? retryDelayOf(body),

@@ -19,7 +19,7 @@ export const describeIssue = (error: Schema.SchemaError): { readonly path: strin
     path: path.map((key, i) => typeof key === "number" ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`).join(
       ""
     ),
-    message: issue?.message ?? error.message
+    message: issue?.message.replace(/^Expected no excess property$/, "There is no such parameter") ?? error.message
   }
 }
 

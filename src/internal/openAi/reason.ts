@@ -19,7 +19,7 @@ export const reasonOf = (answer: FailedAnswer): BackendErrorReason => {
     type: undefined
   }))
   const { http, status } = answer
-  const description = message === "" ? `HTTP ${status}` : message
+  const description = message === "" ? answer.at : `${message} (${answer.at})`
   switch (status) {
     case 401:
       return new AiError.AuthenticationError({ kind: "InvalidKey", description, http })
