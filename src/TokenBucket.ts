@@ -76,7 +76,10 @@ export interface TokenBucket {
    * back as far as `reconcile` sees that the server has more than we do.
    */
   readonly withhold: (n: number) => void
-  /** Gives back `n` (default 1) that were taken and not used. The bucket never holds more than its capacity. */
+  /**
+   * Gives back `n` (default 1) that were taken and come to nothing, as if they had not been taken. The bucket never holds more
+   * than its capacity.
+   */
   readonly release: (
     n?: number
   ) => Effect.Effect<void, Cause.IllegalArgumentError | RateLimiter.RateLimiterError>

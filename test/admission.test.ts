@@ -403,6 +403,18 @@ describe("what the provider says", () => {
       assert.strictEqual(yield* bucket.available, 70)
     }))
 
+  it.effect("what was taken and put back does not count as a correction", () =>
+    Effect.gen(function*() {
+      const bucket = yield* TokenBucket.make({ capacity: 100, window: "1 hour" })
+      const attempt = yield* bucket.attempt(10)
+      for (let i = 0; i < 5; i++) {
+        yield* bucket.attempt(10)
+        yield* bucket.release(10)
+      }
+      yield* bucket.reconcile(attempt, { ...said, remaining: 90 })
+      assert.strictEqual(yield* bucket.available, 90)
+    }))
+
   it.effect("what was withheld comes back when the provider shows it", () =>
     Effect.gen(function*() {
       const bucket = yield* TokenBucket.make({ capacity: 100, window: "1 hour" })

@@ -275,7 +275,7 @@ export const make = Effect.fnUntraced(function*(
     if (Duration.isDuration(taken)) return yield* wait(next, Duration.toMillis(taken))
     // The store may have taken its time over this.
     const unstartable = !line.has(next) || pausedUntil > clock.currentTimeMillisUnsafe()
-    return unstartable ? yield* limits.settle(reserved, Limits.unused) : run(next, taken)
+    return unstartable ? yield* limits.putBack(reserved) : run(next, taken)
   }).pipe(Effect.catchCause(goOn))
 
   yield* Effect.forkScoped(Effect.forever(dispatchNext, { disableYield: true }))

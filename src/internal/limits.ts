@@ -68,6 +68,8 @@ export interface Limits {
   readonly tooSmall: (use: Use) => { readonly cost: number; readonly capacity: number } | undefined
   /** Takes it from all limits; or from none, and answers how long it may be until it can be taken. */
   readonly take: (use: Use) => Stored<Receipt | Duration.Duration>
+  /** Puts back what was taken a moment ago for a calling that does not start: nothing came of it, here or at the provider. */
+  readonly putBack: (use: Use) => Stored<void>
   /** For how many milliseconds it is held back because the provider has not answered yet. */
   readonly hold: (use: Use, nowMillis: number) => number
   /**
@@ -110,18 +112,14 @@ export const make = (buckets: Buckets): Limits => {
 
   const take: Limits["take"] = Effect.fnUntraced(function*(use) {
     const receipt: Array<Attempt> = []
-    const giveBack = Effect.suspend(() =>
-      Effect.forEach(limits.slice(0, receipt.length), (taken) => settle(taken.bucket, taken.amount(use), 0), {
-        discard: true
-      })
-    )
+    const undo = Effect.suspend(() => release(limits.slice(0, receipt.length), use))
     for (const limit of limits) {
       const amount = limit.amount(use)
       const attempt = amount > 0
-        ? yield* Effect.tapError(limit.bucket.attempt(amount), () => Effect.ignore(giveBack))
+        ? yield* Effect.tapError(limit.bucket.attempt(amount), () => Effect.ignore(undo))
         : nothing
       if (!Duration.isZero(attempt.wait)) {
-        yield* giveBack
+        yield* undo
         return attempt.wait
       }
       receipt.push(attempt)
@@ -138,6 +136,7 @@ export const make = (buckets: Buckets): Limits => {
       return undefined
     },
     take,
+    putBack: (use) => release(limits, use),
     hold,
     settle: (reserved, used, answered) =>
       Effect.forEach(limits, ({ amount, bucket, kind }, i) => {
@@ -169,6 +168,16 @@ export const make = (buckets: Buckets): Limits => {
   }
 }
 
+const release = (limits: ReadonlyArray<Limit>, use: Use): Stored<void> =>
+  Effect.forEach(
+    limits,
+    ({ amount, bucket }) =>
+      amount(use) > 0 ? Effect.catchTag(bucket.release(amount(use)), "IllegalArgumentError", Effect.die) : Effect.void,
+    {
+      discard: true
+    }
+  )
+
 const settle = (bucket: TokenBucket, reserved: number, used: number): Stored<void> =>
   reserved === used ? Effect.void : Effect.catchTag(bucket.settle(reserved, used), "IllegalArgumentError", Effect.die)
 
@@ -197,7 +206,7 @@ export const useOf = (reserved: Use, exit: Exit.Exit<unknown, BackendErrorReason
 const count = (reported: number | undefined, reserved: number): number =>
   reported !== undefined && reported >= 0 && Number.isFinite(reported) ? reported : reserved
 
-export const unused: Use = { requests: 0, input: 0, output: 0 }
+const unused: Use = { requests: 0, input: 0, output: 0 }
 
 const useOfFailure = (reserved: Use, reason: BackendErrorReason): Use => {
   if (wasNeverSent(reason)) return unused
