@@ -37,6 +37,8 @@ import { rateLimitsOf } from "./internal/rateLimits.ts"
 import { neverSent } from "./internal/unsent.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 
+export type { FailedAnswer }
+
 /**
  * A credential: a value, or where to find it.
  *

@@ -98,6 +98,8 @@ export interface Snapshot {
 export interface Options {
   /** Names the executor in metrics. @default "executor" */
   readonly name?: string | undefined
+  /** Names the model whose callings it runs, in metrics. @default none */
+  readonly model?: string | undefined
   /** The limit of calls. @default none */
   readonly requests?: TokenBucket | undefined
   /** The limit of tokens, of input and output together. @default none */

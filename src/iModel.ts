@@ -208,7 +208,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     }
     return timeout === undefined
       ? calling[TypeId].join(direct)
-      : calling[TypeId].joinWithin(direct, Duration.fromInputUnsafe(timeout))
+      : Effect.suspend(() => calling[TypeId].joinWithin(direct, Duration.fromInputUnsafe(timeout)))
   }
 
   function invoke<A>(
@@ -274,6 +274,7 @@ const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
   }
   return yield* Executor.make({
     name: options.name ?? name,
+    model: options.name ?? name,
     requests: yield* bucket("limitRequests", limitRequests),
     tokens: yield* bucket("limitTokens", limitTokens),
     inputTokens: yield* bucket("limitInputTokens", limitInputTokens),

@@ -517,6 +517,18 @@ describe("seen", () => {
       assert.deepInclude(valueOf("imodel_wait_millis"), { count: 3 })
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
+  it.effect("in metrics by the name of the model too", () =>
+    Effect.gen(function*() {
+      const { backend } = yield* makeScripted([])
+      const model = yield* iModel.make(backend, { concurrency: 1, name: "named" })
+      yield* model.invoke({ id: 0 })
+      const metrics = yield* Metric.snapshot
+      const waits = metrics.filter(({ attributes, id }) =>
+        id === "imodel_wait_millis" && attributes?.["model"] === "named"
+      )
+      assert.strictEqual(waits.length, 1)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+
   it.effect("in spans, one for the wait and one for each attempt, below the span of the caller", () =>
     Effect.gen(function*() {
       const spans: Array<Tracer.Span> = []

@@ -146,7 +146,7 @@ export const make = Effect.fnUntraced(function*(
     }
   })
 
-  const noteWait = yield* Metrics.register(name, {
+  const noteWait = yield* Metrics.register({ executor: name, ...(options.model && { model: options.model }) }, {
     queued: () => line.size,
     running: () => pool.running(),
     requests: () => totals.requests,

@@ -35,13 +35,13 @@ const waits = Metric.histogram("imodel_wait_millis", {
 
 /** Registers the metrics of one executor until the scope closes; answers how to note a wait. */
 export const register = (
-  executor: string,
+  names: { readonly executor: string; readonly model?: string },
   sources: Sources
 ): Effect.Effect<(millis: number) => void, never, Scope.Scope> =>
   Effect.contextWith((context) => {
     const inert = { update: () => {}, modify: () => {} }
     // Two executors may have one name; each has its own series.
-    const attributes = { executor, executor_id: uuid() }
+    const attributes = { ...names, executor_id: uuid() }
     const registrations = [
       ...(["queued", "running"] as const).map((name) =>
         Metric.registerUnsafe(Metric.withAttributes(gauges[name], attributes), context, {

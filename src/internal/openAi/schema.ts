@@ -5,8 +5,8 @@
  * Source: https://platform.openai.com/docs/api-reference/chat, and OpenAI's published OpenAPI document.
  */
 import * as Prompt from "effect/ai/Prompt"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
 const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
@@ -132,12 +132,9 @@ export const ChatBody = Schema.Struct({
 
 const isRawPrompt = (u: unknown): u is Prompt.RawInput => typeof u === "string" || Prompt.isPrompt(u) || isMessages(u)
 
-const isMessages = (u: unknown): boolean =>
-  Predicate.isIterable(u) &&
-  Result.match(Result.try(() => Prompt.make([...(u as Iterable<never>)])), {
-    onFailure: () => false,
-    onSuccess: (prompt) => prompt.content.length > 0
-  })
+const decodeMessages = Schema.decodeUnknownOption(Schema.NonEmptyArray(Prompt.Message))
+
+const isMessages = (u: unknown): boolean => Predicate.isIterable(u) && Option.isSome(decodeMessages([...u]))
 
 /** The arguments of a call: the body, with a default model, and a prompt in place of messages. */
 export const ChatRequest = Schema.Struct({
