@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import type * as Response from "effect/ai/Response"
+import * as Response from "effect/ai/Response"
 import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -205,6 +205,30 @@ export declare namespace Execution {
 export const ResponseTypeId = "~effect-imodel/Calling/NormalizedResponse"
 
 /**
+ * A piece of an answer, as `effect/ai` has them: text, reasoning, tool calls, files, sources, and at the end `finish`, with
+ * the reason and the usage.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Part =
+  | Response.Part<{}>
+  | Response.ToolCallPart<string, unknown>
+  | Response.ToolResultPart<string, unknown, unknown>
+
+/**
+ * A piece of an answer that comes in a stream, as `effect/ai` has them: the text and the reasoning and the parameters of
+ * tools come in deltas. A failure of the provider is no part: the stream fails.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StreamPart =
+  | Exclude<Response.StreamPart<{}>, Response.ErrorPart>
+  | Response.ToolCallPart<string, unknown>
+  | Response.ToolResultPart<string, unknown, unknown>
+
+/**
  * A tool that the model asks to be called.
  *
  * @category models
@@ -228,8 +252,13 @@ export interface NormalizedResponse<out Data = unknown> {
   readonly status: "success"
   /** The backend's own answer, decoded by its response schema. */
   readonly data: Data
+  /** The answer in its parts, in their order. */
+  readonly content: ReadonlyArray<Part>
   /** The text of the answer; empty when there is none. */
   readonly text: string
+  /** What the text decodes to, for a call that asked for the output of a schema. */
+  readonly value: unknown
+  /** The tools that the model asks the caller to call. */
   readonly toolCalls: ReadonlyArray<ToolCall>
   /** Tokens used. Each number is `undefined` where the backend does not report it. */
   readonly usage: Response.Usage
@@ -248,11 +277,9 @@ export interface NormalizedResponse<out Data = unknown> {
  */
 export const isNormalizedResponse = (u: unknown): u is NormalizedResponse => Predicate.hasProperty(u, ResponseTypeId)
 
-const unknownUsage: Response.Usage = { inputTokens: {}, outputTokens: {} }
-
 /**
- * Makes a `NormalizedResponse`. Only `data` is required: the text of a string is the string itself, the finish reason
- * is `stop`, everything else is empty or unknown.
+ * Makes a `NormalizedResponse`. Only `data` is required. What is not given is taken from the `content`, and the `content` from
+ * the rest; the text of a string is the string itself, the finish reason is `stop`, everything else is empty or unknown.
  *
  * **Example** (A mock that reports usage)
  *
@@ -273,14 +300,53 @@ const unknownUsage: Response.Usage = { inputTokens: {}, outputTokens: {} }
  */
 export const makeResponse = <Data>(
   fields: Pick<NormalizedResponse<Data>, "data"> & Partial<Omit<NormalizedResponse<Data>, "data" | "status">>
-): NormalizedResponse<Data> => ({
-  [ResponseTypeId]: ResponseTypeId,
-  status: "success",
-  data: fields.data,
-  text: fields.text ?? (typeof fields.data === "string" ? fields.data : ""),
-  toolCalls: fields.toolCalls ?? [],
-  usage: fields.usage ?? unknownUsage,
-  finishReason: fields.finishReason ?? "stop",
-  rawResponse: fields.rawResponse ?? fields.data,
-  metadata: fields.metadata ?? {}
-})
+): NormalizedResponse<Data> => {
+  const given = fields.content
+  const finish = given?.findLast((part) => part.type === "finish")
+  const text = fields.text ?? (given === undefined ? stringOf(fields.data) : textOf(given))
+  const toolCalls = fields.toolCalls ?? (given === undefined ? [] : toolCallsOf(given))
+  const usage = fields.usage ?? finish?.usage ?? unknownUsage
+  const finishReason = fields.finishReason ?? finish?.reason ?? "stop"
+  return {
+    [ResponseTypeId]: ResponseTypeId,
+    status: "success",
+    data: fields.data,
+    content: given ?? contentOf(text, toolCalls, usage, finishReason),
+    text,
+    value: fields.value,
+    toolCalls,
+    usage,
+    finishReason,
+    rawResponse: fields.rawResponse ?? fields.data,
+    metadata: fields.metadata ?? {}
+  }
+}
+
+const unknownUsage: Response.Usage = { inputTokens: {}, outputTokens: {} }
+
+const stringOf = (data: unknown): string => typeof data === "string" ? data : ""
+
+const textOf = (content: ReadonlyArray<Part>): string => {
+  let text = ""
+  for (const part of content) if (part.type === "text") text += part.text
+  return text
+}
+
+const toolCallsOf = (content: ReadonlyArray<Part>): ReadonlyArray<ToolCall> =>
+  content.flatMap((part) =>
+    part.type === "tool-call" && !part.providerExecuted ? [{ id: part.id, name: part.name, params: part.params }] : []
+  )
+
+const contentOf = (
+  text: string,
+  toolCalls: ReadonlyArray<ToolCall>,
+  usage: Response.Usage,
+  reason: Response.FinishReason
+): ReadonlyArray<Part> => {
+  const content: Array<Part> = toolCalls.map((call) =>
+    Response.makePart("tool-call", { ...call, providerExecuted: false })
+  )
+  if (text !== "") content.unshift(Response.makePart("text", { text }))
+  content.push(Response.makePart("finish", { reason, usage, response: undefined }))
+  return content
+}

@@ -4,15 +4,19 @@
  * @since 0.1.0
  */
 import * as AiError from "effect/ai/AiError"
+import type * as Response from "effect/ai/Response"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Sse from "effect/encoding/Sse"
 import { identity } from "effect/Function"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as HttpMethod from "effect/http/HttpMethod"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
@@ -20,8 +24,8 @@ import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type Calling, makeResponse, type NormalizedResponse, TypeId } from "./Calling.ts"
-import type { BackendErrorReason } from "./Errors.ts"
+import { type Calling, makeResponse, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
+import { type BackendErrorReason, StreamInterrupted } from "./Errors.ts"
 import {
   excerptOf,
   type FailedAnswer,
@@ -34,6 +38,8 @@ import {
 import { describeIssue } from "./internal/invalidArgument.ts"
 import { illegal } from "./internal/options.ts"
 import { rateLimitsOf } from "./internal/rateLimits.ts"
+import { readEvents } from "./internal/sse.ts"
+import { streamPartsOf } from "./internal/streaming.ts"
 import { neverSent } from "./internal/unsent.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 
@@ -62,7 +68,7 @@ export type Auth =
  * @category options
  * @since 0.1.0
  */
-export interface Options<Request extends ServiceBackend.RequestSchema, Response extends ResponseSchema> {
+export interface Options<Request extends ServiceBackend.RequestSchema, Answer extends ResponseSchema> {
   readonly provider: string
   readonly name: string
   /** @default "1" */
@@ -82,11 +88,18 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Response 
   /** The arguments. Excess ones are refused. */
   readonly request: Request
   /** The answer, decoded from JSON. Fields that it does not know are kept in `rawResponse` alone. */
-  readonly response: Response
+  readonly response: Answer
   /** The JSON body of a request. @default the arguments that are not in the path; those of a `GET` are its query */
   readonly body?: ((payload: Request["Type"]) => Effect.Effect<unknown, BackendErrorReason>) | undefined
   /** What the answer says in the normal shape. */
-  readonly normalize?: ((data: Response["Type"]) => Partial<NormalizedResponse<Response["Type"]>>) | undefined
+  readonly normalize?:
+    | ((
+      data: Answer["Type"],
+      payload: Request["Type"]
+    ) => Effect.Effect<Partial<NormalizedResponse<Answer["Type"]>>, BackendErrorReason>)
+    | undefined
+  /** How an answer is asked for and read as a stream of server-sent events. @default it is not, and is streamed as one */
+  readonly stream?: StreamOptions<Request["Type"], Answer["Type"]> | undefined
   /** Why an answer failed whose status is not of the 200s, or whose body has an `error`. @default by its status */
   readonly reason?: ((answer: FailedAnswer) => BackendErrorReason) | undefined
   /** The tokens that a call will cost, as an estimate. @default as for `ServiceBackend.make` */
@@ -97,7 +110,51 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Response 
   readonly retry?: ServiceBackend.Retry | undefined
   /** How long a call may be on its way to those who count it. @default 150 milliseconds */
   readonly headroom?: Duration.Input | undefined
+  /** The longest silence in the middle of a stream, unless a call states its own. @default 2 minutes */
+  readonly idleTimeout?: Duration.Input | undefined
 }
+
+/**
+ * How an answer is streamed.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface StreamOptions<Payload, Data> {
+  /** The rest of the path of a call that streams. @default the `path` */
+  readonly path?: string | undefined
+  /** Its JSON body. @default the body of a call that does not, with `stream: true` */
+  readonly body?: ((payload: Payload) => Effect.Effect<unknown, BackendErrorReason>) | undefined
+  /** Makes what puts the events of one answer together. */
+  readonly decoder: (payload: Payload) => Decoder<Data>
+}
+
+/**
+ * Puts the events of one answer together, one after the other. The event `[DONE]` does not reach it: it ends the stream.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Decoder<out Data> {
+  /** Takes the `data` of the next event, decoded from JSON, and its name (`"message"` when it has none). */
+  readonly push: (data: unknown, event: string) => Result.Result<ReadonlyArray<StreamPart>, EventFailure>
+  /** Whether the provider has said that nothing more is to come. */
+  readonly isOver: () => boolean
+  /** What is there when the stream has ended: the last parts, and the answer; `undefined` when it is not whole. */
+  readonly end: () => { readonly parts: ReadonlyArray<StreamPart>; readonly data: Data } | undefined
+  /** The tokens used so far, if they are known. */
+  readonly usage: () => Response.Usage | undefined
+}
+
+/**
+ * Why an event is no part of an answer: it tells of an error, to be read as the body of a failed answer, or it makes no sense.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type EventFailure =
+  | { readonly _tag: "ErrorEvent"; readonly body: unknown }
+  | { readonly _tag: "MalformedEvent"; readonly description: string }
 
 /**
  * A schema of answers, decoded without services.
@@ -140,11 +197,11 @@ export interface ResponseSchema extends Schema.Top {
  */
 export const make = Effect.fnUntraced(function*<
   Request extends ServiceBackend.RequestSchema,
-  Response extends ResponseSchema
+  Answer extends ResponseSchema
 >(
-  options: Options<Request, Response>
+  options: Options<Request, Answer>
 ): Effect.fn.Return<
-  ServiceBackend.Backend<Request["Encoded"], Response["Type"]>,
+  ServiceBackend.Backend<Request["Encoded"], Answer["Type"]>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
@@ -153,33 +210,65 @@ export const make = Effect.fnUntraced(function*<
   const { authenticate, around, scrub } = yield* readAuth(options.auth ?? { type: "none" })
   const decode = Schema.decodeUnknownResult(options.response)
   const reasonOf = options.reason ?? reasonOfStatus
-  const inPath = Array.from(options.path.matchAll(pathParameter), (match) => match[1] ?? "")
   const template = HttpClientRequest.make(options.method ?? "POST")(baseUrl).pipe(
     HttpClientRequest.acceptJson,
     HttpClientRequest.setHeaders(options.headers ?? {}),
     authenticate
   )
 
-  const request = Effect.fnUntraced(function*(payload: Request["Type"]) {
-    let path = options.path
-    for (const name of inPath) path = path.replace(`{${name}}`, yield* pathSegment(name, payload[name]))
-    const addressed = HttpClientRequest.appendUrl(template, path)
-    const rest = Object.entries(payload).filter(([name, value]) => !inPath.includes(name) && value !== undefined)
+  const request = Effect.fnUntraced(function*(
+    payload: Request["Type"],
+    path: string,
+    bodyOf: (payload: Request["Type"]) => Effect.Effect<unknown, BackendErrorReason>
+  ) {
+    const inPath = parametersOf(path)
+    let filled = path
+    for (const name of inPath) filled = filled.replace(`{${name}}`, yield* pathSegment(name, payload[name]))
+    const addressed = HttpClientRequest.appendUrl(template, filled)
     if (addressed.method === "GET" || addressed.method === "HEAD") {
-      return HttpClientRequest.setUrlParams(addressed, rest.map(([name, value]) => [name, String(value)] as const))
+      const query = Object.entries(without(payload, inPath)).map(([name, value]) => [name, String(value)] as const)
+      return HttpClientRequest.setUrlParams(addressed, query)
     }
-    const body = options.body === undefined ? Object.fromEntries(rest) : yield* options.body(payload)
-    return HttpClientRequest.bodyJsonUnsafe(addressed, body)
+    return HttpClientRequest.bodyJsonUnsafe(addressed, yield* bodyOf(payload))
   })
 
-  const call = Effect.fnUntraced(function*(payload: Request["Type"], calling: Calling) {
-    const response = yield* client.execute(yield* request(payload))
+  /** Sends, and answers once there is a head that promises an answer. */
+  const exchange = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest, calling: Calling) {
+    const response = yield* client.execute(request)
     const limits = rateLimitsOf(response.headers, yield* Clock.currentTimeMillis)
     calling[TypeId].hear({ limits, refused: response.status === 429 })
     if (response.status < 200 || response.status >= 300) {
       const told = yield* Effect.orElseSucceed(response.text, () => "")
       return yield* reasonOf(yield* failedAnswer(response, told, scrub))
     }
+    const requestId = response.headers["x-request-id"] ?? response.headers["request-id"]
+    const metadata = {
+      ...(requestId !== undefined && { requestId }),
+      ...(Object.keys(limits).length > 0 && { rateLimits: limits }),
+      attempts: calling.attempts.length + 1
+    }
+    return { response, metadata }
+  })
+
+  const normalized = Effect.fnUntraced(function*(
+    data: Answer["Type"],
+    payload: Request["Type"],
+    rawResponse: unknown,
+    metadata: Readonly<Record<string, unknown>>
+  ) {
+    const fields = options.normalize === undefined ? undefined : yield* options.normalize(data, payload)
+    return makeResponse<Answer["Type"]>({
+      ...fields,
+      data,
+      rawResponse,
+      metadata: { ...fields?.metadata, ...metadata }
+    })
+  })
+
+  const readWhole = Effect.fnUntraced(function*(
+    { metadata, response }: Exchange,
+    payload: Request["Type"]
+  ) {
     const text = yield* response.text
     const json = parseJson(text)
     if (Option.isNone(json)) {
@@ -193,16 +282,85 @@ export const make = Effect.fnUntraced(function*<
       const { message, path } = describeIssue(decoded.failure)
       return yield* invalidResponse(path === "" ? message : `${path}: ${message}`)
     }
-    const data = decoded.success
-    const fields = options.normalize?.(data)
-    const requestId = response.headers["x-request-id"] ?? response.headers["request-id"]
-    return makeResponse<Response["Type"]>({
-      ...fields,
-      data,
-      rawResponse: json.value,
-      metadata: { ...fields?.metadata, ...(requestId !== undefined && { requestId }) }
+    return yield* normalized(decoded.success, payload, json.value, metadata)
+  })
+
+  const readStream = Effect.fnUntraced(function*(
+    { metadata, response }: Exchange,
+    payload: Request["Type"],
+    decoder: Decoder<Answer["Type"]>,
+    emit: ServiceBackend.Emit
+  ) {
+    const read = Effect.fnUntraced(function*(events: ReadonlyArray<Sse.Event>) {
+      const parts: Array<StreamPart> = []
+      let failure: EventFailure | undefined
+      let over = false
+      for (const event of events) {
+        if (event.data === "[DONE]") {
+          over = true
+          break
+        }
+        const json = parseJson(event.data)
+        const pushed = Option.isNone(json)
+          ? malformed(`an event is not JSON: ${excerptOf(event.data)}`)
+          : decoder.push(json.value, event.event)
+        if (Result.isFailure(pushed)) {
+          failure = pushed.failure
+          break
+        }
+        for (const part of pushed.success) parts.push(part)
+      }
+      yield* emit(parts, decoder.usage())
+      if (failure?._tag === "ErrorEvent") {
+        return yield* reasonOf(yield* failedAnswer(response, JSON.stringify(failure.body), scrub))
+      }
+      if (failure !== undefined) return yield* brokenOff(scrub(failure.description))
+      return over || decoder.isOver()
     })
-  }, (effect) => around(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error)))))
+    // What breaks the connection after the provider has ended its answer breaks nothing.
+    const broken = yield* Effect.match(readEvents(response, read), {
+      onSuccess: () => undefined,
+      onFailure: (error) =>
+        error._tag === "SseError"
+          ? new StreamInterrupted({ description: error.message })
+          : error._tag === "HttpClientError"
+          ? networkError(error)
+          : error
+    })
+    const end = decoder.end()
+    if (end === undefined || (broken !== undefined && broken._tag !== "StreamInterrupted")) {
+      return yield* broken ?? (yield* brokenOff("the stream ended before the answer did"))
+    }
+    yield* emit(end.parts, decoder.usage())
+    return yield* normalized(end.data, payload, end.data, metadata)
+  })
+
+  const wholeBody = options.body ??
+    ((payload: Request["Type"]) => Effect.succeed(without(payload, parametersOf(options.path))))
+
+  const answer = <A>(effect: Effect.Effect<A, BackendErrorReason | HttpClientError.HttpClientError>) =>
+    around(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
+
+  const call = (payload: Request["Type"], calling: Calling) =>
+    answer(Effect.gen(function*() {
+      const sent = yield* request(payload, options.path, wholeBody)
+      return yield* readWhole(yield* exchange(sent, calling), payload)
+    }))
+
+  const stream = ({ body, decoder, path }: StreamOptions<Request["Type"], Answer["Type"]>) => {
+    const streamedBody = body ??
+      ((payload: Request["Type"]) =>
+        Effect.map(wholeBody(payload), (body) => Predicate.isObject(body) ? { ...body, stream: true } : body))
+    return (payload: Request["Type"], emit: ServiceBackend.Emit, calling: Calling) =>
+      answer(Effect.gen(function*() {
+        const sent = yield* request(payload, path ?? options.path, streamedBody)
+        const exchanged = yield* exchange(sent, calling)
+        if (isEventStream(exchanged.response)) return yield* readStream(exchanged, payload, decoder(payload), emit)
+        const whole = yield* readWhole(exchanged, payload)
+        yield* emit(streamPartsOf(whole.content))
+        return whole
+      }))
+  }
 
   return yield* ServiceBackend.make({
     provider: options.provider,
@@ -215,11 +373,31 @@ export const make = Effect.fnUntraced(function*<
     request: options.request,
     cost: options.cost,
     tokenizer: options.tokenizer,
-    call
+    idleTimeout: options.idleTimeout ?? Duration.minutes(2),
+    call,
+    stream: options.stream && stream(options.stream)
   })
 })
 
-const pathParameter = /\{(\w+)\}/g
+interface Exchange {
+  readonly response: HttpClientResponse.HttpClientResponse
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+const malformed = (description: string) => Result.fail<EventFailure>({ _tag: "MalformedEvent", description })
+
+const brokenOff = (description: string) => Effect.fail(new StreamInterrupted({ description }))
+
+const parametersOf = (path: string): ReadonlyArray<string> =>
+  Array.from(path.matchAll(/\{(\w+)\}/g), (match) => match[1] ?? "")
+
+// Some who speak a provider's protocol do not stream.
+const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>
+  !/\bjson\b/.test(headers["content-type"] ?? "")
+
+/** The arguments that are given, but for some. */
+const without = (payload: Readonly<Record<string, unknown>>, names: ReadonlyArray<string>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(payload).filter(([name, value]) => !names.includes(name) && value !== undefined))
 
 // A segment of dots is a way out of the path, however it is encoded.
 const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>

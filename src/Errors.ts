@@ -7,9 +7,11 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
-import * as Schema from "effect/Schema"
 import * as AiError from "effect/ai/AiError"
+import * as Response from "effect/ai/Response"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 /**
  * A time limit ran out: the `timeout` of an invocation, while it was queued or while it was running.
@@ -156,15 +158,36 @@ export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExcee
   }
 }
 
+const ProviderReason = Schema.Union([
+  AiError.AuthenticationError,
+  AiError.InvalidRequestError,
+  AiError.RateLimitError,
+  AiError.QuotaExhaustedError,
+  AiError.ContentPolicyError,
+  AiError.InternalProviderError,
+  AiError.InvalidResponseError,
+  AiError.InvalidOutputError,
+  AiError.NetworkError,
+  AiError.UnknownError
+])
+
 /**
- * The answer broke off: it was on its way, and is not whole. It is not repeated unless asked for, since the provider did the
- * work and bills it.
+ * The answer broke off: it was on its way, and is not whole. It was cut or fell silent, or the provider sent an error or
+ * nonsense in the middle of it. It is not repeated unless asked for, since the provider did the work and bills it.
  *
  * @category errors
  * @since 0.1.0
  */
 export class StreamInterrupted extends Schema.TaggedError<StreamInterrupted>()("StreamInterrupted", {
-  description: Schema.String
+  description: Schema.String,
+  /** The text that came before. */
+  text: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(""))),
+  /** The tokens used until then, as far as the provider had reported them. */
+  usage: Schema.Struct(Response.Usage.fields).pipe(
+    Schema.withConstructorDefault(Effect.succeed({ inputTokens: {}, outputTokens: {} }))
+  ),
+  /** What the provider said, when it failed in the middle of its answer. */
+  reason: Schema.optional(ProviderReason)
 }) {
   get isRetryable(): boolean {
     return false
@@ -200,16 +223,7 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
  * @since 0.1.0
  */
 export const BackendErrorReason = Schema.Union([
-  AiError.AuthenticationError,
-  AiError.InvalidRequestError,
-  AiError.RateLimitError,
-  AiError.QuotaExhaustedError,
-  AiError.ContentPolicyError,
-  AiError.InternalProviderError,
-  AiError.InvalidResponseError,
-  AiError.InvalidOutputError,
-  AiError.NetworkError,
-  AiError.UnknownError,
+  ...ProviderReason.members,
   ContextLengthExceeded,
   StreamInterrupted,
   Unsupported

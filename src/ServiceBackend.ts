@@ -17,13 +17,20 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
-import type { Calling, NormalizedResponse } from "./Calling.ts"
+import {
+  type Calling,
+  isNormalizedResponse,
+  makeResponse,
+  type NormalizedResponse,
+  TypeId as CallingTypeId
+} from "./Calling.ts"
 import type { BackendError, BackendErrorReason } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
 import { estimateTokens, fourCharacters } from "./internal/estimate.ts"
 import { identify, noMetadata } from "./internal/identity.ts"
-import { type Retry, retrying } from "./internal/retry.ts"
 import { invalidArgument } from "./internal/invalidArgument.ts"
+import { type Retry, retrying } from "./internal/retry.ts"
+import { type Emit, streamInto, streamPartsOf } from "./internal/streaming.ts"
 
 /**
  * @category type IDs
@@ -86,6 +93,8 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   readonly tags: ReadonlySet<string>
   /** The `headroom` of limits in front of this backend, unless they state their own. */
   readonly headroom: Duration.Duration
+  /** The `idleTimeout` of its streams, unless a call states its own; `undefined` for none. */
+  readonly idleTimeout: Duration.Duration | undefined
   /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
   readonly loadTokenizer: Effect.Effect<void>
   /**
@@ -155,6 +164,17 @@ export interface Options<S extends RequestSchema, Data> {
     calling: Calling
   ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
   /**
+   * Does the work too, and emits the parts of the answer as they come.
+   * @default the `call`, whose answer is emitted when it is there
+   */
+  readonly stream?:
+    | ((
+      payload: S["Type"],
+      emit: Emit,
+      calling: Calling
+    ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>)
+    | undefined
+  /**
    * The tokens that a call will cost, as an estimate.
    * @default the tokens of the arguments by the `tokenizer`, and their `max_tokens`
    */
@@ -165,7 +185,18 @@ export interface Options<S extends RequestSchema, Data> {
   readonly retry?: Retry | undefined
   /** How long a call may be on its way to those who count it. @default none */
   readonly headroom?: Duration.Input | undefined
+  /** The longest silence in the middle of a stream. @default for ever */
+  readonly idleTimeout?: Duration.Input | undefined
 }
+
+/**
+ * Hands parts of an answer to who reads the stream, and completes when they are taken. With none it tells only that the
+ * backend is alive. The second argument is what was used so far, where the backend learns that before the end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type { Emit }
 
 /**
  * Makes a backend of a request schema and a function. What it lacks (identity, validation, the calling's life, the
@@ -201,7 +232,24 @@ export const make = <S extends RequestSchema, Data>(
   Effect.map(Clock.currentTimeMillis, (now) => {
     const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
     let tokenizer = fourCharacters
-    const work: Work<Data, S["Type"]> = { run: options.call, retry: options.retry && retrying(options.retry) }
+    const { call, stream } = options
+    const streaming = stream ?? ((payload, emit, calling) =>
+      Effect.tap(
+        Effect.map(
+          call(payload, calling),
+          (answer) => isNormalizedResponse(answer) ? answer : makeResponse({ data: answer })
+        ),
+        ({ content }) => emit(streamPartsOf(content))
+      ))
+    const work: Work<Data, S["Type"]> = {
+      run: (payload, calling) => {
+        const { sink } = calling[CallingTypeId]
+        return sink === undefined
+          ? call(payload, calling)
+          : streamInto(sink, (emit) => streaming(payload, emit, calling))
+      },
+      retry: options.retry && retrying(options.retry)
+    }
     return {
       [TypeId]: variance,
       ...identify(now, options.metadata),
@@ -210,6 +258,7 @@ export const make = <S extends RequestSchema, Data>(
       version: options.version ?? "1",
       tags: new Set(options.tags),
       headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
+      idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
       loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {
         tokenizer = loaded ?? tokenizer
       }),

@@ -3,7 +3,9 @@
  *
  * @since 0.1.0
  */
+import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
@@ -12,13 +14,16 @@ import * as Effect from "effect/Effect"
 import type * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import { type Calling, isCalling, type NormalizedResponse, TypeId } from "./Calling.ts"
+import * as Stream from "effect/Stream"
+import { type Calling, isCalling, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
 import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
 import * as Executor from "./Executor.ts"
 import { identify } from "./internal/identity.ts"
 import { illegal, positive, positiveDuration } from "./internal/options.ts"
 import * as Pool from "./internal/pool.ts"
+import { makeSink } from "./internal/streaming.ts"
 import { type Arguments, type Backend, type Cost, ServiceBackend } from "./ServiceBackend.ts"
 import * as TokenBucket from "./TokenBucket.ts"
 
@@ -70,6 +75,17 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
     args: Args,
     options?: InvokeOptions & CreateOptions
   ) => Effect.Effect<NormalizedResponse<Data>, TimeoutError | PermissionDenied | BackendError>
+  /**
+   * Invokes the model, and hands out the parts of its answer as they come, as fast as they are read. It ends when the answer is
+   * whole, and fails with a `BackendError` of reason `StreamInterrupted`, which has the text until then, when it breaks off.
+   * Interrupting it closes the connection at once.
+   *
+   * A failed attempt is made again until the first part is out, and not after.
+   */
+  readonly stream: (
+    args: Args,
+    options?: StreamOptions
+  ) => Stream.Stream<StreamPart, TimeoutError | PermissionDenied | BackendError>
 }
 
 /**
@@ -97,6 +113,17 @@ export interface InvokeOptions {
   readonly priority?: number | undefined
   /** On whose behalf (a tenant): the keys of one priority take turns. @default the reference `Executor.Key` */
   readonly key?: string | undefined
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface StreamOptions extends InvokeOptions, CreateOptions {
+  /** The longest time from the start of an attempt to the first part of its answer. @default the model's */
+  readonly firstPartTimeout?: Duration.Input | undefined
+  /** The longest silence of the provider in the middle of an answer. @default the model's */
+  readonly idleTimeout?: Duration.Input | undefined
 }
 
 /**
@@ -144,6 +171,16 @@ export interface Options<in Args = Arguments> {
   readonly timeout?: Duration.Input | undefined
   /** The longest time that a call waits to be admitted, unless it states its own. @default for ever */
   readonly queueTimeout?: Duration.Input | undefined
+  /**
+   * The longest time from the start of a streamed attempt to the first part of its answer. Then it has broken off
+   * (`StreamInterrupted`). @default for ever
+   */
+  readonly firstPartTimeout?: Duration.Input | undefined
+  /**
+   * The longest silence of the provider in the middle of a streamed answer. Then it has broken off (`StreamInterrupted`).
+   * @default the backend's: 2 minutes over HTTP, for ever for a local one
+   */
+  readonly idleTimeout?: Duration.Input | undefined
   /** @default the backend's name */
   readonly name?: string | undefined
   /** @default none */
@@ -181,6 +218,12 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   const defaults = (defaultTimeout ?? defaultQueueTimeout) === undefined
     ? undefined
     : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout }
+  const firstPartTimeout = options.firstPartTimeout === undefined
+    ? undefined
+    : yield* positiveDuration("firstPartTimeout", options.firstPartTimeout)
+  const idleTimeout = options.idleTimeout === undefined
+    ? backend.idleTimeout
+    : yield* positiveDuration("idleTimeout", options.idleTimeout)
   const executor = yield* makeExecutor(backend, options)
   const direct = yield* Pool.makeDirect
   const now = yield* Clock.currentTimeMillis
@@ -225,6 +268,22 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       : Effect.flatMap(create(argsOrCalling, options), (calling) => submit(calling, options))
   }
 
+  const stream = (args: Args, streamOptions?: StreamOptions) =>
+    Stream.fromChannel(
+      Channel.callback<Arr.NonEmptyReadonlyArray<StreamPart>, TimeoutError | PermissionDenied | BackendError>(
+        Effect.fnUntraced(function*(queue) {
+          const calling = yield* create(args, streamOptions)
+          calling[TypeId].sink = makeSink((parts) => Queue.offer(queue, parts), {
+            firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
+            idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
+          })
+          yield* (yield* submit(calling, streamOptions)).response
+          yield* Queue.end(queue)
+        }),
+        { bufferSize: 1, strategy: "suspend" }
+      )
+    )
+
   return {
     ...identify(now, options.metadata),
     name: options.name ?? backend.name,
@@ -242,9 +301,13 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       Effect.flatMap(
         create(args, respondOptions),
         (calling) => Effect.flatMap(submit(calling, respondOptions), (calling) => calling.response)
-      )
+      ),
+    stream
   }
 })
+
+const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
+  input === undefined ? otherwise : Duration.fromInputUnsafe(input)
 
 /**
  * Why a model cannot be made: a wrong option, or a `RateLimiter` whose store fails.
@@ -429,6 +492,30 @@ export const respond = (
   options?: InvokeOptions & CreateOptions
 ): Effect.Effect<NormalizedResponse, TimeoutError | PermissionDenied | BackendError, iModel> =>
   Effect.flatMap(iModel, (model) => model.respond(args, options))
+
+/**
+ * Streams the answer of the program's model. See `Model.stream`.
+ *
+ * **Example** (Text as it comes)
+ *
+ * ```ts
+ * import { Console, Effect, Stream } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = iModel.stream({ prompt: "Tell me a story." }).pipe(
+ *   Stream.filter((part) => part.type === "text-delta"),
+ *   Stream.runForEach((part) => Console.log(part.delta))
+ * )
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const stream = (
+  args: Arguments,
+  options?: StreamOptions
+): Stream.Stream<StreamPart, TimeoutError | PermissionDenied | BackendError, iModel> =>
+  Stream.unwrap(Effect.map(iModel, (model) => model.stream(args, options)))
 
 /**
  * Makes a calling of the program's model, to be invoked later. See `Model.createCalling`.

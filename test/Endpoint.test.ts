@@ -337,7 +337,7 @@ layer(NodeHttpClient.layerUndici)("Endpoint", (it) => {
           yield* Endpoint.make({
             ...weather,
             baseUrl: server.url,
-            normalize: ({ celsius }) => ({ text: celsius.join(", "), metadata: { station: 7 } })
+            normalize: ({ celsius }) => Effect.succeed({ text: celsius.join(", "), metadata: { station: 7 } })
           })
         )
         const { metadata, text } = yield* model.respond(oslo)

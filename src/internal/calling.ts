@@ -30,6 +30,7 @@ import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError }
 import { uuid } from "./identity.ts"
 import type { Said } from "./limits.ts"
 import type { Node } from "./line.ts"
+import type { Sink } from "./streaming.ts"
 import { traceCall } from "./tracing.ts"
 
 /** Runs callings, and takes back those that nobody waits for any more. */
@@ -87,6 +88,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   node: Node<CallingImpl<unknown>> | undefined = undefined
   /** How often it was denied. */
   denials = 0
+  /** Who reads its answer while it comes. */
+  sink: Sink | undefined = undefined
   /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
   context: Context.Context<never> = Context.empty()
   private readonly work: Work<Data, P>
@@ -263,7 +266,9 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   }
 
   private retryAfter(exit: Exit.Exit<unknown, BackendErrorReason>): Duration.Duration | undefined {
-    if (Exit.isSuccess(exit) || this.work.retry === undefined || this.withdrawn) return undefined
+    if (Exit.isSuccess(exit) || this.work.retry === undefined || this.withdrawn || this.sink?.begun) {
+      return undefined
+    }
     const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     const random = Context.get(this.context, Random.Random).nextDoubleUnsafe()
     return reason && this.work.retry(reason, this.attempts.length, random)

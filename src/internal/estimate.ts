@@ -14,7 +14,7 @@ export type Tokenizer = (text: string) => number
 export const fourCharacters: Tokenizer = (text) => text.length / 4
 
 export const estimateTokens = (
-  payload: Readonly<Record<string, unknown>>,
+  { model: _model, ...payload }: Readonly<Record<string, unknown>>,
   tokenizer: Tokenizer,
   expectedOutput: number
 ): Tokens => ({
@@ -23,7 +23,7 @@ export const estimateTokens = (
 })
 
 const outputLimit = (payload: Readonly<Record<string, unknown>>): number | undefined => {
-  const limit = payload["max_completion_tokens"] ?? payload["max_tokens"]
+  const limit = payload["max_completion_tokens"] ?? payload["max_output_tokens"] ?? payload["max_tokens"]
   return typeof limit === "number" ? limit : undefined
 }
 

@@ -8,20 +8,22 @@
  *
  * @since 0.1.0
  */
-import type * as Response from "effect/ai/Response"
+import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
 import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import type { NormalizedResponse, ToolCall } from "../Calling.ts"
+import type { NormalizedResponse } from "../Calling.ts"
 import * as Endpoint from "../Endpoint.ts"
-import { parseJson } from "../internal/http.ts"
+import type { BackendErrorReason } from "../Errors.ts"
+import { decodeOutput, describeOutput, functionTools, isOutputSchema } from "../internal/chat.ts"
+import { contentOf } from "../internal/openAi/answer.ts"
 import { messagesOfPrompt } from "../internal/openAi/prompt.ts"
 import { reasonOf } from "../internal/openAi/reason.ts"
 import { tokenizerOf } from "../internal/openAi/tokenizer.ts"
 import * as Wire from "../internal/openAi/schema.ts"
+import { makeDecoder } from "../internal/openAi/stream.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 /**
@@ -30,7 +32,7 @@ import * as ServiceBackend from "../ServiceBackend.ts"
  * @category models
  * @since 0.1.0
  */
-export interface ChatRequest extends Readonly<typeof Wire.ChatRequest.Encoded> {}
+export interface ChatRequest extends Readonly<Wire.ChatRequest["Encoded"]> {}
 
 /**
  * The answer of a chat completion, as OpenAI documents it.
@@ -97,13 +99,14 @@ export const makeChat = Effect.fnUntraced(function*(
     baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
     path: "/chat/completions",
     auth: { type: "bearer", credential: options.apiKey ?? Config.Redacted("OPENAI_API_KEY") },
-    request: Wire.ChatRequest,
+    request: Wire.chatRequest(options.model),
     response: Wire.ChatCompletion,
-    body: ({ messages, model, prompt, ...fields }) =>
-      Effect.map(
-        prompt === undefined ? Effect.succeed(messages) : messagesOfPrompt("openai", prompt),
-        (messages) => ({ ...fields, model: model ?? options.model, messages })
-      ),
+    body: toBody,
+    stream: {
+      body: (payload) =>
+        Effect.map(toBody(payload), (body) => ({ ...body, stream: true, stream_options: { include_usage: true } })),
+      decoder: makeDecoder
+    },
     reason: reasonOf,
     tokenizer: tokenizerOf(options.model),
     retry: options.retry,
@@ -127,44 +130,37 @@ export const layerChat = (
 
 const defaultBaseUrl = Config.String("OPENAI_BASE_URL").pipe(Config.withDefault("https://api.openai.com/v1"))
 
-const normalize = (data: ChatCompletion): Partial<NormalizedResponse<ChatCompletion>> => {
-  const choice = data.choices[0]
+const toBody = Effect.fnUntraced(function*(
+  { messages, prompt, response_format, tool_choice, tools, ...fields }: Wire.ChatRequest["Type"]
+): Effect.fn.Return<typeof Wire.ChatBody.Type, BackendErrorReason> {
+  const provider = "openai"
   return {
-    text: choice?.message.content ?? "",
-    toolCalls: (choice?.message.tool_calls ?? []).map((call): ToolCall => ({
-      id: call.id,
-      name: call.function.name,
-      params: Option.getOrElse(parseJson(call.function.arguments), () => call.function.arguments)
-    })),
-    usage: usageOf(data),
-    finishReason: finishReasons.get(choice?.finish_reason ?? "") ?? "other",
+    ...fields,
+    messages: prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt),
+    ...(tools !== undefined && { tools: yield* functionTools(provider, tools) }),
+    ...(tool_choice !== undefined && { tool_choice: toolChoiceOf(tool_choice) }),
+    ...(response_format !== undefined && {
+      response_format: isOutputSchema(response_format)
+        ? yield* describeOutput(response_format, toCodecOpenAI)
+        : response_format
+    })
+  }
+})
+
+const toolChoiceOf = (choice: NonNullable<Wire.ChatRequest["Type"]["tool_choice"]>) =>
+  typeof choice === "object" && "tool" in choice
+    ? { type: "function" as const, function: { name: choice.tool } }
+    : choice
+
+const normalize = Effect.fnUntraced(function*(
+  data: ChatCompletion,
+  { response_format }: Wire.ChatRequest["Type"]
+): Effect.fn.Return<Partial<NormalizedResponse<ChatCompletion>>, BackendErrorReason> {
+  const content = contentOf(data)
+  const text = data.choices[0]?.message.content ?? ""
+  return {
+    content,
+    ...(isOutputSchema(response_format) && { value: yield* decodeOutput(response_format, toCodecOpenAI, text) }),
     metadata: { model: data.model }
   }
-}
-
-const finishReasons = new Map<string, Response.FinishReason>([
-  ["", "unknown"],
-  ["stop", "stop"],
-  ["length", "length"],
-  ["content_filter", "content-filter"],
-  ["tool_calls", "tool-calls"],
-  ["function_call", "tool-calls"]
-])
-
-// Cached tokens are part of the prompt's, and reasoning tokens part of the completion's.
-// https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage
-const usageOf = ({ usage }: ChatCompletion): NormalizedResponse["usage"] => {
-  if (usage == null) return { inputTokens: {}, outputTokens: {} }
-  const cached = usage.prompt_tokens_details?.cached_tokens ?? undefined
-  const reasoning = usage.completion_tokens_details?.reasoning_tokens ?? undefined
-  return {
-    inputTokens: {
-      total: usage.prompt_tokens,
-      ...(cached !== undefined && { cacheRead: cached, uncached: usage.prompt_tokens - cached })
-    },
-    outputTokens: {
-      total: usage.completion_tokens,
-      ...(reasoning !== undefined && { reasoning, text: usage.completion_tokens - reasoning })
-    }
-  }
-}
+})

@@ -3,6 +3,7 @@ import * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import { Unsupported } from "../../Errors.ts"
+import { resultText } from "../chat.ts"
 import type { ChatMessage } from "./schema.ts"
 
 type Message = typeof ChatMessage.Type
@@ -62,14 +63,6 @@ const messagesOf = Effect.fnUntraced(function*(
           : Effect.fail(new Unsupported({ provider, feature: `prompt: a ${part.type} part of a tool message` })))
   }
 })
-
-/** What the model is to see of a tool's result: the content made for it, or the result itself. */
-const resultText = ({ modelOutput, result }: Prompt.ToolResultPart): string =>
-  modelOutput !== undefined
-    ? Prompt.toolModelOutputToText(modelOutput)
-    : typeof result === "string"
-    ? result
-    : JSON.stringify(result ?? null)
 
 const audioFormats = new Map<string, "wav" | "mp3">([
   ["audio/wav", "wav"],

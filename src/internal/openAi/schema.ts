@@ -1,17 +1,22 @@
 /**
- * The wire of OpenAI's chat completions: requests strict and complete for the documented fields (streaming and the
+ * The wire of OpenAI's chat completions: requests strict and complete for the documented fields (the
  * deprecated `functions` left out), responses tolerant of new fields.
  *
  * Source: https://platform.openai.com/docs/api-reference/chat, and OpenAI's published OpenAPI document.
  */
-import * as Prompt from "effect/ai/Prompt"
-import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-
-const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
-
-const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
+import {
+  FunctionTool,
+  JsonObject,
+  JsonSchemaFormat,
+  NeutralTool,
+  NeutralToolChoice,
+  nullable,
+  OutputFormat,
+  promptOrMessages,
+  RawPrompt
+} from "../chat.ts"
 
 const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
 
@@ -65,16 +70,6 @@ export const ChatMessage = Schema.Union([
   Schema.Struct({ role: Schema.Literal("tool"), content: Text, tool_call_id: Schema.String })
 ])
 
-const Tool = Schema.Struct({
-  type: Schema.Literal("function"),
-  function: Schema.Struct({
-    name: Schema.String,
-    description: Schema.optional(Schema.String),
-    parameters: Schema.optional(JsonObject),
-    strict: nullable(Schema.Boolean)
-  })
-})
-
 const ToolChoice = Schema.Union([
   Schema.Literals(["none", "auto", "required"]),
   Schema.Struct({ type: Schema.Literal("function"), function: Schema.Struct({ name: Schema.String }) })
@@ -83,15 +78,7 @@ const ToolChoice = Schema.Union([
 const ResponseFormat = Schema.Union([
   Schema.Struct({ type: Schema.Literal("text") }),
   Schema.Struct({ type: Schema.Literal("json_object") }),
-  Schema.Struct({
-    type: Schema.Literal("json_schema"),
-    json_schema: Schema.Struct({
-      name: Schema.String,
-      description: Schema.optional(Schema.String),
-      schema: Schema.optional(JsonObject),
-      strict: nullable(Schema.Boolean)
-    })
-  })
+  JsonSchemaFormat
 ])
 
 /** The body of a request. */
@@ -120,9 +107,14 @@ export const ChatBody = Schema.Struct({
   service_tier: nullable(Schema.String),
   stop: nullable(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
   store: nullable(Schema.Boolean),
+  stream: nullable(Schema.Boolean),
+  stream_options: nullable(Schema.Struct({
+    include_obfuscation: Schema.optional(Schema.Boolean),
+    include_usage: Schema.optional(Schema.Boolean)
+  })),
   temperature: nullable(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
   tool_choice: Schema.optional(ToolChoice),
-  tools: Schema.optional(Schema.Array(Tool)),
+  tools: Schema.optional(Schema.Array(FunctionTool)),
   top_logprobs: nullable(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 20 }))),
   top_p: nullable(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
   user: Schema.optional(Schema.String),
@@ -130,25 +122,43 @@ export const ChatBody = Schema.Struct({
   web_search_options: Schema.optional(JsonObject)
 })
 
-const isRawPrompt = (u: unknown): u is Prompt.RawInput => typeof u === "string" || Prompt.isPrompt(u) || isMessages(u)
+/** The arguments of a call: the body, with a default model, and what every chat backend takes. */
+export const chatRequest = (model: string) => {
+  const { stream: _stream, stream_options: _streamOptions, ...fields } = ChatBody.fields
+  return Schema.Struct({
+    ...fields,
+    prompt: Schema.optional(RawPrompt),
+    messages: Schema.optional(ChatBody.fields.messages),
+    model: Schema.String.pipe(Schema.withDecodingDefault(Effect.succeed(model))),
+    tools: Schema.optional(Schema.Array(NeutralTool)),
+    tool_choice: Schema.optional(Schema.Union([NeutralToolChoice, ToolChoice])),
+    response_format: Schema.optional(Schema.Union([OutputFormat, ResponseFormat]))
+  }).check(promptOrMessages)
+}
 
-const decodeMessages = Schema.decodeUnknownOption(Schema.NonEmptyArray(Prompt.Message))
+export type ChatRequest = ReturnType<typeof chatRequest>
 
-const isMessages = (u: unknown): boolean => Predicate.isIterable(u) && Option.isSome(decodeMessages([...u]))
+const Usage = Schema.Struct({
+  prompt_tokens: Schema.Int,
+  completion_tokens: Schema.Int,
+  total_tokens: Schema.optional(Schema.Int),
+  prompt_tokens_details: nullable(Schema.Struct({
+    cached_tokens: nullable(Schema.Int),
+    cache_write_tokens: nullable(Schema.Int),
+    audio_tokens: nullable(Schema.Int)
+  })),
+  completion_tokens_details: nullable(Schema.Struct({
+    reasoning_tokens: nullable(Schema.Int),
+    audio_tokens: nullable(Schema.Int),
+    accepted_prediction_tokens: nullable(Schema.Int),
+    rejected_prediction_tokens: nullable(Schema.Int)
+  }))
+})
 
-/** The arguments of a call: the body, with a default model, and a prompt in place of messages. */
-export const ChatRequest = Schema.Struct({
-  prompt: Schema.optional(Schema.declare(isRawPrompt, { expected: "a text or an effect/ai Prompt" })),
-  ...ChatBody.fields,
-  messages: Schema.optional(ChatBody.fields.messages),
-  model: Schema.optional(Schema.String)
-}).check(Schema.makeFilter(({ messages, prompt }) =>
-  messages === undefined && prompt === undefined
-    ? { path: ["messages"], issue: "Give messages, or a prompt" }
-    : messages !== undefined && prompt !== undefined
-    ? { path: ["prompt"], issue: "Give either a prompt or messages, not both" }
-    : undefined
-))
+const Annotation = Schema.Struct({
+  type: Schema.String,
+  url_citation: Schema.optional(Schema.Struct({ url: Schema.String, title: Schema.optional(Schema.String) }))
+})
 
 export const ChatCompletion = Schema.Struct({
   id: Schema.String,
@@ -164,24 +174,43 @@ export const ChatCompletion = Schema.Struct({
       role: Schema.String,
       content: nullable(Schema.String),
       refusal: nullable(Schema.String),
-      annotations: Schema.optional(Schema.Unknown),
+      /** What some who speak the protocol tell of the model's thinking. */
+      reasoning_content: nullable(Schema.String),
+      reasoning: nullable(Schema.String),
+      annotations: nullable(Schema.Array(Annotation)),
       audio: Schema.optional(Schema.Unknown),
       tool_calls: nullable(Schema.Array(ToolCall))
     })
   })),
-  usage: nullable(Schema.Struct({
-    prompt_tokens: Schema.Int,
-    completion_tokens: Schema.Int,
-    total_tokens: Schema.optional(Schema.Int),
-    prompt_tokens_details: nullable(Schema.Struct({
-      cached_tokens: nullable(Schema.Int),
-      audio_tokens: nullable(Schema.Int)
-    })),
-    completion_tokens_details: nullable(Schema.Struct({
-      reasoning_tokens: nullable(Schema.Int),
-      audio_tokens: nullable(Schema.Int)
+  usage: nullable(Usage)
+})
+
+/** An event of a stream. */
+export const ChatChunk = Schema.Struct({
+  id: nullable(Schema.String),
+  model: nullable(Schema.String),
+  created: nullable(Schema.Finite),
+  service_tier: nullable(Schema.String),
+  system_fingerprint: nullable(Schema.String),
+  choices: Schema.Array(Schema.Struct({
+    index: Schema.optional(Schema.Int),
+    finish_reason: nullable(Schema.String),
+    logprobs: Schema.optional(Schema.Unknown),
+    delta: nullable(Schema.Struct({
+      role: nullable(Schema.String),
+      content: nullable(Schema.String),
+      refusal: nullable(Schema.String),
+      reasoning_content: nullable(Schema.String),
+      reasoning: nullable(Schema.String),
+      annotations: nullable(Schema.Array(Annotation)),
+      tool_calls: nullable(Schema.Array(Schema.Struct({
+        index: Schema.optional(Schema.Int),
+        id: nullable(Schema.String),
+        function: nullable(Schema.Struct({ name: nullable(Schema.String), arguments: nullable(Schema.String) }))
+      })))
     }))
-  }))
+  })),
+  usage: nullable(Usage)
 })
 
 /** The body of a failure. */

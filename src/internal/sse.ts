@@ -1,0 +1,50 @@
+/** Reads server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) until their answer is whole. */
+import * as Effect from "effect/Effect"
+import * as Sse from "effect/encoding/Sse"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Pull from "effect/Pull"
+import * as Stream from "effect/Stream"
+
+/**
+ * How long the rest of a response is waited for when its answer is whole, so that the connection can be used again. Some
+ * servers never end it.
+ */
+const drainMillis = 100
+
+/**
+ * Has the events of each chunk read. Completes when the body has ended, or whoever reads them has answered that nothing more is
+ * to come.
+ */
+export const readEvents = <E>(
+  response: HttpClientResponse.HttpClientResponse,
+  read: (events: ReadonlyArray<Sse.Event>) => Effect.Effect<boolean, E>
+): Effect.Effect<void, E | Sse.SseError | HttpClientError.HttpClientError> =>
+  Effect.scoped(Effect.gen(function*() {
+    let events: Array<Sse.Event> = []
+    const parser = Sse.makeParser((event) => {
+      if (event._tag === "Event") events.push(event)
+    })
+    const decoder = new TextDecoder()
+    const pull = yield* Stream.toPull(response.stream)
+
+    const next = Effect.flatMap(pull, (chunks) => {
+      for (const chunk of chunks) {
+        const error = parser.feed(decoder.decode(chunk, { stream: true }))
+        if (error !== undefined) return Effect.fail(error)
+      }
+      const read = events
+      events = []
+      return Effect.succeed(read)
+    })
+    // What the body ends with, without the empty line that ends an event, is none: it was cut.
+    const readOn: Effect.Effect<void, E | Sse.SseError | HttpClientError.HttpClientError> = Effect.suspend(() =>
+      Pull.matchEffect(next, {
+        onSuccess: (events) => Effect.flatMap(read(events), (over) => over ? drain : readOn),
+        onFailure: Effect.failCause,
+        onDone: () => Effect.void
+      })
+    )
+    const drain = Effect.ignore(Effect.timeoutOption(Effect.forever(pull), drainMillis))
+    yield* readOn
+  }))
