@@ -37,7 +37,7 @@ import {
 } from "./internal/http.ts"
 import { describeIssue } from "./internal/invalidArgument.ts"
 import { illegal } from "./internal/options.ts"
-import { rateLimitsOf } from "./internal/rateLimits.ts"
+import { type RateLimits, rateLimitsOf } from "./internal/rateLimits.ts"
 import { readEvents } from "./internal/sse.ts"
 import { streamPartsOf } from "./internal/streaming.ts"
 import { neverSent } from "./internal/unsent.ts"
@@ -244,7 +244,7 @@ export const make = Effect.fnUntraced(function*<
     const requestId = response.headers["x-request-id"] ?? response.headers["request-id"]
     const metadata = {
       ...(requestId !== undefined && { requestId }),
-      ...(Object.keys(limits).length > 0 && { rateLimits: limits }),
+      ...reported(limits),
       attempts: calling.attempts.length + 1
     }
     return { response, metadata }
@@ -382,6 +382,16 @@ export const make = Effect.fnUntraced(function*<
 interface Exchange {
   readonly response: HttpClientResponse.HttpClientResponse
   readonly metadata: Readonly<Record<string, unknown>>
+}
+
+const reported = ({ inputTokens, outputTokens, requests, tokens }: RateLimits) => {
+  const rateLimits = {
+    ...(requests && { requests }),
+    ...(tokens && { tokens }),
+    ...(inputTokens && { inputTokens }),
+    ...(outputTokens && { outputTokens })
+  }
+  return Object.keys(rateLimits).length === 0 ? {} : { rateLimits }
 }
 
 const malformed = (description: string) => Result.fail<EventFailure>({ _tag: "MalformedEvent", description })

@@ -324,7 +324,7 @@ layer(NodeHttpClient.layerUndici)("Endpoint", (it) => {
         const answer = yield* model.respond(oslo)
         assert.deepStrictEqual(answer.data, forecast)
         assert.deepStrictEqual(answer.rawResponse, body)
-        assert.deepStrictEqual(answer.metadata, { requestId: "req_1" })
+        assert.deepStrictEqual(answer.metadata, { requestId: "req_1", attempts: 1 })
         assert.strictEqual(answer.text, "")
         assert.strictEqual(answer.finishReason, "stop")
         assert.deepStrictEqual(answer.usage, { inputTokens: {}, outputTokens: {} })
@@ -342,7 +342,7 @@ layer(NodeHttpClient.layerUndici)("Endpoint", (it) => {
         )
         const { metadata, text } = yield* model.respond(oslo)
         assert.strictEqual(text, "3, 4.5")
-        assert.deepStrictEqual(metadata, { station: 7, requestId: "req_2" })
+        assert.deepStrictEqual(metadata, { station: 7, requestId: "req_2", attempts: 1 })
       }))
 
     it.effect.each([

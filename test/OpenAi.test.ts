@@ -282,7 +282,11 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           assert.deepStrictEqual(response.toolCalls, [])
           assert.strictEqual(response.finishReason, "stop")
           assert.deepStrictEqual(response.usage, { inputTokens: { total: 9 }, outputTokens: { total: 2 } })
-          assert.deepStrictEqual(response.metadata, { model: "gpt-4o-mini-2024-07-18", requestId: "req_1" })
+          assert.deepStrictEqual(response.metadata, {
+            model: "gpt-4o-mini-2024-07-18",
+            requestId: "req_1",
+            attempts: 1
+          })
           assert.strictEqual(response.data.choices[0]?.message.content, "Blue.")
         }))
 
@@ -387,7 +391,7 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           const { model } = yield* setup({ body: completion })
           const calling = yield* model.invoke({ prompt: "Name a colour." })
           assert.strictEqual(calling.execution.status, "completed")
-          assert.deepStrictEqual(calling.payload, { prompt: "Name a colour." })
+          assert.deepStrictEqual(calling.payload, { model: "gpt-4o-mini", prompt: "Name a colour." })
           assert.strictEqual((yield* calling.response).text, "Blue.")
         }))
     })

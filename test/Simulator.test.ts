@@ -144,7 +144,7 @@ describe("Simulator, in process", () => {
         })
         assert.strictEqual(response.text, "hi")
         assert.deepStrictEqual(response.usage, { inputTokens: { total: 4 }, outputTokens: { total: 1 } })
-        assert.deepStrictEqual(response.metadata, { model: "gpt-4o", requestId: "req_1" })
+        assert.deepStrictEqual(response.metadata, { model: "gpt-4o", requestId: "req_1", attempts: 1 })
         assert.strictEqual(response.finishReason, "stop")
       }).pipe(Effect.provide(modelOn({ latency: 0, answer: () => "hi" }))))
 

@@ -131,8 +131,8 @@ export const chatRequest = (model: string) => {
     messages: Schema.optional(ChatBody.fields.messages),
     model: Schema.String.pipe(Schema.withDecodingDefault(Effect.succeed(model))),
     tools: Schema.optional(Schema.Array(NeutralTool)),
-    tool_choice: Schema.optional(Schema.Union([NeutralToolChoice, ToolChoice])),
-    response_format: Schema.optional(Schema.Union([OutputFormat, ResponseFormat]))
+    tool_choice: Schema.optional(Schema.Union([...NeutralToolChoice.members, ...ToolChoice.members])),
+    response_format: Schema.optional(Schema.Union([OutputFormat, ...ResponseFormat.members]))
   }).check(promptOrMessages)
 }
 
