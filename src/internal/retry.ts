@@ -53,7 +53,8 @@ const wasNotWorkedOn = (reason: BackendErrorReason): boolean => {
       return true
     case "InternalProviderError": {
       const status = reason.http?.response?.status
-      return status === undefined || repeated.has(status)
+      // An answer of the 200s that tells of an error has not begun to answer.
+      return status === undefined || status < 300 || repeated.has(status)
     }
     case "NetworkError":
       return reason.isRetryable

@@ -4,7 +4,7 @@ import * as Arr from "effect/Array"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Part, StreamPart } from "../Calling.ts"
+import { isNormalizedResponse, makeResponse, type NormalizedResponse, type Part, type StreamPart } from "../Calling.ts"
 import { type BackendError, type BackendErrorReason, StreamInterrupted } from "../Errors.ts"
 
 /** Hands parts to who reads the stream, and completes when they are taken. */
@@ -26,14 +26,24 @@ export const makeSink = (
 
 type Reason = BackendError | BackendErrorReason
 
-/** Runs the work that emits. What fails once parts are out has broken off. */
-export const streamInto = <A>(
+/**
+ * Runs the work that emits. What fails once parts are out has broken off. What answers with bare data has said the rest in its
+ * parts.
+ */
+export const streamInto = <Data>(
   sink: Sink,
-  work: (emit: Emit) => Effect.Effect<A, Reason>
-): Effect.Effect<A, Reason> =>
+  work: (emit: Emit) => Effect.Effect<Data | NormalizedResponse<Data>, Reason>
+): Effect.Effect<NormalizedResponse<Data>, Reason> =>
   Effect.clockWith((clock) => {
     const now = clock.currentTimeMillisUnsafe()
-    const progress: Progress = { text: "", usage: undefined, taking: false, startedAt: now, since: now }
+    const progress: Progress = {
+      text: "",
+      usage: undefined,
+      finish: undefined,
+      taking: false,
+      startedAt: now,
+      since: now
+    }
     // What tells only of the answer is kept until there is something of it: an attempt that fails before can be made again.
     let heading: ReadonlyArray<StreamPart> = []
 
@@ -48,7 +58,10 @@ export const streamInto = <A>(
         const taken = sink.begun ? parts : [...heading, ...parts]
         if (!Arr.isReadonlyArrayNonEmpty(taken)) return Effect.void
         sink.begun = true
-        for (const part of parts) if (part.type === "text-delta") progress.text += part.delta
+        for (const part of parts) {
+          if (part.type === "text-delta") progress.text += part.delta
+          else if (part.type === "finish") progress.finish = part
+        }
         progress.taking = true
         return Effect.map(sink.take(taken), () => {
           progress.taking = false
@@ -56,7 +69,19 @@ export const streamInto = <A>(
         })
       })
 
-    const guarded = Effect.catch(work(emit), (error) => Effect.fail(sink.begun ? interrupted(error, progress) : error))
+    const normalized = Effect.map(work(emit), (answer) => {
+      if (isNormalizedResponse(answer)) return answer
+      const { finish, text } = progress
+      return makeResponse({
+        data: answer,
+        ...(text !== "" && { text }),
+        ...(finish && { usage: finish.usage, finishReason: finish.reason })
+      })
+    })
+    const guarded = Effect.catch(
+      normalized,
+      (error) => Effect.fail(sink.begun ? interrupted(error, progress) : error)
+    )
     return sink.firstPartTimeout === undefined && sink.idleTimeout === undefined
       ? guarded
       : Effect.raceFirst(guarded, watch(sink, progress, clock))
@@ -65,6 +90,7 @@ export const streamInto = <A>(
 interface Progress {
   text: string
   usage: Response.Usage | undefined
+  finish: Response.FinishPart | undefined
   /** Whether who reads has not taken yet what was handed out: then it is not the backend that is silent. */
   taking: boolean
   readonly startedAt: number

@@ -18,7 +18,8 @@ export const reasonOf = (answer: FailedAnswer): BackendErrorReason => {
     param: undefined,
     type: undefined
   }))
-  const { http, status } = answer
+  const { http } = answer
+  const status = answer.status >= 300 ? answer.status : statusOf(code, type)
   const description = message === "" ? answer.at : `${message} (${answer.at})`
   switch (status) {
     case 401:
@@ -43,6 +44,14 @@ export const reasonOf = (answer: FailedAnswer): BackendErrorReason => {
     return new AiError.InvalidRequestError({ description, http, ...(parameter === undefined ? {} : { parameter }) })
   }
   return new AiError.UnknownError({ description, http })
+}
+
+/** The status that an error has, when it comes in the middle of an answer. Some put it into the code. */
+const statusOf = (code: string | number | null | undefined, type: string | null | undefined): number => {
+  if (typeof code === "number" && code >= 400) return code
+  const names = [code, type]
+  if (names.some((name) => name === "rate_limit_exceeded" || name === "insufficient_quota")) return 429
+  return names.some((name) => name === "invalid_request_error" || name === "context_length_exceeded") ? 400 : 500
 }
 
 const decodeBody = Schema.decodeUnknownOption(ErrorBody)

@@ -1,0 +1,223 @@
+import { NodeHttpClient } from "@effect/platform-node"
+import { assert, describe, layer } from "@effect/vitest"
+import { Cause, Effect, Exit, Fiber, Option, Queue, Redacted, Stream } from "effect"
+import { FetchHttpClient, type HttpClient } from "effect/http"
+import { type Layer } from "effect"
+import { BackendError, type Calling, iModel, OpenAi } from "effect-imodel"
+import { events, serveEvents, type Streamed } from "./support/events.ts"
+
+const canary = "sk-canary-0123456789"
+
+const chunk = (delta: object, finish_reason: string | null = null) => ({
+  id: "chatcmpl-1",
+  object: "chat.completion.chunk",
+  created: 1_700_000_000,
+  model: "gpt-4o-mini",
+  choices: [{ index: 0, delta, finish_reason }]
+})
+const text = (content: string) => chunk({ content })
+const stop = chunk({}, "stop")
+const usage = {
+  ...stop,
+  choices: [],
+  usage: { prompt_tokens: 9, completion_tokens: 4, total_tokens: 13 }
+}
+const error = (message: string, type: string) => ({ error: { message, type, param: null, code: null } })
+
+const modelOf = Effect.fnUntraced(
+  function*(answer: (body: unknown, n: number) => Streamed, options?: iModel.Options<OpenAi.ChatRequest>) {
+    const server = yield* serveEvents(answer)
+    const backend = yield* OpenAi.makeChat({
+      model: "gpt-4o-mini",
+      apiKey: Redacted.make(canary),
+      baseUrl: `${server.url}/v1`,
+      retry: { delay: 1 }
+    })
+    return { server, model: yield* iModel.make(backend, options) }
+  }
+)
+
+const ask = { prompt: "Name a colour." }
+
+const collect = <E>(stream: Stream.Stream<Calling.StreamPart, E>) =>
+  Effect.gen(function*() {
+    const parts: Array<Calling.StreamPart> = []
+    const exit = yield* Effect.exit(Stream.runForEach(stream, (part) => Effect.sync(() => parts.push(part))))
+    return {
+      exit,
+      parts,
+      text: parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : []).join(""),
+      error: Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
+    }
+  })
+
+const reasonOf = (error: unknown) => error instanceof BackendError ? error.reason : undefined
+
+const brokenOff = (error: unknown) => {
+  const reason = reasonOf(error)
+  return reason?._tag === "StreamInterrupted" ? reason : assert.fail(`not broken off: ${error}`)
+}
+
+const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
+  layer(client, { excludeTestServices: true })(`a stream on ${name}`, (it) => {
+    it.effect("asks for its usage, and has the parts and the end", () =>
+      Effect.gen(function*() {
+        const { model, server } = yield* modelOf(() => ({
+          chunks: events(text(""), text("bl"), text("ue"), stop, usage, "[DONE]")
+        }))
+        const { exit, parts, text: said } = yield* collect(model.stream({ ...ask, max_tokens: 5 }))
+        assert.isTrue(Exit.isSuccess(exit))
+        assert.strictEqual(said, "blue")
+        assert.deepStrictEqual(
+          parts.map((part) => part.type),
+          ["response-metadata", "text-start", "text-delta", "text-delta", "text-end", "finish"]
+        )
+        const last = parts.at(-1)
+        assert.isTrue(last?.type === "finish" && last.reason === "stop" && last.usage.outputTokens.total === 4)
+        assert.deepStrictEqual(yield* server.request, {
+          model: "gpt-4o-mini",
+          messages: [{ role: "user", content: "Name a colour." }],
+          max_tokens: 5,
+          stream: true,
+          stream_options: { include_usage: true }
+        })
+      }))
+
+    describe("its end", () => {
+      const ends: ReadonlyArray<readonly [string, Streamed]> = [
+        ["[DONE]", { chunks: events(text("blue"), stop, usage, "[DONE]") }],
+        ["a finish and its usage, without [DONE]", { chunks: events(text("blue"), stop, usage) }],
+        ["a finish alone", { chunks: events(text("blue"), stop) }],
+        ["a finish and its usage, on a connection that stays open", {
+          chunks: events(text("blue"), stop, usage),
+          then: "hang"
+        }],
+        ["[DONE], on a connection that stays open", { chunks: events(text("blue"), stop, "[DONE]"), then: "hang" }],
+        ["a finish, on a connection that is cut then", { chunks: events(text("blue"), stop), then: "cut" }]
+      ]
+      for (const [what, answer] of ends) {
+        it.effect(`is ${what}`, () =>
+          Effect.gen(function*() {
+            const { model } = yield* modelOf(() => answer)
+            const { exit, parts, text: said } = yield* collect(model.stream(ask))
+            assert.isTrue(Exit.isSuccess(exit), String(exit))
+            assert.strictEqual(said, "blue")
+            assert.strictEqual(parts.at(-1)?.type, "finish")
+          }))
+      }
+
+      const breaks: ReadonlyArray<readonly [string, Streamed, RegExp]> = [
+        ["a body that ends before it", { chunks: events(text("bl"), text("ue")) }, /ended before/],
+        ["[DONE] before a finish", { chunks: events(text("blue"), "[DONE]") }, /ended before/],
+        ["a cut connection", { chunks: events(text("bl"), text("ue")), then: "cut" }, /connection/],
+        [
+          "an event that is cut",
+          { chunks: Stream.concat(events(text("blue")), Stream.succeed(`data: {"id"`)) },
+          /ended before/
+        ],
+        ["an event that is not JSON", { chunks: events(text("blue"), `{"id": nonsense`, stop) }, /not JSON/],
+        ["an event that makes no sense", { chunks: events(text("blue"), { choices: 7 }, stop) }, /choices/],
+        [
+          "an error in the middle",
+          { chunks: events(text("blue"), error(`overloaded ${canary}`, "server_error")) },
+          /overloaded/
+        ]
+      ]
+      for (const [what, answer, message] of breaks) {
+        it.effect(`is not ${what}`, () =>
+          Effect.gen(function*() {
+            const { model } = yield* modelOf(() => answer)
+            const { error, text: said } = yield* collect(model.stream(ask))
+            const reason = brokenOff(error)
+            assert.strictEqual(said, "blue")
+            assert.strictEqual(reason.text, "blue")
+            assert.match(reason.message, message)
+            assert.notInclude(JSON.stringify(error), canary)
+          }))
+      }
+    })
+
+    it.effect("is asked for again when it failed before its first part", () =>
+      Effect.gen(function*() {
+        const { model } = yield* modelOf((_, n) =>
+          n === 0
+            ? { chunks: events(error("try again", "server_error")) }
+            : { chunks: events(text("blue"), stop, usage, "[DONE]") }
+        )
+        const { exit, text: said } = yield* collect(model.stream(ask))
+        assert.isTrue(Exit.isSuccess(exit))
+        assert.strictEqual(said, "blue")
+      }))
+
+    it.effect("may be one whole answer from who does not stream", () =>
+      Effect.gen(function*() {
+        const whole = {
+          ...usage,
+          object: "chat.completion",
+          choices: [{ index: 0, message: { role: "assistant", content: "blue" }, finish_reason: "stop" }]
+        }
+        const { model } = yield* modelOf(() => ({
+          chunks: Stream.succeed(JSON.stringify(whole)),
+          contentType: "application/json"
+        }))
+        const { exit, text: said } = yield* collect(model.stream(ask))
+        assert.isTrue(Exit.isSuccess(exit))
+        assert.strictEqual(said, "blue")
+      }))
+
+    it.effect("closes its connection at once when nobody reads on", () =>
+      Effect.gen(function*() {
+        const { model, server } = yield* modelOf(() => ({ chunks: events(text("bl"), text("ue")), then: "hang" }))
+        const read = yield* Queue.unbounded<Calling.StreamPart>()
+        const reader = yield* Effect.forkChild(Stream.runForEach(model.stream(ask), (part) => Queue.offer(read, part)))
+        yield* Queue.take(read)
+        yield* Fiber.interrupt(reader)
+        yield* server.closed
+      }))
+
+    it.effect("holds its provider back while it is not read", () =>
+      Effect.gen(function*() {
+        let sent = 0
+        const big = "x".repeat(100_000)
+        const { model } = yield* modelOf(() => ({
+          chunks: Stream.concat(
+            Stream.range(1, 400).pipe(
+              Stream.rechunk(1),
+              Stream.map(() => `data: ${JSON.stringify(text(big))}\n\n`),
+              Stream.tap(() => Effect.sync(() => sent++))
+            ),
+            events(stop, usage, "[DONE]")
+          )
+        }))
+        const first = yield* Queue.unbounded<Calling.StreamPart>()
+        const pace = yield* Queue.unbounded<void>()
+        const reader = yield* Effect.forkChild(
+          Stream.runForEach(model.stream(ask), (part) => Effect.andThen(Queue.offer(first, part), Queue.take(pace)))
+        )
+        yield* Queue.take(first)
+        // What is sent ahead fills the buffers of both ends of the connection, and no more.
+        let before = -1
+        while (before !== sent) {
+          before = sent
+          yield* Effect.sleep(200)
+        }
+        assert.isBelow(sent, 350)
+        yield* Queue.offerAll(pace, Array.from({ length: 500 }, () => undefined))
+        yield* Fiber.join(reader)
+        assert.strictEqual(sent, 400)
+      }))
+
+    it.effect("gives back what it had reserved and did not use", () =>
+      Effect.gen(function*() {
+        const { model } = yield* modelOf(() => ({ chunks: events(text("blue"), stop, usage, "[DONE]") }), {
+          limitTokens: 10_000,
+          capacityRefreshTime: "1 hour"
+        })
+        yield* collect(model.stream({ ...ask, max_tokens: 1_000 }))
+        const left = Effect.map(model.executor!.snapshot, ({ limits }) => limits.tokens?.available ?? 0)
+        yield* Effect.repeat(Effect.delay(left, 5), { until: (tokens) => tokens > 9_980 && tokens < 9_990 })
+      }))
+  })
+
+suite("FetchHttpClient", FetchHttpClient.layer)
+suite("NodeHttpClient.layerUndici", NodeHttpClient.layerUndici)
