@@ -7,7 +7,7 @@ import * as AiError from "effect/ai/AiError"
 import type * as Response from "effect/ai/Response"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Sse from "effect/encoding/Sse"
@@ -21,11 +21,11 @@ import type * as HttpMethod from "effect/http/HttpMethod"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type Calling, makeResponse, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
 import { type BackendErrorReason, StreamInterrupted } from "./Errors.ts"
+import { type Credential, readCredential } from "./internal/credential.ts"
 import {
   excerptOf,
   type FailedAnswer,
@@ -46,12 +46,13 @@ import * as ServiceBackend from "./ServiceBackend.ts"
 export type { FailedAnswer }
 
 /**
- * A credential: a value, or where to find it.
+ * A credential: a value, a `Config` that finds it, or the name of the environment variable that holds it, such as
+ * `"OPENAI_API_KEY"`. Variables of the system, such as `PATH` and `HOME`, are refused.
  *
  * @category models
  * @since 0.1.0
  */
-export type Credential = Redacted.Redacted | Config.Config<Redacted.Redacted>
+export type { Credential }
 
 /**
  * How requests authenticate: `authorization: Bearer`, the header `x-api-key`, a header of one's own, or not at all.
@@ -229,7 +230,7 @@ export const make = Effect.fnUntraced(function*<
       const query = Object.entries(without(payload, inPath)).map(([name, value]) => [name, String(value)] as const)
       return HttpClientRequest.setUrlParams(addressed, query)
     }
-    return HttpClientRequest.bodyJsonUnsafe(addressed, yield* bodyOf(payload))
+    return HttpClientRequest.bodyJsonUnsafe(addressed, yield* Effect.mapError(bodyOf(payload), neverSent))
   })
 
   /** Sends, and answers once there is a head that promises an answer. */
@@ -445,9 +446,7 @@ const readAuth = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Access, Config.ConfigError | Cause.IllegalArgumentError> {
   if (auth.type === "none") return { authenticate: identity, around: identity, scrub: scrubbing(undefined) }
   const { credential, type } = auth
-  const secret = Redacted.value(Config.isConfig(credential) ? yield* credential : credential).trim()
-  if (secret === "") return yield* illegal("the credential must not be empty")
-  if (!/^[\x20-\x7e]+$/.test(secret)) return yield* illegal("the credential has characters that no header can carry")
+  const secret = yield* readCredential(credential)
   const scrub = scrubbing(secret)
   if (type === "bearer") return { authenticate: HttpClientRequest.bearerToken(secret), around: identity, scrub }
   const name = type === "header" ? auth.name : type

@@ -6,6 +6,7 @@
  */
 import * as AiError from "effect/ai/AiError"
 import type * as Prompt from "effect/ai/Prompt"
+import type * as Tool from "effect/ai/Tool"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
@@ -67,7 +68,27 @@ export interface Arguments {
   /** The most tokens that the answer may have. */
   readonly max_tokens?: number | undefined
   readonly stop?: string | ReadonlyArray<string> | undefined
+  /** Tools that the model may ask to be called: of `effect/ai`, or in the form of OpenAI's chat wire, or the provider's own. */
+  readonly tools?: ReadonlyArray<Tool.Any | WireObject> | undefined
+  /** Whether the model calls a tool, or which one; or the provider's own. @default "auto" where there are tools */
+  readonly tool_choice?: "auto" | "none" | "required" | { readonly tool: string } | WireObject | undefined
+  /**
+   * A schema of the answer, which is decoded into the `value` of the response; or JSON schema in the form of OpenAI's chat wire;
+   * or the provider's own.
+   */
+  readonly response_format?: Schema.ConstraintCodec<unknown, unknown> | WireObject | undefined
   readonly [parameter: string]: unknown
+}
+
+/**
+ * What is said in a wire's own words.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WireObject {
+  readonly type: string
+  readonly [field: string]: unknown
 }
 
 /**
