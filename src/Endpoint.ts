@@ -109,6 +109,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */
   readonly retry?: ServiceBackend.Retry | undefined
+  /** What a call is to those who trace and measure. @default as for `ServiceBackend.make` */
+  readonly operation?: { readonly name: string; readonly provider?: string } | undefined
   /** How long a call may be on its way to those who count it. @default 150 milliseconds */
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream, unless a call states its own. @default 2 minutes */
@@ -374,6 +376,7 @@ export const make = Effect.fnUntraced(function*<
     request: options.request,
     cost: options.cost,
     tokenizer: options.tokenizer,
+    operation: options.operation,
     idleTimeout: options.idleTimeout ?? Duration.minutes(2),
     call,
     stream: options.stream && stream(options.stream)

@@ -204,6 +204,12 @@ export interface Options<S extends RequestSchema, Data> {
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again. @default never */
   readonly retry?: Retry | undefined
+  /**
+   * What a call is to those who trace and measure, in the words of OpenTelemetry's conventions for generative AI: for example
+   * `{ name: "chat" }`. The `provider` is that of the backend, unless the conventions have another name for it.
+   * @default none: a span `iModel.call`, and no metrics
+   */
+  readonly operation?: { readonly name: string; readonly provider?: string } | undefined
   /** How long a call may be on its way to those who count it. @default none */
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream. @default for ever */
@@ -269,7 +275,8 @@ export const make = <S extends RequestSchema, Data>(
           ? call(payload, calling)
           : streamInto(sink, (emit) => streaming(payload, emit, calling))
       },
-      retry: options.retry && retrying(options.retry)
+      retry: options.retry && retrying(options.retry),
+      operation: options.operation && { provider: options.provider, ...options.operation }
     }
     return {
       [TypeId]: variance,
@@ -307,7 +314,11 @@ export const make = <S extends RequestSchema, Data>(
     }
   })
 
-const unstarted: Work<never, Readonly<Record<string, unknown>>> = { run: () => Effect.never, retry: undefined }
+const unstarted: Work<never, Readonly<Record<string, unknown>>> = {
+  run: () => Effect.never,
+  retry: undefined,
+  operation: undefined
+}
 const noTokens = { input: 0, output: 0 }
 
 /**

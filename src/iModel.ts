@@ -26,6 +26,7 @@ import { decodeOutput } from "./internal/chat.ts"
 import { identify } from "./internal/identity.ts"
 import { illegal, positive, positiveDuration } from "./internal/options.ts"
 import * as Pool from "./internal/pool.ts"
+import { CaptureContent } from "./internal/references.ts"
 import { makeSink } from "./internal/streaming.ts"
 import { type Arguments, type Backend, type Cost, ServiceBackend } from "./ServiceBackend.ts"
 import * as TokenBucket from "./TokenBucket.ts"
@@ -471,6 +472,8 @@ export interface ServiceClass<in out Self, in out Id extends string, in out Args
   /** Provides the model. */
   readonly layer: Layer.Layer<Self, E | OptionsError, Exclude<R, Scope.Scope>>
 }
+
+export { CaptureContent }
 
 // -----------------------------------------------------------------------------
 // Operations

@@ -4,7 +4,8 @@ import { iModel, ServiceBackend } from "effect-imodel"
 
 const Colour = Schema.Struct({ name: Schema.String, hex: Schema.optional(Schema.String) })
 
-const answering = (text: string) => iModel.layer().pipe(Layer.provide(ServiceBackend.layerMock(() => Effect.succeed(text))))
+const answering = (text: string) =>
+  iModel.layer().pipe(Layer.provide(ServiceBackend.layerMock(() => Effect.succeed(text))))
 
 describe("an answer in the form of a schema", () => {
   it.effect("is decoded, and typed", () =>

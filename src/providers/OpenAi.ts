@@ -141,6 +141,7 @@ export const makeChat = Effect.fnUntraced(function*(
       decoder: makeDecoder
     },
     reason: reasonOf,
+    operation: { name: "chat", ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
     tokenizer: tokenizerOf(model),
     retry: options.retry,
     normalize

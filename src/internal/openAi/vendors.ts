@@ -8,6 +8,8 @@ export interface Vendor {
   /** The environment variable of the key; `undefined` where none is needed. */
   readonly apiKey: string | undefined
   readonly auth: (credential: Credential) => Auth
+  /** Its name in OpenTelemetry's conventions for generative AI, where that is another. */
+  readonly telemetryName?: string
   /** Whether a stream tells its usage without being asked, and must not be asked. */
   readonly usageUnasked?: boolean
 }
@@ -32,6 +34,7 @@ export const vendors = {
       (endpoint) => `${endpoint.replace(/\/+$/, "").replace(/\/openai\/v1$/, "")}/openai/v1`
     ),
     apiKey: "AZURE_OPENAI_API_KEY",
+    telemetryName: "azure.ai.openai",
     auth: (credential) => ({ type: "header", name: "api-key", credential })
   },
   /** https://api-docs.deepseek.com */
@@ -39,7 +42,7 @@ export const vendors = {
   /** https://console.groq.com/docs/openai */
   groq: at("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
   /** https://docs.mistral.ai/api */
-  mistral: { ...at("https://api.mistral.ai/v1", "MISTRAL_API_KEY"), usageUnasked: true },
+  mistral: { ...at("https://api.mistral.ai/v1", "MISTRAL_API_KEY"), telemetryName: "mistral_ai", usageUnasked: true },
   /** https://docs.api.nvidia.com/nim/reference/llm-apis */
   nvidia_nim: at("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
   /** https://docs.ollama.com/api/openai-compatibility */
@@ -51,7 +54,7 @@ export const vendors = {
   /** https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html */
   vllm: local("VLLM_BASE_URL", "http://127.0.0.1:8000/v1"),
   /** https://docs.x.ai/docs/api-reference */
-  xai: at("https://api.x.ai/v1", "XAI_API_KEY")
+  xai: { ...at("https://api.x.ai/v1", "XAI_API_KEY"), telemetryName: "x_ai" }
 } satisfies Record<string, Vendor>
 
 export type VendorName = keyof typeof vendors
