@@ -57,34 +57,46 @@ export const codeExecution = "code_execution"
  */
 export const partReader = (responseId: string | undefined): (part: WirePart) => Part | undefined => {
   let calls = 0
+  /** What ran last at the provider: results can be without an id, too. */
   let executed = ""
   const idOf = (id: string | undefined) => id ?? `${responseId ?? "call"}-${calls++}`
 
   return (part) => {
-    const { codeExecutionResult, executableCode, functionCall, inlineData, text, toolCall, toolResponse } = part
     const metadata = extrasOf(part)
+    if (part.text !== undefined) return textOf(part, part.text, metadata)
+    const { codeExecutionResult, executableCode, functionCall, inlineData, toolCall, toolResponse } = part
+    const callOf = (id: string, name: string, params: object, providerExecuted = true) =>
+      Response.makePart("tool-call", { id, name, params, providerExecuted, metadata })
+    const resultOf = (id: string, name: string, result: object, isFailure = false) =>
+      Response.makePart("tool-result", {
+        id,
+        name,
+        result,
+        encodedResult: result,
+        isFailure,
+        preliminary: false,
+        providerExecuted: true,
+        metadata
+      })
     if (functionCall !== undefined) {
-      const { args: params = {}, id, name } = functionCall
-      return Response.makePart("tool-call", { id: idOf(id), name, params, providerExecuted: false, metadata })
+      const { args = {}, id, name } = functionCall
+      return callOf(idOf(id), name, args, false)
     }
     if (executableCode !== undefined) {
-      const { id, ...params } = executableCode
-      executed = idOf(id)
-      return Response.makePart("tool-call", executedBy(codeExecution, executed, { params, metadata }))
-    }
-    if (toolCall !== undefined) {
-      const { args: params = {}, id, toolType = "" } = toolCall
-      executed = idOf(id)
-      return Response.makePart("tool-call", executedBy(toolType, executed, { params, metadata }))
+      const { id, ...code } = executableCode
+      return callOf(executed = idOf(id), codeExecution, code)
     }
     if (codeExecutionResult !== undefined) {
       const { id = executed, ...result } = codeExecutionResult
-      const isFailure = result.outcome !== "OUTCOME_OK"
-      return Response.makePart("tool-result", executedBy(codeExecution, id, { ...resultOf(result, isFailure), metadata }))
+      return resultOf(id, codeExecution, result, result.outcome !== "OUTCOME_OK")
+    }
+    if (toolCall !== undefined) {
+      const { args = {}, id, toolType = "" } = toolCall
+      return callOf(executed = idOf(id), toolType, args)
     }
     if (toolResponse !== undefined) {
       const { id = executed, response = {}, toolType = "" } = toolResponse
-      return Response.makePart("tool-result", executedBy(toolType, id, { ...resultOf(response, false), metadata }))
+      return resultOf(id, toolType, response)
     }
     if (inlineData !== undefined) {
       const data = Base64.decode(inlineData.data)
@@ -92,19 +104,13 @@ export const partReader = (responseId: string | undefined): (part: WirePart) => 
       const { mimeType: mediaType } = inlineData
       return Response.makePart("file", { mediaType, data: data.success, metadata: extrasOf(part, isThought(part)) })
     }
-    if (text === undefined && part.thoughtSignature === undefined) return undefined
-    return Response.makePart(isThought(part) ? "reasoning" : "text", { text: text ?? "", metadata })
+    // A signature can come with nothing else.
+    return part.thoughtSignature === undefined || part.fileData !== undefined ? undefined : textOf(part, "", metadata)
   }
 }
 
-const executedBy = <A extends object>(name: string, id: string, rest: A) => ({ id, name, providerExecuted: true, ...rest })
-
-const resultOf = (result: object, isFailure: boolean) => ({
-  result,
-  encodedResult: result,
-  isFailure,
-  preliminary: false
-})
+const textOf = (part: WirePart, text: string, metadata: Response.ProviderMetadata) =>
+  Response.makePart(isThought(part) ? "reasoning" : "text", { text, metadata })
 
 /** What must be sent back with the part. */
 const extrasOf = ({ thoughtSignature }: WirePart, thought = false): Response.ProviderMetadata =>
@@ -116,14 +122,21 @@ type SourcePart = Response.UrlSourcePart | Response.DocumentSourcePart
 
 /** What the answer is grounded in. */
 export const sourcesOf = (candidate: Candidate | undefined): ReadonlyArray<SourcePart> =>
-  (candidate?.groundingMetadata?.groundingChunks ?? []).flatMap<SourcePart>(({ image, maps, retrievedContext, web }, i) => {
-    const id = String(i)
-    const page = web ?? maps ?? (image && { uri: image.sourceUri, title: image.title }) ?? retrievedContext
-    const source = urlSource(id, page?.uri, page?.title)
-    return source.length > 0 || retrievedContext === undefined ? source : [
-      Response.DocumentSourcePart.make({ id, mediaType: "text/plain", title: retrievedContext.title ?? "", metadata: {} })
-    ]
-  })
+  (candidate?.groundingMetadata?.groundingChunks ?? []).flatMap<SourcePart>(
+    ({ image, maps, retrievedContext, web }, i) => {
+      const id = String(i)
+      const page = web ?? maps ?? (image && { uri: image.sourceUri, title: image.title }) ?? retrievedContext
+      const source = urlSource(id, page?.uri, page?.title)
+      return source.length > 0 || retrievedContext === undefined ? source : [
+        Response.DocumentSourcePart.make({
+          id,
+          mediaType: "text/plain",
+          title: retrievedContext.title ?? "",
+          metadata: {}
+        })
+      ]
+    }
+  )
 
 // -----------------------------------------------------------------------------
 // The end

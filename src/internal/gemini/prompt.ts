@@ -81,7 +81,9 @@ const partOf = Effect.fnUntraced(function*(
 const decodeOptions = Schema.decodeUnknownResult(PartOptions, { onExcessProperty: "error" })
 
 /** What `options.gemini` says. */
-const optionsOf = ({ options, type }: Prompt.Part): Effect.Effect<typeof PartOptions.Type, AiError.InvalidRequestError> => {
+const optionsOf = (
+  { options, type }: Prompt.Part
+): Effect.Effect<typeof PartOptions.Type, AiError.InvalidRequestError> => {
   const decoded = decodeOptions(options["gemini"] ?? {})
   if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
   const { message, path } = describeIssue(decoded.failure)

@@ -190,7 +190,9 @@ const GenerationConfig = Schema.Struct({
   responseSchema: optional(JsonObject),
   responseJsonSchema: optional(Schema.Unknown),
   responseFormat: optional(Schema.Array(JsonObject)),
-  responseModalities: optional(Schema.Array(Schema.Literals(["MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO", "VIDEO"]))),
+  responseModalities: optional(
+    Schema.Array(Schema.Literals(["MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO", "VIDEO"]))
+  ),
   mediaResolution: optional(Schema.String),
   speechConfig: optional(Schema.Struct({
     voiceConfig: optional(VoiceConfig),
@@ -300,7 +302,9 @@ export const generateContentRequest = (model: string) =>
         ["response_format", args.response_format, ["generationConfig.responseFormat", config.responseFormat]]
       ] as const
       for (const [parameter, given, [twin, own]] of twins) {
-        if (given !== undefined && own !== undefined) return conflict(parameter, `Give either this or ${twin}, not both`)
+        if (given !== undefined && own !== undefined) {
+          return conflict(parameter, `Give either this or ${twin}, not both`)
+        }
       }
       return undefined
     })
@@ -515,7 +519,9 @@ export const EmbedContentResponse = Schema.Struct({
   Schema.decodeTo(
     Schema.Struct({ embeddings: Schema.Array(Embedding), usageMetadata: optional(UsageMetadata) }),
     {
-      decode: SchemaGetter.transform(({ embedding, embeddings = embedding === undefined ? [] : [embedding], ...rest }) => ({
+      decode: SchemaGetter.transform((
+        { embedding, embeddings = embedding === undefined ? [] : [embedding], ...rest }
+      ) => ({
         ...rest,
         embeddings
       })),
