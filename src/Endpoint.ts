@@ -128,8 +128,11 @@ export interface StreamOptions<Payload, Data> {
 export interface Decoder<out Data> {
   /** Takes the `data` of the next event, decoded from JSON, and its name (`"message"` when it has none). */
   readonly push: (data: unknown, event: string) => Result.Result<ReadonlyArray<StreamPart>, EventFailure>
-  /** Whether the provider has said that nothing more is to come. */
-  readonly isOver: () => boolean
+  /**
+   * Whether the provider has said that nothing more is to come; `"perhaps"` when the answer is whole and the wire has no word
+   * for its end: the end of the body is, or a silence of 5 seconds.
+   */
+  readonly isOver: () => boolean | "perhaps"
   /** What is there when the stream has ended: the last parts, and the answer; `undefined` when it is not whole. */
   readonly end: () => { readonly parts: ReadonlyArray<StreamPart>; readonly data: Data } | undefined
   /** The tokens used so far, if they are known. */
