@@ -85,6 +85,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly auth?: Auth | undefined
   /** Sent with every request. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Sent with the request of these arguments. @default none */
+  readonly callHeaders?: ((payload: Request["Type"]) => Readonly<Record<string, string>>) | undefined
   /** The arguments. Excess ones are refused. */
   readonly request: Request
   /** The answer, decoded from JSON. Fields that it does not know are kept in `rawResponse` alone. */
@@ -224,7 +226,9 @@ export const make = Effect.fnUntraced(function*<
     const inPath = parametersOf(path)
     let filled = path
     for (const name of inPath) filled = filled.replace(`{${name}}`, yield* pathSegment(name, payload[name]))
-    const addressed = HttpClientRequest.appendUrl(template, filled)
+    const addressed = HttpClientRequest.appendUrl(template, filled).pipe(
+      HttpClientRequest.setHeaders(options.callHeaders?.(payload) ?? {})
+    )
     if (addressed.method === "GET" || addressed.method === "HEAD") {
       const query = Object.entries(without(payload, inPath)).map(([name, value]) => [name, String(value)] as const)
       return HttpClientRequest.setUrlParams(addressed, query)
