@@ -73,6 +73,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly auth?: Auth | undefined
   /** Sent with every request. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Sent with the request of these arguments. @default none */
+  readonly callHeaders?: ((payload: Request["Type"]) => Readonly<Record<string, string>>) | undefined
   /** The arguments. Excess ones are refused. */
   readonly request: Request
   /** The answer, decoded from JSON. Fields that it does not know are kept in `rawResponse` alone. */
@@ -219,7 +221,9 @@ export const make = Effect.fnUntraced(function*<
     path: Path,
     bodyOf: (payload: Request["Type"]) => Effect.Effect<unknown, BackendErrorReason>
   ) {
-    const addressed = HttpClientRequest.appendUrl(template, yield* fillPath(path, payload))
+    const addressed = HttpClientRequest.appendUrl(template, yield* fillPath(path, payload)).pipe(
+      HttpClientRequest.setHeaders(options.callHeaders?.(payload) ?? {})
+    )
     if (addressed.method === "GET" || addressed.method === "HEAD") {
       const query = Object.entries(without(payload, path.parameters)).map(([name, value]) =>
         [name, String(value)] as const

@@ -57,6 +57,7 @@ describe("examples", () => {
           noUnusedParameters: false,
           paths: {
             "effect-imodel": ["../../src/index.ts"],
+            "effect-imodel/Anthropic": ["../../src/providers/Anthropic.ts"],
             "effect-imodel/Gemini": ["../../src/providers/Gemini.ts"],
             "effect-imodel/OpenAi": ["../../src/providers/OpenAi.ts"]
           }

@@ -42,5 +42,5 @@ const count = (value: unknown, tokenizer: Tokenizer): number => {
   return sum
 }
 
-/** The parts of a prompt, and of OpenAI's messages, that hold a file. */
-const fileTypes = new Set(["file", "image_url", "input_audio"])
+/** The parts of a prompt, of OpenAI's messages and of Anthropic's that hold a file. */
+const fileTypes = new Set(["file", "image_url", "input_audio", "image", "base64"])
