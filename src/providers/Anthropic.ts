@@ -19,15 +19,13 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import type { NormalizedResponse } from "../Calling.ts"
 import * as Endpoint from "../Endpoint.ts"
-import type { BackendErrorReason } from "../Errors.ts"
 import { contentOf } from "../internal/anthropic/answer.ts"
 import { bodyOf, headersOf } from "../internal/anthropic/body.ts"
 import { reasonOf } from "../internal/anthropic/reason.ts"
 import * as Wire from "../internal/anthropic/schema.ts"
 import { makeDecoder } from "../internal/anthropic/stream.ts"
-import { decodeOutput, isOutputSchema } from "../internal/chat.ts"
+import { normalizeChat } from "../internal/chat.ts"
 import { positiveInteger } from "../internal/options.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
@@ -141,8 +139,10 @@ export const makeMessages = Effect.fnUntraced(function*(
     body: bodyOf(yield* positiveInteger("maxTokens", options.maxTokens ?? 4096)),
     stream: { decoder: makeDecoder },
     reason: reasonOf,
+    operation: { name: "chat" },
     retry: options.retry,
-    normalize
+    normalize: (data, { response_format }) =>
+      normalizeChat(contentOf(data), data.model, response_format, toCodecAnthropic)
   })
 })
 
@@ -191,17 +191,3 @@ const defaultBaseUrl = Config.String("ANTHROPIC_BASE_URL").pipe(
   Config.withDefault("https://api.anthropic.com"),
   Config.map((url) => url.replace(/(\/v1)?\/*$/, "/v1"))
 )
-
-const normalize = Effect.fnUntraced(function*(
-  data: Message,
-  { response_format }: Wire.MessagesRequest["Type"]
-): Effect.fn.Return<Partial<NormalizedResponse<Message>>, BackendErrorReason> {
-  const content = contentOf(data)
-  let text = ""
-  for (const block of data.content) if (block.type === "text") text += block.text
-  return {
-    content,
-    ...(isOutputSchema(response_format) && { value: yield* decodeOutput(response_format, toCodecAnthropic, text) }),
-    metadata: { model: data.model }
-  }
-})

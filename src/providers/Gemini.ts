@@ -17,7 +17,7 @@ import * as Schema from "effect/Schema"
 import type { NormalizedResponse } from "../Calling.ts"
 import * as Endpoint from "../Endpoint.ts"
 import type { BackendErrorReason } from "../Errors.ts"
-import { decodeOutput, describeOutput, isOutputSchema } from "../internal/chat.ts"
+import { describeOutput, isOutputSchema, normalizeChat } from "../internal/chat.ts"
 import { contentOf, usageOf } from "../internal/gemini/answer.ts"
 import { conversationOf } from "../internal/gemini/prompt.ts"
 import { reasonOf } from "../internal/gemini/reason.ts"
@@ -139,6 +139,7 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
     request: Wire.generateContentRequest(Wire.bareModel(options.model)),
     response: Wire.GenerateContentResponse,
     body: toBody,
+    operation: { name: "generate_content", provider: "gcp.gemini" },
     stream: { path: "/models/{model}:streamGenerateContent?alt=sse", body: toBody, decoder: makeDecoder },
     normalize
   })
@@ -256,17 +257,7 @@ const normalize = Effect.fnUntraced(function*(
     const why = blockReasonMessage === undefined ? "" : `: ${blockReasonMessage}`
     return yield* new AiError.ContentPolicyError({ description: `The prompt was blocked (${blockReason}${why})` })
   }
-  const content = contentOf(data)
-  // A model that calls tools first has not answered yet.
-  const answered = !content.some((part) => part.type === "tool-call" && !part.providerExecuted)
-  const text = content.map((part) => part.type === "text" ? part.text : "").join("")
-  return {
-    content,
-    ...(isOutputSchema(response_format) && answered && {
-      value: yield* decodeOutput(response_format, transformer, text)
-    }),
-    metadata: { ...(data.modelVersion !== undefined && { model: data.modelVersion }) }
-  }
+  return yield* normalizeChat(contentOf(data), data.modelVersion, response_format, transformer)
 })
 
 // -----------------------------------------------------------------------------
@@ -332,6 +323,7 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
     path: "/models/{model}:{method}",
     request: Wire.embedContentRequest(Wire.bareModel(options.model)),
     response: Wire.EmbedContentResponse,
+    operation: { name: "embeddings", provider: "gcp.gemini" },
     body: ({ contents, method, model, ...fields }) => {
       const requests = contents.map((content) => ({ ...fields, model: `models/${model}`, content }))
       return Effect.succeed(method === "embedContent" ? requests[0] : { requests })
