@@ -156,13 +156,13 @@ export interface Answer {
  *   request stays without an answer.
  * - `NoResponse`: nothing, for ever.
  * - `SlowStart`: the answer, or the first chunk of a stream whose head is there, takes so much longer.
- * - `Cut`: the connection breaks after so many chunks of a stream, or half of an answer that does not stream.
+ * - `Cut`: the connection breaks after so many pieces of a streamed answer, or half of one that does not stream.
  * - `Silence`: no more comes, and the connection stays open, likewise.
- * - `Malformed`: the event after so many is no JSON, nor is an answer that does not stream.
- * - `Failure`: after so many chunks comes the event that tells of a failure, and the stream ends.
+ * - `Malformed`: the event with the next piece is no JSON, nor is an answer that does not stream.
+ * - `Failure`: in place of the next piece comes the event that tells of a failure, and the stream ends.
  * - `NoEnd`: a stream without what comes when all is said: `[DONE]`, `message_stop`.
  *
- * The last two are of streams alone. The first five, and `Reset`, spend nothing of the limit.
+ * A piece is about a word, and on all wires the same. The last two are of streams alone. The first five, and `Reset`, spend nothing of the limit.
  *
  * @category models
  * @since 0.1.0
@@ -220,8 +220,8 @@ export interface Options {
   /**
    * The answer to a prompt.
    *
-   * @default drawn from the seed: arguments for the tool that is to be called, or the first if any will do, until its result comes;
-   *   JSON that satisfies the schema when structured output is asked for, and words otherwise
+   * @default drawn from the seed: arguments for the tool that is to be called (the first, if any will do) until its result
+   *   comes, JSON that satisfies the schema when structured output is asked for, and words otherwise
    */
   readonly answer?: ((prompt: string, request: Request) => string | Answer) | undefined
   /**

@@ -6,6 +6,7 @@ import type * as Simulator from "../../Simulator.ts"
 import { JsonObject, nullable } from "../chat.ts"
 import { untilAvailable } from "../strictLimit.ts"
 import {
+  type Event,
   event,
   type Generated,
   isSilent,
@@ -229,15 +230,16 @@ const message = (model: string, generated: Generated, { inputTokens, number }: S
 
 // https://platform.claude.com/docs/en/build-with-claude/streaming
 const eventsOf = (model: string, generated: Generated, stamp: Stamp): Reply => {
-  const events: Array<string> = []
-  const push = (type: string, fields: object = {}) => events.push(event({ type, ...fields }, type))
+  const events: Array<Event> = []
+  const push = (type: string, fields: object = {}, isPiece = false) =>
+    events.push({ text: event({ type, ...fields }, type), isPiece })
   const whole = message(model, generated, stamp)
   const begun = { ...usageOf({ ...generated, reasoning: "" }, stamp.inputTokens), output_tokens: 1 }
 
   push("message_start", { message: { ...whole, content: [], stop_reason: null, usage: begun } })
   for (const [index, block] of blocksOf(generated).entries()) {
     const start = (content_block: object) => push("content_block_start", { index, content_block })
-    const delta = (delta: object) => push("content_block_delta", { index, delta })
+    const delta = (delta: object, isPiece = true) => push("content_block_delta", { index, delta }, isPiece)
     switch (block.type) {
       case "thinking":
         start({ ...block, thinking: "", signature: "" })
@@ -252,13 +254,14 @@ const eventsOf = (model: string, generated: Generated, stamp: Stamp): Reply => {
     switch (block.type) {
       case "thinking":
         for (const thinking of pieces(block.thinking)) delta({ type: "thinking_delta", thinking })
-        delta({ type: "signature_delta", signature })
+        delta({ type: "signature_delta", signature }, false)
         break
       case "text":
         for (const text of pieces(block.text)) delta({ type: "text_delta", text })
         break
       case "tool_use":
-        for (const partial_json of ["", ...pieces(JSON.stringify(block.input))]) {
+        delta({ type: "input_json_delta", partial_json: "" }, false)
+        for (const partial_json of pieces(JSON.stringify(block.input))) {
           delta({ type: "input_json_delta", partial_json })
         }
     }

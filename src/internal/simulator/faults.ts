@@ -1,7 +1,7 @@
 /** What a fault does to an answer. */
 import * as Duration from "effect/Duration"
 import type * as Simulator from "../../Simulator.ts"
-import type { Refusal, Reply } from "./wire.ts"
+import type { Event, Refusal, Reply } from "./wire.ts"
 
 /** The refusal that a fault is, if it is one. */
 export const refusalOf = (fault: Simulator.Fault, inputTokens: number): Refusal | undefined => {
@@ -48,22 +48,32 @@ export const sentOf = (reply: Reply, fault: Simulator.Fault | undefined): Sent =
         return { chunks: [whole], ending: "end" }
     }
   }
-  const { end, events, failure } = reply
+  const { end, failure } = reply
+  const events = reply.events.map(({ text }) => text)
   const all = end === undefined ? events : [...events, end]
+  const at = fault !== undefined && "after" in fault ? indexOf(reply.events, fault.after) : all.length
+  const before = all.slice(0, at)
   switch (fault?._tag) {
     case "Cut":
-      return { chunks: all.slice(0, fault.after), ending: "break" }
+      return { chunks: before, ending: "break" }
     case "Silence":
-      return { chunks: all.slice(0, fault.after), ending: "silence" }
+      return { chunks: before, ending: "silence" }
     case "Malformed":
-      return { chunks: all.map((event, i) => i === fault.after ? halfOf(event) : event), ending: "end" }
+      return { chunks: all.map((event, i) => i === at ? halfOf(event) : event), ending: "end" }
     case "Failure":
-      return { chunks: [...all.slice(0, fault.after), failure], ending: "end" }
+      return { chunks: [...before, failure], ending: "end" }
     case "NoEnd":
       return { chunks: events, ending: "end" }
     default:
       return { chunks: all, ending: "end" }
   }
+}
+
+/** Where the pieces of the answer that come after the first `n` begin. */
+const indexOf = (events: ReadonlyArray<Event>, n: number): number => {
+  let pieces = 0
+  const index = events.findIndex(({ isPiece }) => isPiece && pieces++ === n)
+  return index === -1 ? events.length : index
 }
 
 /** An event whose data breaks off, and so is no JSON. */

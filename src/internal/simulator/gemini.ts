@@ -274,7 +274,7 @@ const chunksOf = (model: string, generated: Generated, stamp: Stamp) => {
 
 const eventsOf = (chunks: ReadonlyArray<unknown>): Reply => ({
   _tag: "Events",
-  events: chunks.map(googleEvent),
+  events: chunks.map((chunk) => ({ text: googleEvent(chunk), isPiece: true })),
   end: undefined,
   failure: googleEvent(refuse({ _tag: "Overloaded" }).body)
 })

@@ -8,6 +8,7 @@ import { ChatBody, type ChatMessage } from "../openAi/schema.ts"
 import { formatReset, untilAvailable } from "../strictLimit.ts"
 import {
   countTokens,
+  type Event,
   event,
   type Generated,
   isSilent,
@@ -217,20 +218,22 @@ const chatEvents = (model: string, generated: Generated, stamp: Stamp, includeUs
     })
   const say = (delta: object, finish: string | null = null) =>
     chunk([{ index: 0, delta, logprobs: null, finish_reason: finish }], null)
+  const piece = (delta: object) => ({ text: say(delta), isPiece: true })
+  const mark = (text: string) => ({ text, isPiece: false })
   return {
     _tag: "Events",
     events: [
-      say({ role: "assistant", content: isSilent(generated) ? null : "", refusal: null }),
-      ...pieces(generated.reasoning).map((piece) => say({ reasoning_content: piece })),
-      ...pieces(generated.text).map((piece) => say({ content: piece })),
+      mark(say({ role: "assistant", content: isSilent(generated) ? null : "", refusal: null })),
+      ...pieces(generated.reasoning).map((text) => piece({ reasoning_content: text })),
+      ...pieces(generated.text).map((text) => piece({ content: text })),
       ...generated.toolCalls.flatMap(({ arguments: params, id, name }, index) => [
-        say({ tool_calls: [{ index, id, type: "function", function: { name, arguments: "" } }] }),
-        ...pieces(JSON.stringify(params)).map((piece) =>
-          say({ tool_calls: [{ index, function: { arguments: piece } }] })
+        mark(say({ tool_calls: [{ index, id, type: "function", function: { name, arguments: "" } }] })),
+        ...pieces(JSON.stringify(params)).map((text) =>
+          piece({ tool_calls: [{ index, function: { arguments: text } }] })
         )
       ]),
-      say({}, chatFinish[generated.finish]),
-      ...(includeUsage ? [chunk([], chatUsage(generated, stamp))] : [])
+      mark(say({}, chatFinish[generated.finish])),
+      ...(includeUsage ? [mark(chunk([], chatUsage(generated, stamp)))] : [])
     ],
     end: "data: [DONE]\n\n",
     failure: event(refuse({ _tag: "ServerError" }).body)
@@ -410,9 +413,11 @@ const responseUsage = (generated: Generated, { inputTokens }: Stamp) => {
 
 // https://platform.openai.com/docs/api-reference/responses-streaming
 const responseEvents = (body: typeof ResponsesBody.Type, generated: Generated, stamp: Stamp): Reply => {
-  const events: Array<string> = []
-  const push = (type: string, fields: object) =>
-    events.push(event({ type, ...fields, sequence_number: events.length }, type))
+  const events: Array<Event> = []
+  const push = (type: string, fields: object) => {
+    const text = event({ type, ...fields, sequence_number: events.length }, type)
+    events.push({ text, isPiece: type.endsWith(".delta") })
+  }
   const output = outputOf(generated, stamp)
   let output_index = 0
 

@@ -114,13 +114,20 @@ export type Reply =
   | { readonly _tag: "Whole"; readonly body: unknown }
   | {
     readonly _tag: "Events"
-    /** Server-sent events, as they are written. */
-    readonly events: ReadonlyArray<string>
+    readonly events: ReadonlyArray<Event>
     /** What comes after all is said, for a wire that has such a mark. */
     readonly end: string | undefined
     /** The event that tells of a failure. */
     readonly failure: string
   }
+
+/** A server-sent event. */
+export interface Event {
+  /** As it is written. */
+  readonly text: string
+  /** Whether it brings a piece of the answer. */
+  readonly isPiece: boolean
+}
 
 // -----------------------------------------------------------------------------
 // What the wires share
