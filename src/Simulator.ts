@@ -215,7 +215,7 @@ export interface Options {
   readonly seed?: string | undefined
   /** How long an answer takes, or the first chunk of a stream. @default 50 milliseconds */
   readonly latency?: Duration.Input | undefined
-  /** How long each further chunk of a stream takes. @default 5 milliseconds */
+  /** How long each further chunk of a stream takes. @default a tenth of the latency */
   readonly chunkInterval?: Duration.Input | undefined
   /**
    * The answer to a prompt.

@@ -18,7 +18,7 @@ const loopback = () => NodeHttpServer.layer(createServer, { port: 0, host: "127.
 
 /** The official clients, of a simulator on loopback that answers at once. */
 const clients = Effect.fnUntraced(function*(options: Simulator.Options = {}) {
-  const simulator = yield* Simulator.serve({ latency: 0, chunkInterval: 0, ...options })
+  const simulator = yield* Simulator.serve({ latency: 0, ...options })
   return {
     ...simulator,
     openAi: new OpenAi({ apiKey: "any", baseURL: simulator.baseUrl, maxRetries: 0 }),
@@ -641,14 +641,14 @@ const inProcess = (options: Simulator.Options) =>
       const { seen } = yield* Simulator.Simulator
       return { url: "http://simulator.example.com", client, seen }
     })
-  ).pipe(Layer.provide(Simulator.layerHttpClient({ latency: 0, chunkInterval: 0, ...options })))
+  ).pipe(Layer.provide(Simulator.layerHttpClient({ latency: 0, ...options })))
 
 const served = (options: Simulator.Options) =>
   Layer.effect(
     Place,
     Effect.gen(function*() {
       const client = yield* HttpClient.HttpClient
-      const { seen, url } = yield* Simulator.serve({ latency: 0, chunkInterval: 0, ...options })
+      const { seen, url } = yield* Simulator.serve({ latency: 0, ...options })
       return { url, client, seen }
     })
   ).pipe(Layer.provide([loopback(), FetchHttpClient.layer]))
@@ -1000,7 +1000,7 @@ describe("a model of this library", () => {
         ),
         Effect.forkChild
       )
-      yield* TestClock.adjust("3 seconds")
+      yield* TestClock.adjust("1200 millis")
       assert.deepStrictEqual(parts, ["one", " two"])
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(fiber)
@@ -1008,7 +1008,7 @@ describe("a model of this library", () => {
     }).pipe(Effect.provide(
       iModel.layer().pipe(
         Layer.provide(OpenAiBackend.layerChat({ model: "m", apiKey: Redacted.make("any") })),
-        Layer.provide(Simulator.layerHttpClient({ answer, latency: "1 second", chunkInterval: "1 second" }))
+        Layer.provide(Simulator.layerHttpClient({ answer, latency: "1 second" }))
       )
     )))
 })

@@ -15,7 +15,10 @@ import { anthropic } from "./anthropic.ts"
 import { refusalOf, type Sent, sentOf } from "./faults.ts"
 import { gemini } from "./gemini.ts"
 import * as Limit from "./limit.ts"
-import { openAi } from "./openAi.ts"
+import * as OpenAi from "./openAi.ts"
+import { chat } from "./openAiChat.ts"
+import { embeddings } from "./openAiEmbeddings.ts"
+import { responses } from "./openAiResponses.ts"
 import { type Asked, countTokens, type Refusal, type Vendor } from "./wire.ts"
 
 /** The connection was reset, before an answer or in the middle of one. */
@@ -34,7 +37,7 @@ export const make = Effect.fnUntraced(function*(
   options: Simulator.Options
 ): Effect.fn.Return<Provider, Cause.IllegalArgumentError> {
   const latency = yield* duration("latency", options.latency ?? 50)
-  const chunkInterval = yield* duration("chunkInterval", options.chunkInterval ?? 5)
+  const chunkInterval = yield* duration("chunkInterval", options.chunkInterval ?? Duration.times(latency, 0.1))
   const limit = yield* Limit.make(options)
   const prepare = Answering.make(options)
   const attempts = new Map<string, number>()
@@ -135,11 +138,13 @@ const sse = "text/event-stream"
 
 const encoder = new TextEncoder()
 
+const operations = [chat, responses, embeddings, ...anthropic.operations, ...gemini.operations]
+
 /** Which operation a request is for, by the end of its path; one that is for none is refused by whom it looks to be for. */
 const routeOf = ({ headers, method, url }: HttpServerRequest.HttpServerRequest) => {
   const [path = "", search = ""] = url.split("?")
   const query = new URLSearchParams(search)
-  for (const operation of [...openAi.operations, ...anthropic.operations, ...gemini.operations]) {
+  for (const operation of operations) {
     const match = method === "POST" ? operation.path.exec(path) : null
     if (match !== null) return { operation, vendor: operation.vendor, groups: match.groups ?? {}, query }
   }
@@ -147,7 +152,7 @@ const routeOf = ({ headers, method, url }: HttpServerRequest.HttpServerRequest) 
     ? anthropic.vendor
     : "x-goog-api-key" in headers || path.includes("/models/")
     ? gemini.vendor
-    : openAi.vendor
+    : OpenAi.vendor
   return { operation: undefined, vendor, groups: {}, query }
 }
 
