@@ -1,29 +1,34 @@
 /**
- * A provider that needs no network and no key: it speaks OpenAI's chat wire, answers deterministically from a seed, takes
- * its time, and enforces a strict limit of its own. For demonstrations, and to test a whole program offline.
+ * A provider that needs no network and no key: it speaks the wires of OpenAI, Anthropic and Gemini, whole and streamed,
+ * answers deterministically from a seed, takes its time, and enforces a strict limit of its own. For demonstrations, and to
+ * test a whole program offline, with faults where they are wanted.
+ *
+ * It answers `POST` to what ends in
+ *
+ * - `/chat/completions`, `/responses` and `/embeddings` as OpenAI does,
+ * - `/messages` as Anthropic does,
+ * - `/models/{model}:generateContent`, `:streamGenerateContent`, `:embedContent` and `:batchEmbedContents` as Gemini does,
+ *
+ * whatever the key, and refuses the rest in the words, the statuses and the headers of the provider that is meant.
  *
  * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as JsonSchema from "effect/JsonSchema"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
-import * as Random from "effect/Random"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
-import { describeIssue } from "./internal/invalidArgument.ts"
-import * as Wire from "./internal/openAi/schema.ts"
-import { duration, positive, positiveDuration } from "./internal/options.ts"
-import { formatReset, makeBucket, refill, untilAvailable } from "./internal/strictLimit.ts"
+import * as Provider from "./internal/simulator/provider.ts"
 
 /**
  * What the simulator saw.
@@ -56,6 +61,151 @@ export class Simulator extends Context.Service<Simulator, {
   readonly seen: Effect.Effect<Seen>
 }>()("effect-imodel/Simulator") {}
 
+// -----------------------------------------------------------------------------
+// What it is asked, and what it answers
+// -----------------------------------------------------------------------------
+
+/**
+ * A request, in one shape for all wires.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Request {
+  readonly provider: "openai" | "anthropic" | "gemini"
+  readonly model: string
+  /** The text of all messages, a line each; of an embedding, its inputs. */
+  readonly prompt: string
+  /** None when an embedding is asked for. */
+  readonly messages: ReadonlyArray<Message>
+  readonly tools: ReadonlyArray<Tool>
+  readonly toolChoice: "auto" | "none" | "required" | { readonly tool: string }
+  /** The results among the messages. */
+  readonly toolResults: ReadonlyArray<ToolResult>
+  /** What the answer is to satisfy, when structured output is asked for. */
+  readonly outputSchema: JsonSchema.JsonSchema | undefined
+  readonly maxTokens: number | undefined
+  readonly stream: boolean
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Message =
+  | { readonly role: "system" | "user"; readonly text: string }
+  | { readonly role: "assistant"; readonly text: string; readonly toolCalls: ReadonlyArray<ToolCall> }
+  | ToolResult
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tool {
+  readonly name: string
+  readonly description: string | undefined
+  /** The JSON schema of its arguments. */
+  readonly parameters: JsonSchema.JsonSchema
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolCall {
+  /** @default one that is made up */
+  readonly id?: string | undefined
+  readonly name: string
+  readonly arguments: unknown
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolResult {
+  readonly role: "tool"
+  /** Of the call. */
+  readonly id: string
+  /** Of the tool. */
+  readonly name: string
+  readonly text: string
+}
+
+/**
+ * An answer: what the model thought, what it says, and the tools it calls, in this order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Answer {
+  readonly reasoning?: string | undefined
+  readonly text?: string | undefined
+  readonly toolCalls?: ReadonlyArray<ToolCall> | undefined
+}
+
+/**
+ * What goes wrong with an answer; on every wire the same, in its provider's own words.
+ *
+ * - `RateLimited`: 429, with the time to wait if there is one.
+ * - `ServerError`: 500.
+ * - `Overloaded`: 503, Anthropic's 529.
+ * - `ContextTooLong`: 400.
+ * - `ContentPolicy`: 400; Gemini's is a 200 that tells why the prompt was blocked.
+ * - `Reset`: the connection is reset before the head of an answer. A server can do so on Node; on another platform the
+ *   request stays without an answer.
+ * - `NoResponse`: nothing, for ever.
+ * - `SlowStart`: the answer, or the first chunk of a stream whose head is there, takes so much longer.
+ * - `Cut`: the connection breaks after so many pieces of a streamed answer, or half of one that does not stream.
+ * - `Silence`: no more comes, and the connection stays open, likewise.
+ * - `Malformed`: the event with the next piece is no JSON, nor is an answer that does not stream.
+ * - `Failure`: in place of the next piece comes the event that tells of a failure, and the stream ends.
+ * - `NoEnd`: a stream without what comes when all is said: `[DONE]`, `message_stop`.
+ *
+ * A piece is about a word, and on all wires the same. The last two are of streams alone. The first five, and `Reset`, spend nothing of the limit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Fault = Data.TaggedEnum<{
+  RateLimited: { readonly retryAfter?: Duration.Input | undefined }
+  ServerError: {}
+  Overloaded: {}
+  ContextTooLong: {}
+  ContentPolicy: {}
+  Reset: {}
+  NoResponse: {}
+  SlowStart: { readonly delay: Duration.Input }
+  Cut: { readonly after: number }
+  Silence: { readonly after: number }
+  Malformed: { readonly after: number }
+  Failure: { readonly after: number }
+  NoEnd: {}
+}>
+
+/**
+ * Makes faults.
+ *
+ * **Example** (Refused once, then cut)
+ *
+ * ```ts
+ * import { Simulator } from "effect-imodel"
+ *
+ * const flaky = Simulator.layerHttpClient({
+ *   faults: (_request, attempt) =>
+ *     attempt === 1
+ *       ? Simulator.Fault.RateLimited({ retryAfter: "2 seconds" })
+ *       : attempt === 2
+ *       ? Simulator.Fault.Cut({ after: 3 })
+ *       : undefined
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const Fault = Data.taggedEnum<Fault>()
+
 /**
  * @category options
  * @since 0.1.0
@@ -63,10 +213,23 @@ export class Simulator extends Context.Service<Simulator, {
 export interface Options {
   /** The same seed and the same prompt give the same answer. @default "simulator" */
   readonly seed?: string | undefined
-  /** How long an answer takes. @default 50 milliseconds */
+  /** How long an answer takes, or the first chunk of a stream. @default 50 milliseconds */
   readonly latency?: Duration.Input | undefined
-  /** The answer to a prompt, in place of words drawn from the seed. */
-  readonly answer?: ((prompt: string) => string) | undefined
+  /** How long each further chunk of a stream takes. @default a tenth of the latency */
+  readonly chunkInterval?: Duration.Input | undefined
+  /**
+   * The answer to a prompt.
+   *
+   * @default drawn from the seed: arguments for the tool that is to be called (the first, if any will do) until its result
+   *   comes, JSON that satisfies the schema when structured output is asked for, and words otherwise
+   */
+  readonly answer?: ((prompt: string, request: Request) => string | Answer) | undefined
+  /**
+   * What goes wrong. The `attempt` counts the requests of the same prompt to the same provider, from one.
+   *
+   * @default nothing
+   */
+  readonly faults?: ((request: Request, attempt: number) => Fault | undefined) | undefined
   /** Requests a window. @default no limit */
   readonly limitRequests?: number | undefined
   /** Tokens a window. @default no limit */
@@ -104,18 +267,23 @@ export const layerHttpClient = (
   options: Options = {}
 ): Layer.Layer<HttpClient.HttpClient | Simulator, Cause.IllegalArgumentError> =>
   Layer.effectContext(Effect.gen(function*() {
-    const { app, seen } = yield* make(options)
+    const { app, seen } = yield* Provider.make(options)
     const client = HttpClient.make((request) =>
-      Effect.map(
-        Effect.provideService(app, HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request)),
-        (response) => HttpClientResponse.fromWeb(request, HttpServerResponse.toWeb(response))
+      app.pipe(
+        Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request)),
+        Effect.map((response) => HttpServerResponse.toClientResponse(response, { request })),
+        Effect.mapError((cause) =>
+          new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request, cause }) })
+        )
       )
     )
     return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Simulator, { seen }))
   }))
 
 /**
- * Serves the simulator on the `HttpServer` in context until the scope closes, and says at which `baseUrl` it is.
+ * Serves the simulator on the `HttpServer` in context until the scope closes, and says where it is: `baseUrl` is where
+ * OpenAI's clients look for it (`http://host:port/v1`), and `url` the root, of which Anthropic's clients take
+ * `${url}` or `${url}/v1`, and Gemini's `${url}/v1beta`.
  *
  * **Example** (On a free port of loopback)
  *
@@ -140,176 +308,24 @@ export const layerHttpClient = (
 export const serve = Effect.fnUntraced(function*(
   options: Options = {}
 ): Effect.fn.Return<
-  { readonly baseUrl: string; readonly seen: Effect.Effect<Seen> },
+  { readonly url: string; readonly baseUrl: string; readonly seen: Effect.Effect<Seen> },
   Cause.IllegalArgumentError,
   HttpServer.HttpServer | Scope.Scope
 > {
   const server = yield* HttpServer.HttpServer
-  const { app, seen } = yield* make(options)
-  yield* server.serve(app)
-  return { baseUrl: `${NetAddress.formatUrlUnsafe(server.address)}/v1`, seen }
+  const { app, seen } = yield* Provider.make(options)
+  // A server does not interrupt a request whose client has gone, unless it is told that it may.
+  yield* server.serve(Effect.interruptible(Effect.catchTag(app, "ConnectionReset", () => hangUp)))
+  const url = NetAddress.formatUrlUnsafe(server.address)
+  return { url, baseUrl: `${url}/v1`, seen }
 })
 
-// -----------------------------------------------------------------------------
-// The provider
-// -----------------------------------------------------------------------------
-
-interface Provider {
-  readonly app: Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>
-  readonly seen: Effect.Effect<Seen>
-}
-
-const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Provider, Cause.IllegalArgumentError> {
-  const latency = yield* duration("latency", options.latency ?? 50)
-  const windowMillis = Duration.toMillis(yield* positiveDuration("window", options.window ?? Duration.minutes(1)))
-  const bucket = Effect.fnUntraced(function*(name: string, limit: number | undefined) {
-    return limit === undefined ? undefined : makeBucket(yield* positive(name, limit), windowMillis)
-  })
-  const buckets = {
-    requests: yield* bucket("limitRequests", options.limitRequests),
-    tokens: yield* bucket("limitTokens", options.limitTokens)
+/** Resets the connection of a request, whose end ends this. */
+const hangUp = Effect.gen(function*() {
+  const { source } = yield* HttpServerRequest.HttpServerRequest
+  const socket = Predicate.hasProperty(source, "socket") ? source.socket : undefined
+  if (Predicate.hasProperty(socket, "resetAndDestroy") && Predicate.isFunction(socket.resetAndDestroy)) {
+    socket.resetAndDestroy()
   }
-  const seed = options.seed ?? "simulator"
-
-  let requests = 0
-  let rejected = 0
-  let tokens = 0
-  let atOnce = 0
-  let mostAtOnce = 0
-  let firstArrival = 0
-  const arrivals: Array<number> = []
-
-  /** Takes from both buckets or from neither; answers the kind that refuses and for how many milliseconds. */
-  const admit = (now: number, cost: number) => {
-    const wanted = [["requests", buckets.requests, 1], ["tokens", buckets.tokens, cost]] as const
-    for (const [kind, bucket, n] of wanted) {
-      if (bucket === undefined) continue
-      refill(bucket, now)
-      const wait = n > bucket.limit ? Number.POSITIVE_INFINITY : untilAvailable(bucket, n)
-      if (wait > 0) return { kind, wait, limit: bucket.limit }
-    }
-    for (const [, bucket, n] of wanted) if (bucket !== undefined) bucket.level -= n
-    if (arrivals.length === 0) firstArrival = now
-    arrivals.push(now - firstArrival)
-    tokens += cost
-    return undefined
-  }
-
-  const limitHeaders = (): Record<string, string> => {
-    const headers: Record<string, string> = {}
-    for (const kind of ["requests", "tokens"] as const) {
-      const bucket = buckets[kind]
-      if (bucket === undefined) continue
-      headers[`x-ratelimit-limit-${kind}`] = String(bucket.limit)
-      headers[`x-ratelimit-remaining-${kind}`] = String(Math.max(0, Math.floor(bucket.level)))
-      headers[`x-ratelimit-reset-${kind}`] = formatReset(untilAvailable(bucket, bucket.limit))
-    }
-    return headers
-  }
-
-  const chat = Effect.gen(function*() {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const now = yield* Clock.currentTimeMillis
-    requests++
-    const requestId = `req_${requests}`
-    const reply = (status: number, body: unknown, headers: Record<string, string> = {}) =>
-      HttpServerResponse.jsonUnsafe(body, { status, headers: { "x-request-id": requestId, ...headers } })
-    const refuse = (status: number, error: Refusal, headers?: Record<string, string>) =>
-      reply(status, { error: { type: "invalid_request_error", param: null, code: null, ...error } }, headers)
-
-    if (request.method !== "POST" || !request.url.endsWith("/chat/completions")) {
-      return refuse(404, { message: `Invalid URL (${request.method} ${request.url})` })
-    }
-    if (!/^Bearer .+/.test(request.headers["authorization"] ?? "")) {
-      return refuse(401, { message: "You didn't provide an API key.", code: "invalid_api_key" })
-    }
-    const decoded = yield* Effect.result(Effect.flatMap(request.json, decodeRequest))
-    if (Result.isFailure(decoded)) {
-      const issue = decoded.failure._tag === "SchemaError"
-        ? describeIssue(decoded.failure)
-        : { path: "", message: "We could not parse the JSON body of your request." }
-      return refuse(400, { message: issue.message, param: issue.path === "" ? null : issue.path })
-    }
-    const { max_completion_tokens, max_tokens, messages, model } = decoded.success
-    const prompt = messages.map(textOf).join("\n")
-    const promptTokens = countTokens(prompt)
-    const maxTokens = max_completion_tokens ?? max_tokens ?? undefined
-    const refusal = admit(now, promptTokens + (maxTokens ?? 0))
-    if (refusal !== undefined) {
-      rejected++
-      const { kind, limit, wait } = refusal
-      if (!Number.isFinite(wait)) {
-        const message = `Request too large for ${model} on ${kind}: limit ${limit}.`
-        return refuse(429, { message, type: kind, code: "rate_limit_exceeded" }, limitHeaders())
-      }
-      const message = `Rate limit reached for ${model} on ${kind}: limit ${limit}. Try again in ${formatReset(wait)}.`
-      return refuse(429, { message, type: kind, code: "rate_limit_exceeded" }, {
-        ...limitHeaders(),
-        "retry-after": String(Math.ceil(wait / 1000)),
-        "retry-after-ms": String(Math.ceil(wait))
-      })
-    }
-
-    mostAtOnce = Math.max(mostAtOnce, ++atOnce)
-    yield* Effect.ensuring(Effect.sleep(latency), Effect.sync(() => atOnce--))
-    const whole = options.answer === undefined
-      ? yield* Random.withSeed(draw, `${seed}\n${prompt}`)
-      : options.answer(prompt)
-    const text = maxTokens === undefined ? whole : whole.slice(0, maxTokens * 4)
-    return reply(200, {
-      id: `chatcmpl-${requests}`,
-      object: "chat.completion",
-      created: Math.floor(now / 1000),
-      model,
-      choices: [{
-        index: 0,
-        message: { role: "assistant", content: text, refusal: null, annotations: [] },
-        logprobs: null,
-        finish_reason: text.length < whole.length ? "length" : "stop"
-      }],
-      usage: {
-        prompt_tokens: promptTokens,
-        completion_tokens: countTokens(text),
-        total_tokens: promptTokens + countTokens(text)
-      }
-    }, limitHeaders())
-  })
-
-  return {
-    app: chat,
-    seen: Effect.sync(() => ({
-      requests,
-      admitted: arrivals.length,
-      rejected,
-      tokens,
-      mostAtOnce,
-      arrivals: [...arrivals]
-    }))
-  }
-})
-
-interface Refusal {
-  readonly message: string
-  readonly type?: string
-  readonly param?: string | null
-  readonly code?: string
-}
-
-const decodeRequest = Schema.decodeUnknownEffect(Wire.ChatBody, { onExcessProperty: "error" })
-
-// Four characters a token, as the estimate of those who call it.
-const countTokens = (text: string): number => Math.ceil(text.length / 4)
-
-const textOf = (message: typeof Wire.ChatMessage.Type): string => {
-  const { content } = message
-  if (content == null || typeof content === "string") return content ?? ""
-  return content.map((part) => part.type === "text" ? part.text : "").join("")
-}
-
-const words = ["amber", "bridge", "cloud", "delta", "ember", "forest", "garden", "harbor", "lantern", "river"] as const
-
-const draw = Effect.gen(function*() {
-  const length = yield* Random.nextIntBetween(6, 24)
-  const drawn = yield* Effect.replicateEffect(Random.choice(words), length)
-  return `${drawn.join(" ")}.`
+  return yield* Effect.never
 })

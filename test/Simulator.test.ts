@@ -492,7 +492,7 @@ describe("Simulator, served on loopback", () => {
       const statuses = yield* Effect.all([
         send("{", { baseUrl }),
         send(chat("hi"), { baseUrl, headers: {} }),
-        send(chat("hi"), { baseUrl, path: "/embeddings" }),
+        send(chat("hi"), { baseUrl, path: "/completions" }),
         send("", { baseUrl, method: "GET" })
       ])
       assert.deepStrictEqual(statuses.map(({ status }) => status), [400, 401, 404, 404])
