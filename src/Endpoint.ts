@@ -10,7 +10,6 @@ import type * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
-import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -26,7 +25,6 @@ import { makeReader } from "./internal/answers.ts"
 import { type Credential, readCredential } from "./internal/credential.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http.ts"
 import { streamPartsOf } from "./internal/streaming.ts"
-import { isTraced } from "./internal/telemetry.ts"
 import { neverSent } from "./internal/unsent.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 
@@ -202,7 +200,7 @@ export const make = Effect.fnUntraced(function*<
 > {
   const client = yield* HttpClient.HttpClient
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
-  const { authenticate, around, scrub } = yield* readAuth(options.auth ?? { type: "none" })
+  const { authenticate, scrub } = yield* readAuth(options.auth ?? { type: "none" })
   const reader = makeReader<Request["Type"], Answer["Type"]>({
     decode: Schema.decodeUnknownResult(options.response),
     normalize: options.normalize,
@@ -237,7 +235,7 @@ export const make = Effect.fnUntraced(function*<
     ((payload: Request["Type"]) => Effect.succeed(without(payload, wholePath.parameters)))
 
   const answer = <A>(effect: Effect.Effect<A, BackendErrorReason | HttpClientError.HttpClientError>) =>
-    around(quiet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error)))))
+    untraced(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
 
   const call = (payload: Request["Type"], calling: Calling) =>
     answer(Effect.gen(function*() {
@@ -272,22 +270,18 @@ export const make = Effect.fnUntraced(function*<
     request: options.request,
     cost: options.cost,
     tokenizer: options.tokenizer,
-    operation: options.operation,
+    operation: options.operation && { ...options.operation, server: new URL(baseUrl) },
     idleTimeout: options.idleTimeout ?? Duration.minutes(2),
     call,
     stream: options.stream && stream(options.stream)
   })
 })
 
-/** Without a span that nobody would see; and without the names of spans in what is sent to a provider. */
-const quiet = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) =>
-    isTraced(fiber.context)
-      ? Effect.provideService(call, HttpClient.TracerPropagationEnabled, false)
-      : Effect.provideService(call, HttpClient.TracerDisabledWhen, always)
-  )
-
-const always = () => true
+/**
+ * Without the client's own span: the attempt has one, and that of the client would hold the request, with the credential in a
+ * header that Effect does not know to be secret; and send its name to the provider.
+ */
+const untraced = Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
 
 // Some who speak a provider's protocol do not stream.
 const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>
@@ -295,25 +289,20 @@ const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): bool
 
 interface Access {
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest
-  /** Around a call, so that its spans do not show the credential. */
-  readonly around: <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly scrub: Scrub
 }
 
 const readAuth = Effect.fnUntraced(function*(
   auth: Auth
 ): Effect.fn.Return<Access, Config.ConfigError | Cause.IllegalArgumentError> {
-  if (auth.type === "none") return { authenticate: identity, around: identity, scrub: scrubbing(undefined) }
+  if (auth.type === "none") return { authenticate: identity, scrub: scrubbing(undefined) }
   const { credential, type } = auth
   const secret = yield* readCredential(credential)
   const scrub = scrubbing(secret)
-  if (type === "bearer") return { authenticate: HttpClientRequest.bearerToken(secret), around: identity, scrub }
-  const name = type === "header" ? auth.name : type
-  return {
-    authenticate: HttpClientRequest.setHeader(name, secret),
-    around: Effect.updateService(Headers.CurrentRedactedNames, (names) => [...names, name]),
-    scrub
-  }
+  const authenticate = type === "bearer"
+    ? HttpClientRequest.bearerToken(secret)
+    : HttpClientRequest.setHeader(type === "header" ? auth.name : type, secret)
+  return { authenticate, scrub }
 })
 
 const reasonOfStatus = (answer: FailedAnswer): BackendErrorReason => {

@@ -209,7 +209,9 @@ export interface Options<S extends RequestSchema, Data> {
    * `{ name: "chat" }`. The `provider` is that of the backend, unless the conventions have another name for it.
    * @default none: a span `iModel.call`, and no metrics
    */
-  readonly operation?: { readonly name: string; readonly provider?: string } | undefined
+  readonly operation?:
+    | { readonly name: string; readonly provider?: string; /** Who is asked. */ readonly server?: URL }
+    | undefined
   /** How long a call may be on its way to those who count it. @default none */
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream. @default for ever */

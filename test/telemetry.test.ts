@@ -41,6 +41,8 @@ describe("an attempt at a model", () => {
         "imodel.attempt": 1,
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
+        "server.address": "api.openai.com",
+        "server.port": 443,
         "gen_ai.request.model": "gpt-4o-mini",
         "gen_ai.request.temperature": 0.5,
         "gen_ai.request.max_tokens": 9,

@@ -21,11 +21,12 @@ import { CaptureContent } from "./references.ts"
 export interface Operation {
   readonly name: string
   readonly provider: string
+  readonly server?: URL | undefined
 }
 
 type Payload = Readonly<Record<string, unknown>>
 
-export const isTraced = (context: Context.Context<never>): boolean =>
+const isTraced = (context: Context.Context<never>): boolean =>
   Context.get(context, Tracer.Tracer) !== Tracer.nativeTracer ||
   Context.getOption(context, Tracer.ParentSpan)._tag === "Some"
 
@@ -62,6 +63,11 @@ const annotate = <A, E>(work: Effect.Effect<A, E>, operation: Operation, payload
       operation: { name: operation.name },
       request: requestOf(payload)
     })
+    if (operation.server !== undefined) {
+      const { hostname, port, protocol } = operation.server
+      span.attribute("server.address", hostname)
+      span.attribute("server.port", Number(port) || (protocol === "https:" ? 443 : 80))
+    }
     if (capture) span.attribute("gen_ai.input.messages", JSON.stringify(inputMessages(payload)))
     return Effect.onExit(work, (exit) =>
       Effect.sync(() => {
