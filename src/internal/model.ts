@@ -1,0 +1,219 @@
+/** A model made of a backend: its executor, its hooks, and the ways to call it. */
+import { defaultCodecTransformer } from "effect/ai/LanguageModel"
+import type * as Arr from "effect/Array"
+import * as Channel from "effect/Channel"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Calling, isCalling, type StreamPart, TypeId } from "../Calling.ts"
+import { BackendError, type PermissionDenied, type TimeoutError } from "../Errors.ts"
+import * as Executor from "../Executor.ts"
+import * as Hook from "../Hook.ts"
+import type { CreateOptions, InvokeOptions, Model, Options, OptionsError, StreamOptions } from "../iModel.ts"
+import type { Backend } from "../ServiceBackend.ts"
+import * as TokenBucket from "../TokenBucket.ts"
+import type { Runner } from "./calling.ts"
+import { decodeOutput } from "./chat.ts"
+import type { Args, Built } from "./hooks/built.ts"
+import * as Events from "./hooks/events.ts"
+import * as Way from "./hooks/way.ts"
+import { identify, uuid } from "./identity.ts"
+import { illegal, positive, positiveDuration } from "./options.ts"
+import * as Pool from "./pool.ts"
+import { makeSink } from "./streaming.ts"
+
+export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any = never>(
+  backend: Backend<Args, Data>,
+  options: Options<Args, H> = {}
+): Effect.fn.Return<
+  Model<Args, Data | Hook.Data<H>>,
+  OptionsError | Hook.Error<H>,
+  Scope.Scope | Hook.Services<H>
+> {
+  const defaultTimeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
+  const defaultQueueTimeout = options.queueTimeout === undefined
+    ? undefined
+    : yield* positiveDuration("queueTimeout", options.queueTimeout)
+  const defaults = (defaultTimeout ?? defaultQueueTimeout) === undefined
+    ? undefined
+    : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout }
+  const firstPartTimeout = options.firstPartTimeout === undefined
+    ? undefined
+    : yield* positiveDuration("firstPartTimeout", options.firstPartTimeout)
+  const idleTimeout = options.idleTimeout === undefined
+    ? backend.idleTimeout
+    : yield* positiveDuration("idleTimeout", options.idleTimeout)
+  const executor = yield* makeExecutor(backend, options)
+  const direct = yield* Pool.makeDirect
+  const { events, publish } = yield* Events.make
+  const built = options.hooks === undefined ? undefined : yield* Hook.all(options.hooks)[Hook.TypeId]({
+    provider: backend.provider,
+    name: options.name ?? backend.name,
+    version: backend.version,
+    publish
+  })
+  const through = built && (yield* Way.make(built))
+  const now = yield* Clock.currentTimeMillis
+  const { cost, limitInputTokens, limitOutputTokens, limitTokens } = options
+  const countsTokens = (limitTokens ?? limitInputTokens ?? limitOutputTokens) !== undefined
+
+  if (countsTokens && cost === undefined) yield* backend.loadTokenizer
+
+  const createOf = (given: unknown, args: Args, createOptions?: CreateOptions) =>
+    backend.createCalling(given, {
+      metadata: createOptions?.metadata,
+      expectedOutput: options.expectedOutputTokens,
+      cost: !countsTokens ? () => 0 : cost === undefined ? undefined : () => cost(args)
+    })
+
+  const change = built?.create
+  const create = (args: Args, createOptions?: CreateOptions) =>
+    change === undefined || !Predicate.isReadonlyObject(args)
+      ? createOf(args, args, createOptions)
+      : createChanged(change, args, (changed) => createOf(changed, args, createOptions))
+
+  const withDefaults = (invokeOptions: InvokeOptions | undefined): InvokeOptions | undefined =>
+    invokeOptions === undefined ? defaults : {
+      ...invokeOptions,
+      timeout: invokeOptions.timeout ?? defaultTimeout,
+      queueTimeout: invokeOptions.queueTimeout ?? defaultQueueTimeout
+    }
+
+  const admit = <A>(calling: Calling<A>, invokeOptions: InvokeOptions | undefined) =>
+    executor === undefined
+      ? joinWithin(calling, direct, invokeOptions?.timeout)
+      : executor.submit(calling, invokeOptions)
+
+  const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
+    const given = withDefaults(invokeOptions)
+    if (through === undefined) return admit(calling, given)
+    // The time limit is that of the whole way: where the calling is admitted it is not counted again.
+    const asking = given && { ...given, timeout: undefined }
+    return joinWithin(calling, through((part) => admit(part, asking)), given?.timeout)
+  }
+
+  function invoke<A>(
+    calling: Calling<A>,
+    options?: InvokeOptions
+  ): Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
+  function invoke(
+    args: Args,
+    options?: InvokeOptions & CreateOptions
+  ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
+  function invoke(argsOrCalling: Calling | Args, options?: InvokeOptions & CreateOptions) {
+    return isCalling(argsOrCalling)
+      ? submit(argsOrCalling, options)
+      : Effect.flatMap(create(argsOrCalling, options), (calling) => submit(calling, options))
+  }
+
+  const stream = (args: Args, streamOptions?: StreamOptions) =>
+    Stream.fromChannel(
+      Channel.callback<Arr.NonEmptyReadonlyArray<StreamPart>, TimeoutError | PermissionDenied | BackendError>(
+        Effect.fnUntraced(function*(queue) {
+          const calling = yield* create(args, streamOptions)
+          calling[TypeId].sink = makeSink((parts) => Queue.offer(queue, parts), {
+            firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
+            idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
+          })
+          yield* (yield* submit(calling, streamOptions)).response
+          yield* Queue.end(queue)
+        }),
+        { bufferSize: 1, strategy: "suspend" }
+      )
+    )
+
+  const settled = (args: Args, respondOptions?: InvokeOptions & CreateOptions) =>
+    Effect.flatMap(create(args, respondOptions), (calling) => submit(calling, respondOptions))
+
+  const respondAs = Effect.fnUntraced(function*<A>(
+    schema: Schema.ConstraintCodec<A, unknown>,
+    args: Args,
+    respondOptions?: InvokeOptions & CreateOptions
+  ) {
+    const calling = yield* settled({ ...args, response_format: schema }, respondOptions)
+    const response = yield* calling.response
+    if (Schema.is(schema)(response.value)) return { ...response, value: response.value }
+    // A mock, or a backend of one's own, may leave the decoding to us.
+    const value = yield* Effect.mapError(
+      decodeOutput(schema, defaultCodecTransformer, response.text),
+      (reason) => new BackendError({ reason, callingId: calling.id })
+    )
+    return { ...response, value }
+  })
+
+  return {
+    ...identify(now, options.metadata),
+    name: options.name ?? backend.name,
+    provider: backend.provider,
+    version: backend.version,
+    tags: backend.tags,
+    executor,
+    events,
+    createCalling: (args, createOptions) =>
+      Effect.tap(
+        create(args, createOptions),
+        ({ execution }) => execution.status === "failed" ? Effect.fail(execution.error) : Effect.void
+      ),
+    invoke,
+    respond: (args, respondOptions) => Effect.flatMap(settled(args, respondOptions), (calling) => calling.response),
+    respondAs,
+    stream
+  }
+})
+
+const createChanged = <C extends Calling, E>(
+  change: NonNullable<Built<unknown>["create"]>,
+  args: Args,
+  create: (args: Args) => Effect.Effect<C, E>
+) =>
+  Effect.suspend(() => {
+    const id = uuid()
+    return Effect.tap(Effect.flatMap(change(args, id), create), (calling) =>
+      Effect.sync(() => calling[TypeId].identify(id)))
+  })
+
+const joinWithin = <A>(calling: Calling<A>, runner: Runner, limit: Duration.Input | undefined) =>
+  limit === undefined
+    ? calling[TypeId].join(runner)
+    : Effect.suspend(() => calling[TypeId].joinWithin(runner, Duration.fromInputUnsafe(limit)))
+
+const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
+  input === undefined ? otherwise : Duration.fromInputUnsafe(input)
+
+const makeExecutor = Effect.fnUntraced(function*<Args, Data, H>(
+  { headroom, name }: Backend<Args, Data>,
+  options: Options<Args, H>
+) {
+  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
+  const given = [concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity]
+  if (given.every((option) => option === undefined)) return undefined
+  const window = yield* positiveDuration("capacityRefreshTime", options.capacityRefreshTime ?? Duration.minutes(1))
+  const bucket = Effect.fnUntraced(function*(name: string, limit: number | undefined) {
+    if (limit === undefined) return undefined
+    const capacity = yield* positive(name, limit)
+    return yield* TokenBucket.make({ capacity, window, headroom: options.headroom ?? headroom })
+  })
+  if (limitRequests !== undefined && limitRequests < 1) {
+    return yield* illegal(
+      `limitRequests must be at least 1, got ${limitRequests}: for less, lengthen capacityRefreshTime`
+    )
+  }
+  return yield* Executor.make({
+    name: options.name ?? name,
+    model: options.name ?? name,
+    requests: yield* bucket("limitRequests", limitRequests),
+    tokens: yield* bucket("limitTokens", limitTokens),
+    inputTokens: yield* bucket("limitInputTokens", limitInputTokens),
+    outputTokens: yield* bucket("limitOutputTokens", limitOutputTokens),
+    concurrency,
+    queueCapacity,
+    onLimit: options.onLimit,
+    maxDenials: options.maxDenials,
+    onFull: options.onFull
+  })
+})
