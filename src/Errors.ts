@@ -240,6 +240,28 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
 }
 
 /**
+ * A tool failed: its handler, or the server that has it. Never retryable by itself, since it may have done some of its work. The
+ * message is fit to be shown to the model that asked for it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ToolFailure extends Schema.TaggedError<ToolFailure>()("ToolFailure", {
+  /** The name of the tool. */
+  tool: Schema.String,
+  description: Schema.String,
+  /** What its handler failed with. */
+  cause: Schema.optional(Schema.Defect())
+}) {
+  get isRetryable(): boolean {
+    return false
+  }
+  override get message(): string {
+    return `The tool '${this.tool}' failed: ${this.description}`
+  }
+}
+
+/**
  * Schema of every reason a backend can fail for: `effect/ai`'s reasons, used as they are, and our own where it has none.
  *
  * @category errors
@@ -249,6 +271,7 @@ export const BackendErrorReason = Schema.Union([
   ...ProviderReason.members,
   ContextLengthExceeded,
   StreamInterrupted,
+  ToolFailure,
   Unsupported
 ])
 

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Tool from "effect/ai/Tool"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
@@ -42,6 +43,8 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly provider: string
   readonly version: string
   readonly tags: ReadonlySet<string>
+  /** What it is to a model that may call it; `undefined` for one that is no tool. */
+  readonly tool: Tool.Any | undefined
   /** Admits the callings of this model. `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
   /** What its hooks do, from now on. It ends with the model. */
@@ -67,6 +70,11 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
       options?: InvokeOptions & CreateOptions
     ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   }
+  /** Invokes the model with arguments of whatever type, as they come from a file or from a model. What is wrong with them fails the calling. */
+  readonly invokeUnknown: (
+    args: unknown,
+    options?: InvokeOptions & CreateOptions
+  ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   /** Invokes the model, and answers with its response or fails with the backend's error. */
   readonly respond: (
     args: Args,

@@ -98,6 +98,7 @@ describe("BackendError", () => {
       | "UnknownError"
       | "ContextLengthExceeded"
       | "StreamInterrupted"
+      | "ToolFailure"
       | "Unsupported"
     >()
     expectTypeOf<PermissionDenied["reason"]>().toEqualTypeOf<Errors.PermissionDeniedReason>()

@@ -15,7 +15,7 @@ import { BackendError, type PermissionDenied, type TimeoutError } from "../Error
 import * as Executor from "../Executor.ts"
 import * as Hook from "../Hook.ts"
 import type { CreateOptions, InvokeOptions, Model, Options, OptionsError, StreamOptions } from "../iModel.ts"
-import type { Backend } from "../ServiceBackend.ts"
+import type { Backend, Cost } from "../ServiceBackend.ts"
 import * as TokenBucket from "../TokenBucket.ts"
 import type { Runner } from "./calling.ts"
 import { decodeOutput } from "./chat.ts"
@@ -64,18 +64,20 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
 
   if (countsTokens && cost === undefined) yield* backend.loadTokenizer
 
-  const createOf = (given: unknown, args: Args, createOptions?: CreateOptions) =>
-    backend.createCalling(given, {
-      metadata: createOptions?.metadata,
-      expectedOutput: options.expectedOutputTokens,
-      cost: !countsTokens ? () => 0 : cost === undefined ? undefined : () => cost(args)
-    })
-
   const change = built?.create
+  const createUnknown = (args: unknown, createOptions?: CreateOptions, costOf?: () => Cost) => {
+    const create = (args: unknown) =>
+      backend.createCalling(args, {
+        metadata: createOptions?.metadata,
+        expectedOutput: options.expectedOutputTokens,
+        cost: countsTokens ? costOf : noCost
+      })
+    return change === undefined || !Predicate.isReadonlyObject(args)
+      ? create(args)
+      : createChanged(change, args, create)
+  }
   const create = (args: Args, createOptions?: CreateOptions) =>
-    change === undefined || !Predicate.isReadonlyObject(args)
-      ? createOf(args, args, createOptions)
-      : createChanged(change, args, (changed) => createOf(changed, args, createOptions))
+    createUnknown(args, createOptions, cost && (() => cost(args)))
 
   const withDefaults = (invokeOptions: InvokeOptions | undefined): InvokeOptions | undefined =>
     invokeOptions === undefined ? defaults : {
@@ -152,6 +154,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     provider: backend.provider,
     version: backend.version,
     tags: backend.tags,
+    tool: backend.tool,
     executor,
     events,
     createCalling: (args, createOptions) =>
@@ -160,11 +163,15 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
         ({ execution }) => execution.status === "failed" ? Effect.fail(execution.error) : Effect.void
       ),
     invoke,
+    invokeUnknown: (args, invokeOptions) =>
+      Effect.flatMap(createUnknown(args, invokeOptions), (calling) => submit(calling, invokeOptions)),
     respond: (args, respondOptions) => Effect.flatMap(settled(args, respondOptions), (calling) => calling.response),
     respondAs,
     stream
   }
 })
+
+const noCost = () => 0
 
 const createChanged = <C extends Calling, E>(
   change: NonNullable<Built<unknown>["create"]>,

@@ -105,6 +105,7 @@ const interrupted = (error: Reason, { text, usage }: Progress): BackendErrorReas
     case "InvalidOutputError":
       return reason
     case "ContextLengthExceeded":
+    case "ToolFailure":
     case "Unsupported":
       return new StreamInterrupted({ description: reason.message, text, ...known })
     default:

@@ -6,7 +6,7 @@ import { connect, createServer } from "node:net"
 
 export const hasRedis = spawnSync("redis-server", ["--version"]).status === 0
 
-const freePort = Effect.callback<number>((resume) => {
+export const freePort = Effect.callback<number>((resume) => {
   const server = createServer()
   server.listen(0, "127.0.0.1", () => {
     const address = server.address()
