@@ -38,5 +38,13 @@ const count = (value: unknown, tokenizer: Tokenizer): number => {
   return sum
 }
 
-/** The parts of a prompt, and of OpenAI's messages, that hold a file. */
-const fileTypes = new Set(["file", "image_url", "input_audio"])
+/** The parts of a prompt, and of OpenAI's messages and items, that hold a file. */
+const fileTypes = new Set([
+  "file",
+  "image_url",
+  "input_audio",
+  "input_image",
+  "input_file",
+  "image_generation_call",
+  "computer_screenshot"
+])

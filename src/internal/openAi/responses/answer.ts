@@ -1,0 +1,269 @@
+/**
+ * What a response says, as the parts of an answer. Each part has in its metadata the `item` that it comes from, as far as the
+ * part does not say it itself, so that a prompt made of the parts gives the provider its items back.
+ */
+import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
+import * as AiResponse from "effect/ai/Response"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import type { NormalizedResponse, Part } from "../../../Calling.ts"
+import type { BackendErrorReason } from "../../../Errors.ts"
+import { decodeOutput, isOutputSchema, toolParams } from "../../chat.ts"
+import { urlSource } from "../../parts.ts"
+import { usageOf as usageOfChat } from "../answer.ts"
+import type { OutputContent } from "./content.ts"
+import type { FunctionCall, Message, OutputItem, Reasoning } from "./items.ts"
+import type { Response, ResponseRequest } from "./schema.ts"
+
+type Data = typeof Response.Type
+type Content = typeof OutputContent.Type
+type Parts = ReadonlyArray<Part>
+
+export const normalize = Effect.fnUntraced(function*(
+  data: Data,
+  { response_format }: ResponseRequest["Type"]
+): Effect.fn.Return<Partial<NormalizedResponse<Data>>, BackendErrorReason> {
+  const content = contentOf(data)
+  // A model that asks for tools has not answered yet.
+  const isAnswer = isOutputSchema(response_format) && !asksForTools(data)
+  return {
+    content,
+    ...(isAnswer && { value: yield* decodeOutput(response_format, toCodecOpenAI, answerText(data)) }),
+    metadata: { model: data.model }
+  }
+})
+
+/** The text without the comments that a model makes on its way. */
+const answerText = (data: Data): string =>
+  data.output.flatMap((item) => item.type === "message" && item.phase !== "commentary" ? item.content : [])
+    .map((content) => content.type === "output_text" ? content.text : "")
+    .join("")
+
+const contentOf = (data: Data): Parts => [metadataOf(data), ...data.output.flatMap(partsOfItem), finishOf(data)]
+
+export const metadataOf = (
+  { created_at, id, model }: Pick<Data, "created_at" | "id" | "model">
+): AiResponse.ResponseMetadataPart =>
+  AiResponse.makePart("response-metadata", {
+    id,
+    modelId: model,
+    timestamp: created_at == null ? undefined : DateTime.makeUnsafe(created_at * 1000)
+  })
+
+// -----------------------------------------------------------------------------
+// Items
+// -----------------------------------------------------------------------------
+
+/** The parts of an item, given where it is in the output. */
+export const partsOfItem = (item: OutputItem, index: number): Parts => {
+  switch (item.type) {
+    case "message":
+      return item.content.flatMap((content, i) => partsOfContent(item, content, `${index}.${i}`))
+    case "reasoning":
+      return reasoningParts(item)
+    case "function_call":
+      return [
+        toolCall(item.call_id, item.name, toolParams(item.arguments), {
+          item: itemOfCall(item)
+        })
+      ]
+    case "custom_tool_call":
+      return [toolCall(item.call_id, item.name, item.input, { item })]
+    case "computer_call": {
+      const { action, actions, pending_safety_checks } = item
+      return [toolCall(item.call_id, "computer", { action, actions, pending_safety_checks }, { item })]
+    }
+    case "local_shell_call":
+      return [toolCall(item.call_id, "local_shell", item.action, { item })]
+    case "apply_patch_call":
+      return [toolCall(item.call_id, "apply_patch", item.operation, { item })]
+    case "shell_call":
+      return [toolCall(item.call_id, "shell", item.action, { item }, isHosted(item))]
+    case "shell_call_output":
+      return [toolResult(item.call_id, "shell", item.output, { item })]
+    case "tool_search_call": {
+      const id = item.call_id ?? item.id ?? String(index)
+      return [toolCall(id, "tool_search", item.arguments, { item }, item.execution !== "client")]
+    }
+    case "web_search_call":
+      return hosted(item, index, "web_search", item.action)
+    case "file_search_call":
+      return hosted(item, index, "file_search", { queries: item.queries }, item.results)
+    case "code_interpreter_call": {
+      const { code, container_id } = item
+      return hosted(item, index, "code_interpreter", { code, container_id }, item.outputs)
+    }
+    case "image_generation_call":
+      return [...hosted(item, index, "image_generation", {}), ...imageOf(item)]
+    case "mcp_call":
+      return hosted(item, index, item.name, toolParams(item.arguments), item.output, item.error)
+    case "mcp_approval_request":
+      return [
+        toolCall(item.id, item.name, toolParams(item.arguments), { item }, true),
+        AiResponse.makePart("tool-approval-request", { approvalId: item.id, toolCallId: item.id })
+      ]
+    default:
+      return [reasoning("", { item })]
+  }
+}
+
+/** The parts of a message's content, given where it is in the answer. */
+export const partsOfContent = (message: typeof Message.Type, content: Content, at: string): Parts => {
+  const item = itemOfMessage(message)
+  if (content.type === "refusal") {
+    return [AiResponse.makePart("text", { text: "", metadata: openAi({ item, content }) })]
+  }
+  if (content.type !== "output_text" || content.text === "") return []
+  const { text, ...rest } = content
+  return [
+    AiResponse.makePart("text", { text, metadata: openAi({ item, content: rest }) }),
+    ...(rest.annotations ?? []).flatMap(({ title, url }, i) => urlSource(`${at}.${i}`, url, title))
+  ]
+}
+
+export const itemOfMessage = (
+  { content: _content, role: _role, status: _status, ...item }: typeof Message.Type
+): Schema.JsonObject => item
+
+export const itemOfCall = (
+  { arguments: _arguments, call_id: _id, name: _name, ...item }: typeof FunctionCall.Type
+): Schema.JsonObject => item
+
+/** Where a thought comes from, as far as that is known before its item is done. */
+export const itemOfThought = ({ id = null, type }: typeof Reasoning.Type, kind: string): Origin => ({
+  item: { type, id },
+  content: { type: kind }
+})
+
+// What is encrypted is known when the item is done, so that the last of its parts has it.
+const reasoningParts = (thoughts: typeof Reasoning.Type): Parts => {
+  const { content, summary, ...item } = thoughts
+  const texts = [...summary ?? [], ...content ?? []]
+  if (texts.length === 0) return [reasoning("", { item })]
+  return texts.map(({ text, type }, i) =>
+    reasoning(text, i === texts.length - 1 ? { item, content: { type } } : itemOfThought(thoughts, type))
+  )
+}
+
+// -----------------------------------------------------------------------------
+// Parts
+// -----------------------------------------------------------------------------
+
+/** What is sent back of a part. */
+interface Origin {
+  /** The item, without what the part itself says. */
+  readonly item: Schema.JsonObject
+  /** Of a part that is but a piece of its item: that piece. */
+  readonly content?: Schema.JsonObject
+}
+
+export const openAi = ({ content, item }: Origin): AiResponse.ProviderMetadata => ({
+  openai: content === undefined ? { item } : { item, content }
+})
+
+const reasoning = (text: string, origin: Origin): Part =>
+  AiResponse.makePart("reasoning", { text, metadata: openAi(origin) })
+
+const toolCall = (id: string, name: string, params: unknown, origin: Origin, providerExecuted = false): Part =>
+  AiResponse.toolCallPart({ id, name, params, providerExecuted, metadata: openAi(origin) })
+
+const toolResult = (id: string, name: string, result: unknown, origin?: Origin, isFailure = false): Part => {
+  const part = {
+    id,
+    name,
+    result,
+    encodedResult: result,
+    providerExecuted: true,
+    preliminary: false,
+    ...(origin !== undefined && { metadata: openAi(origin) })
+  }
+  return isFailure
+    ? AiResponse.toolResultPart({ ...part, isFailure: true })
+    : AiResponse.toolResultPart({ ...part, isFailure: false })
+}
+
+/** The call of a tool that the provider has run, and the result if it tells it. */
+const hosted = (
+  item: Schema.JsonObject,
+  index: number,
+  name: string,
+  params: unknown,
+  result?: unknown,
+  error?: unknown
+): Parts => {
+  const id = typeof item["id"] === "string" ? item["id"] : String(index)
+  const call = toolCall(id, name, params, { item }, true)
+  if (error != null) return [call, toolResult(id, name, error, undefined, true)]
+  return result == null ? [call] : [call, toolResult(id, name, result)]
+}
+
+const isHosted = ({ environment }: { readonly environment?: Schema.JsonObject | null }): boolean =>
+  environment?.["type"] === "container_reference"
+
+const imageOf = (
+  { output_format = "png", result }: { readonly output_format?: string; readonly result?: string | null }
+): Parts => {
+  const data = Base64.decode(result ?? "")
+  return Result.isFailure(data) || data.success.length === 0
+    ? []
+    : [AiResponse.makePart("file", { mediaType: `image/${output_format}`, data: data.success })]
+}
+
+// -----------------------------------------------------------------------------
+// The end
+// -----------------------------------------------------------------------------
+
+export const finishOf = (data: Data): AiResponse.FinishPart => {
+  const refusal = data.output.flatMap((item) => item.type === "message" ? item.content : [])
+    .flatMap((content) => content.type === "refusal" ? [content.refusal] : [])
+    .join("")
+  return AiResponse.makePart("finish", {
+    reason: finishReasonOf(data),
+    usage: usageOf(data.usage),
+    response: undefined,
+    metadata: { openai: refusal === "" ? {} : { refusal } }
+  })
+}
+
+const finishReasonOf = (data: Data): AiResponse.FinishReason => {
+  switch (data.status) {
+    case "incomplete":
+      return incompleteReasons.get(data.incomplete_details?.reason ?? "") ?? "other"
+    case "completed":
+    case null:
+    case undefined:
+      return asksForTools(data) ? "tool-calls" : "stop"
+    // It works in the background, and has no end yet.
+    case "queued":
+    case "in_progress":
+      return "unknown"
+    default:
+      return "other"
+  }
+}
+
+const incompleteReasons = new Map<string, AiResponse.FinishReason>([
+  ["max_output_tokens", "length"],
+  ["content_filter", "content-filter"]
+])
+
+/** Whether there is a tool for the caller to call. */
+const asksForTools = (data: Data): boolean =>
+  data.output.some((item, i) =>
+    partsOfItem(item, i).some((part) => part.type === "tool-call" && !part.providerExecuted)
+  )
+
+// Cached tokens are part of the input's, and reasoning tokens part of the output's, as with chat completions.
+// https://platform.openai.com/docs/api-reference/responses/object#responses-object-usage
+export const usageOf = (usage: Data["usage"]): AiResponse.Usage =>
+  usageOfChat(
+    usage && {
+      prompt_tokens: usage.input_tokens,
+      completion_tokens: usage.output_tokens,
+      prompt_tokens_details: usage.input_tokens_details,
+      completion_tokens_details: usage.output_tokens_details
+    }
+  )
