@@ -6,11 +6,9 @@
 import * as AiError from "effect/ai/AiError"
 import type * as Response from "effect/ai/Response"
 import type * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Sse from "effect/encoding/Sse"
 import { identity } from "effect/Function"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
@@ -18,27 +16,15 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as HttpMethod from "effect/http/HttpMethod"
-import * as UrlParams from "effect/http/UrlParams"
-import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
+import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type Calling, makeResponse, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
-import { type BackendErrorReason, StreamInterrupted } from "./Errors.ts"
-import {
-  excerptOf,
-  type FailedAnswer,
-  failedAnswer,
-  networkError,
-  parseJson,
-  type Scrub,
-  scrubbing
-} from "./internal/http.ts"
-import { describeIssue } from "./internal/invalidArgument.ts"
-import { illegal } from "./internal/options.ts"
-import { type RateLimits, rateLimitsOf } from "./internal/rateLimits.ts"
-import { readEvents } from "./internal/sse.ts"
+import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
+import type { BackendErrorReason } from "./Errors.ts"
+import { checkedBaseUrl, fillPath, parametersOf, without } from "./internal/address.ts"
+import { makeReader } from "./internal/answers.ts"
+import { type Credential, readCredential } from "./internal/credential.ts"
+import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http.ts"
 import { streamPartsOf } from "./internal/streaming.ts"
 import { neverSent } from "./internal/unsent.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
@@ -46,12 +32,13 @@ import * as ServiceBackend from "./ServiceBackend.ts"
 export type { FailedAnswer }
 
 /**
- * A credential: a value, or where to find it.
+ * A credential: a value, a `Config` that finds it, or the name of the environment variable that holds it, such as
+ * `"OPENAI_API_KEY"`. Variables of the system, such as `PATH` and `HOME`, are refused.
  *
  * @category models
  * @since 0.1.0
  */
-export type Credential = Redacted.Redacted | Config.Config<Redacted.Redacted>
+export type { Credential }
 
 /**
  * How requests authenticate: `authorization: Bearer`, the header `x-api-key`, a header of one's own, or not at all.
@@ -108,6 +95,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */
   readonly retry?: ServiceBackend.Retry | undefined
+  /** What a call is to those who trace and measure. @default as for `ServiceBackend.make` */
+  readonly operation?: { readonly name: string; readonly provider?: string } | undefined
   /** How long a call may be on its way to those who count it. @default 150 milliseconds */
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream, unless a call states its own. @default 2 minutes */
@@ -208,8 +197,12 @@ export const make = Effect.fnUntraced(function*<
   const client = yield* HttpClient.HttpClient
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
   const { authenticate, around, scrub } = yield* readAuth(options.auth ?? { type: "none" })
-  const decode = Schema.decodeUnknownResult(options.response)
-  const reasonOf = options.reason ?? reasonOfStatus
+  const reader = makeReader<Request["Type"], Answer["Type"]>({
+    decode: Schema.decodeUnknownResult(options.response),
+    normalize: options.normalize,
+    reasonOf: options.reason ?? reasonOfStatus,
+    scrub
+  })
   const template = HttpClientRequest.make(options.method ?? "POST")(baseUrl).pipe(
     HttpClientRequest.acceptJson,
     HttpClientRequest.setHeaders(options.headers ?? {}),
@@ -221,118 +214,14 @@ export const make = Effect.fnUntraced(function*<
     path: string,
     bodyOf: (payload: Request["Type"]) => Effect.Effect<unknown, BackendErrorReason>
   ) {
-    const inPath = parametersOf(path)
-    let filled = path
-    for (const name of inPath) filled = filled.replace(`{${name}}`, yield* pathSegment(name, payload[name]))
-    const addressed = HttpClientRequest.appendUrl(template, filled)
+    const addressed = HttpClientRequest.appendUrl(template, yield* fillPath(path, payload))
     if (addressed.method === "GET" || addressed.method === "HEAD") {
-      const query = Object.entries(without(payload, inPath)).map(([name, value]) => [name, String(value)] as const)
+      const query = Object.entries(without(payload, parametersOf(path))).map(([name, value]) =>
+        [name, String(value)] as const
+      )
       return HttpClientRequest.setUrlParams(addressed, query)
     }
-    return HttpClientRequest.bodyJsonUnsafe(addressed, yield* bodyOf(payload))
-  })
-
-  /** Sends, and answers once there is a head that promises an answer. */
-  const exchange = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest, calling: Calling) {
-    const response = yield* client.execute(request)
-    const limits = rateLimitsOf(response.headers, yield* Clock.currentTimeMillis)
-    calling[TypeId].hear({ limits, refused: response.status === 429 })
-    if (response.status < 200 || response.status >= 300) {
-      const told = yield* Effect.orElseSucceed(response.text, () => "")
-      return yield* reasonOf(yield* failedAnswer(response, told, scrub))
-    }
-    const requestId = response.headers["x-request-id"] ?? response.headers["request-id"]
-    const metadata = {
-      ...(requestId !== undefined && { requestId }),
-      ...reported(limits),
-      attempts: calling.attempts.length + 1
-    }
-    return { response, metadata }
-  })
-
-  const normalized = Effect.fnUntraced(function*(
-    data: Answer["Type"],
-    payload: Request["Type"],
-    rawResponse: unknown,
-    metadata: Readonly<Record<string, unknown>>
-  ) {
-    const fields = options.normalize === undefined ? undefined : yield* options.normalize(data, payload)
-    return makeResponse<Answer["Type"]>({
-      ...fields,
-      data,
-      rawResponse,
-      metadata: { ...fields?.metadata, ...metadata }
-    })
-  })
-
-  const readWhole = Effect.fnUntraced(function*(
-    { metadata, response }: Exchange,
-    payload: Request["Type"]
-  ) {
-    const text = yield* response.text
-    const json = parseJson(text)
-    if (Option.isNone(json)) {
-      return yield* invalidResponse(
-        text.trim() === "" ? "the body is empty" : `the body is not JSON: ${excerptOf(scrub(text))}`
-      )
-    }
-    const decoded = decode(json.value)
-    if (Result.isFailure(decoded)) {
-      if (Predicate.hasProperty(json.value, "error")) return yield* reasonOf(yield* failedAnswer(response, text, scrub))
-      const { message, path } = describeIssue(decoded.failure)
-      return yield* invalidResponse(path === "" ? message : `${path}: ${message}`)
-    }
-    return yield* normalized(decoded.success, payload, json.value, metadata)
-  })
-
-  const readStream = Effect.fnUntraced(function*(
-    { metadata, response }: Exchange,
-    payload: Request["Type"],
-    decoder: Decoder<Answer["Type"]>,
-    emit: ServiceBackend.Emit
-  ) {
-    const read = Effect.fnUntraced(function*(events: ReadonlyArray<Sse.Event>) {
-      const parts: Array<StreamPart> = []
-      let failure: EventFailure | undefined
-      let over = false
-      for (const event of events) {
-        if (event.data === "[DONE]") {
-          over = true
-          break
-        }
-        const json = parseJson(event.data)
-        const pushed = Option.isNone(json)
-          ? malformed(`an event is not JSON: ${excerptOf(event.data)}`)
-          : decoder.push(json.value, event.event)
-        if (Result.isFailure(pushed)) {
-          failure = pushed.failure
-          break
-        }
-        for (const part of pushed.success) parts.push(part)
-      }
-      yield* emit(parts, decoder.usage())
-      if (failure?._tag === "ErrorEvent") {
-        return yield* reasonOf(yield* failedAnswer(response, JSON.stringify(failure.body), scrub))
-      }
-      if (failure !== undefined) return yield* brokenOff(scrub(failure.description))
-      return over || decoder.isOver()
-    })
-    // What breaks the connection after the provider has ended its answer breaks nothing.
-    const broken = yield* Effect.match(readEvents(response, read), {
-      onSuccess: () => undefined,
-      onFailure: (error) =>
-        error._tag === "SseError"
-          ? new StreamInterrupted({ description: error.message })
-          : error._tag === "HttpClientError"
-          ? networkError(error)
-          : error
-    })
-    const end = decoder.end()
-    if (end === undefined || (broken !== undefined && broken._tag !== "StreamInterrupted")) {
-      return yield* broken ?? (yield* brokenOff("the stream ended before the answer did"))
-    }
-    yield* emit(end.parts, decoder.usage())
-    return yield* normalized(end.data, payload, end.data, metadata)
+    return HttpClientRequest.bodyJsonUnsafe(addressed, yield* Effect.mapError(bodyOf(payload), neverSent))
   })
 
   const wholeBody = options.body ??
@@ -343,8 +232,8 @@ export const make = Effect.fnUntraced(function*<
 
   const call = (payload: Request["Type"], calling: Calling) =>
     answer(Effect.gen(function*() {
-      const sent = yield* request(payload, options.path, wholeBody)
-      return yield* readWhole(yield* exchange(sent, calling), payload)
+      const response = yield* client.execute(yield* request(payload, options.path, wholeBody))
+      return yield* reader.whole(yield* reader.head(response, calling), payload)
     }))
 
   const stream = ({ body, decoder, path }: StreamOptions<Request["Type"], Answer["Type"]>) => {
@@ -353,10 +242,10 @@ export const make = Effect.fnUntraced(function*<
         Effect.map(wholeBody(payload), (body) => Predicate.isObject(body) ? { ...body, stream: true } : body))
     return (payload: Request["Type"], emit: ServiceBackend.Emit, calling: Calling) =>
       answer(Effect.gen(function*() {
-        const sent = yield* request(payload, path ?? options.path, streamedBody)
-        const exchanged = yield* exchange(sent, calling)
-        if (isEventStream(exchanged.response)) return yield* readStream(exchanged, payload, decoder(payload), emit)
-        const whole = yield* readWhole(exchanged, payload)
+        const response = yield* client.execute(yield* request(payload, path ?? options.path, streamedBody))
+        const head = yield* reader.head(response, calling)
+        if (isEventStream(response)) return yield* reader.stream(head, payload, decoder(payload), emit)
+        const whole = yield* reader.whole(head, payload)
         yield* emit(streamPartsOf(whole.content))
         return whole
       }))
@@ -373,65 +262,16 @@ export const make = Effect.fnUntraced(function*<
     request: options.request,
     cost: options.cost,
     tokenizer: options.tokenizer,
+    operation: options.operation,
     idleTimeout: options.idleTimeout ?? Duration.minutes(2),
     call,
     stream: options.stream && stream(options.stream)
   })
 })
 
-interface Exchange {
-  readonly response: HttpClientResponse.HttpClientResponse
-  readonly metadata: Readonly<Record<string, unknown>>
-}
-
-const reported = ({ inputTokens, outputTokens, requests, tokens }: RateLimits) => {
-  const rateLimits = {
-    ...(requests && { requests }),
-    ...(tokens && { tokens }),
-    ...(inputTokens && { inputTokens }),
-    ...(outputTokens && { outputTokens })
-  }
-  return Object.keys(rateLimits).length === 0 ? {} : { rateLimits }
-}
-
-const malformed = (description: string) => Result.fail<EventFailure>({ _tag: "MalformedEvent", description })
-
-const brokenOff = (description: string) => Effect.fail(new StreamInterrupted({ description }))
-
-const parametersOf = (path: string): ReadonlyArray<string> =>
-  Array.from(path.matchAll(/\{(\w+)\}/g), (match) => match[1] ?? "")
-
 // Some who speak a provider's protocol do not stream.
 const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>
   !/\bjson\b/.test(headers["content-type"] ?? "")
-
-/** The arguments that are given, but for some. */
-const without = (payload: Readonly<Record<string, unknown>>, names: ReadonlyArray<string>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(payload).filter(([name, value]) => !names.includes(name) && value !== undefined))
-
-// A segment of dots is a way out of the path, however it is encoded.
-const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
-  value === undefined || value === null
-    ? unsendable(parameter, "It is part of the path and must be given")
-    : /^(\.{1,2})?$/.test(String(value))
-    ? unsendable(parameter, `"${String(value)}" cannot be in a path`)
-    : Effect.succeed(encodeURIComponent(String(value)))
-
-const unsendable = (parameter: string, description: string) =>
-  Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter, description })))
-
-const checkedBaseUrl = (baseUrl: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
-  const url = URL.parse(baseUrl)
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    const got = UrlParams.redactUrl(baseUrl)
-    return illegal(
-      `baseUrl must be an absolute http or https address, such as "https://api.openai.com/v1", got "${got}"`
-    )
-  }
-  return url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== ""
-    ? illegal(`baseUrl must have no query, fragment or credentials: ${url.origin}${url.pathname}`)
-    : Effect.succeed(baseUrl.replace(/\/+$/, ""))
-}
 
 interface Access {
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest
@@ -445,9 +285,7 @@ const readAuth = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Access, Config.ConfigError | Cause.IllegalArgumentError> {
   if (auth.type === "none") return { authenticate: identity, around: identity, scrub: scrubbing(undefined) }
   const { credential, type } = auth
-  const secret = Redacted.value(Config.isConfig(credential) ? yield* credential : credential).trim()
-  if (secret === "") return yield* illegal("the credential must not be empty")
-  if (!/^[\x20-\x7e]+$/.test(secret)) return yield* illegal("the credential has characters that no header can carry")
+  const secret = yield* readCredential(credential)
   const scrub = scrubbing(secret)
   if (type === "bearer") return { authenticate: HttpClientRequest.bearerToken(secret), around: identity, scrub }
   const name = type === "header" ? auth.name : type
@@ -457,8 +295,6 @@ const readAuth = Effect.fnUntraced(function*(
     scrub
   }
 })
-
-const invalidResponse = (description: string) => Effect.fail(new AiError.InvalidResponseError({ description }))
 
 const reasonOfStatus = (answer: FailedAnswer): BackendErrorReason => {
   const { at, excerpt, http, retryAfter, status } = answer

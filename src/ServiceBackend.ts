@@ -6,6 +6,7 @@
  */
 import * as AiError from "effect/ai/AiError"
 import type * as Prompt from "effect/ai/Prompt"
+import type * as Tool from "effect/ai/Tool"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
@@ -67,7 +68,27 @@ export interface Arguments {
   /** The most tokens that the answer may have. */
   readonly max_tokens?: number | undefined
   readonly stop?: string | ReadonlyArray<string> | undefined
+  /** Tools that the model may ask to be called: of `effect/ai`, or in the form of OpenAI's chat wire, or the provider's own. */
+  readonly tools?: ReadonlyArray<Tool.Any | WireObject> | undefined
+  /** Whether the model calls a tool, or which one; or the provider's own. @default "auto" where there are tools */
+  readonly tool_choice?: "auto" | "none" | "required" | { readonly tool: string } | WireObject | undefined
+  /**
+   * A schema of the answer, which is decoded into the `value` of the response; or JSON schema in the form of OpenAI's chat wire;
+   * or the provider's own.
+   */
+  readonly response_format?: Schema.ConstraintCodec<unknown, unknown> | WireObject | undefined
   readonly [parameter: string]: unknown
+}
+
+/**
+ * What is said in a wire's own words.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WireObject {
+  readonly type: string
+  readonly [field: string]: unknown
 }
 
 /**
@@ -183,6 +204,12 @@ export interface Options<S extends RequestSchema, Data> {
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again. @default never */
   readonly retry?: Retry | undefined
+  /**
+   * What a call is to those who trace and measure, in the words of OpenTelemetry's conventions for generative AI: for example
+   * `{ name: "chat" }`. The `provider` is that of the backend, unless the conventions have another name for it.
+   * @default none: a span `iModel.call`, and no metrics
+   */
+  readonly operation?: { readonly name: string; readonly provider?: string } | undefined
   /** How long a call may be on its way to those who count it. @default none */
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream. @default for ever */
@@ -248,7 +275,8 @@ export const make = <S extends RequestSchema, Data>(
           ? call(payload, calling)
           : streamInto(sink, (emit) => streaming(payload, emit, calling))
       },
-      retry: options.retry && retrying(options.retry)
+      retry: options.retry && retrying(options.retry),
+      operation: options.operation && { provider: options.provider, ...options.operation }
     }
     return {
       [TypeId]: variance,
@@ -286,7 +314,11 @@ export const make = <S extends RequestSchema, Data>(
     }
   })
 
-const unstarted: Work<never, Readonly<Record<string, unknown>>> = { run: () => Effect.never, retry: undefined }
+const unstarted: Work<never, Readonly<Record<string, unknown>>> = {
+  run: () => Effect.never,
+  retry: undefined,
+  operation: undefined
+}
 const noTokens = { input: 0, output: 0 }
 
 /**

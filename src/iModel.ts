@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { defaultCodecTransformer } from "effect/ai/LanguageModel"
 import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
@@ -15,14 +16,17 @@ import type * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Calling, isCalling, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
-import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
+import { BackendError, type PermissionDenied, type TimeoutError } from "./Errors.ts"
 import * as Executor from "./Executor.ts"
+import { decodeOutput } from "./internal/chat.ts"
 import { identify } from "./internal/identity.ts"
 import { illegal, positive, positiveDuration } from "./internal/options.ts"
 import * as Pool from "./internal/pool.ts"
+import { CaptureContent } from "./internal/references.ts"
 import { makeSink } from "./internal/streaming.ts"
 import { type Arguments, type Backend, type Cost, ServiceBackend } from "./ServiceBackend.ts"
 import * as TokenBucket from "./TokenBucket.ts"
@@ -76,6 +80,15 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
     options?: InvokeOptions & CreateOptions
   ) => Effect.Effect<NormalizedResponse<Data>, TimeoutError | PermissionDenied | BackendError>
   /**
+   * Invokes the model for an answer in JSON that the schema decodes, and answers with its response and the decoded `value`. What
+   * does not decode is a `BackendError` of reason `InvalidOutputError`. The arguments have no `response_format` then.
+   */
+  readonly respondAs: <A>(
+    schema: Schema.ConstraintCodec<A, unknown>,
+    args: Args,
+    options?: InvokeOptions & CreateOptions
+  ) => Effect.Effect<ResponseOf<Data, A>, TimeoutError | PermissionDenied | BackendError>
+  /**
    * Invokes the model, and hands out the parts of its answer as they come, as fast as they are read. It ends when the answer is
    * whole, and fails with a `BackendError` of reason `StreamInterrupted`, which has the text until then, when it breaks off.
    * Interrupting it closes the connection at once.
@@ -86,6 +99,16 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
     args: Args,
     options?: StreamOptions
   ) => Stream.Stream<StreamPart, TimeoutError | PermissionDenied | BackendError>
+}
+
+/**
+ * A response whose text was decoded.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ResponseOf<out Data, out A> extends NormalizedResponse<Data> {
+  readonly value: A
 }
 
 /**
@@ -284,6 +307,25 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       )
     )
 
+  const settled = (args: Args, respondOptions?: InvokeOptions & CreateOptions) =>
+    Effect.flatMap(create(args, respondOptions), (calling) => submit(calling, respondOptions))
+
+  const respondAs = Effect.fnUntraced(function*<A>(
+    schema: Schema.ConstraintCodec<A, unknown>,
+    args: Args,
+    respondOptions?: InvokeOptions & CreateOptions
+  ) {
+    const calling = yield* settled({ ...args, response_format: schema }, respondOptions)
+    const response = yield* calling.response
+    if (Schema.is(schema)(response.value)) return { ...response, value: response.value }
+    // A mock, or a backend of one's own, may leave the decoding to us.
+    const value = yield* Effect.mapError(
+      decodeOutput(schema, defaultCodecTransformer, response.text),
+      (reason) => new BackendError({ reason, callingId: calling.id })
+    )
+    return { ...response, value }
+  })
+
   return {
     ...identify(now, options.metadata),
     name: options.name ?? backend.name,
@@ -297,11 +339,8 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         ({ execution }) => execution.status === "failed" ? Effect.fail(execution.error) : Effect.void
       ),
     invoke,
-    respond: (args, respondOptions) =>
-      Effect.flatMap(
-        create(args, respondOptions),
-        (calling) => Effect.flatMap(submit(calling, respondOptions), (calling) => calling.response)
-      ),
+    respond: (args, respondOptions) => Effect.flatMap(settled(args, respondOptions), (calling) => calling.response),
+    respondAs,
     stream
   }
 })
@@ -434,6 +473,8 @@ export interface ServiceClass<in out Self, in out Id extends string, in out Args
   readonly layer: Layer.Layer<Self, E | OptionsError, Exclude<R, Scope.Scope>>
 }
 
+export { CaptureContent }
+
 // -----------------------------------------------------------------------------
 // Operations
 // -----------------------------------------------------------------------------
@@ -492,6 +533,32 @@ export const respond = (
   options?: InvokeOptions & CreateOptions
 ): Effect.Effect<NormalizedResponse, TimeoutError | PermissionDenied | BackendError, iModel> =>
   Effect.flatMap(iModel, (model) => model.respond(args, options))
+
+/**
+ * Invokes the program's model for an answer that a schema decodes. See `Model.respondAs`.
+ *
+ * **Example** (A value, not a text)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const Colour = Schema.Struct({ name: Schema.String, hex: Schema.String })
+ *
+ * const program = iModel.respondAs(Colour, { prompt: "Name a colour." }).pipe(
+ *   Effect.map(({ value }) => `${value.name} is ${value.hex}`)
+ * )
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const respondAs = <A>(
+  schema: Schema.ConstraintCodec<A, unknown>,
+  args: Arguments,
+  options?: InvokeOptions & CreateOptions
+): Effect.Effect<ResponseOf<unknown, A>, TimeoutError | PermissionDenied | BackendError, iModel> =>
+  Effect.flatMap(iModel, (model) => model.respondAs(schema, args, options))
 
 /**
  * Streams the answer of the program's model. See `Model.stream`.

@@ -31,7 +31,7 @@ import { uuid } from "./identity.ts"
 import type { Said } from "./limits.ts"
 import type { Node } from "./line.ts"
 import type { Sink } from "./streaming.ts"
-import { traceCall } from "./tracing.ts"
+import { observeAttempt, type Operation } from "./telemetry.ts"
 
 /** Runs callings, and takes back those that nobody waits for any more. */
 export interface Runner {
@@ -58,6 +58,8 @@ export interface Work<out Data, Payload> {
   readonly retry:
     | ((reason: BackendErrorReason, failures: number, random: number) => Duration.Duration | undefined)
     | undefined
+  /** What it is to an observer, if it asks a model. */
+  readonly operation: Operation | undefined
   // A method, so that the payload of a calling need not show in its type: a calling passes its own payload, no other.
   run(payload: Payload, calling: Calling): Answer<Data>
 }
@@ -233,9 +235,11 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     this.execution = processing
     const work = Effect.suspend(() => this.work.run(this.payload, this))
     const fiber = Effect.runForkWith(this.context)(
-      traceCall(
+      observeAttempt(
         work,
         this.context,
+        this.work.operation,
+        this.payload,
         () => ({ "imodel.calling.id": this.id, "imodel.attempt": this.attempts.length + 1 })
       )
     )

@@ -166,11 +166,11 @@ export const describeOutput = (
   })
 
 /** What the text of an answer decodes to. */
-export const decodeOutput = (
-  format: OutputSchema,
+export const decodeOutput = <A>(
+  format: Schema.ConstraintCodec<A, unknown>,
   transformer: LanguageModel.CodecTransformer,
   text: string
-): Effect.Effect<unknown, AiError.InvalidOutputError> => {
+): Effect.Effect<A, AiError.InvalidOutputError> => {
   const decoded = Schema.decodeUnknownResult(Schema.fromJsonString(transformer(format).codec))(text)
   if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
   const { message, path } = describeIssue(decoded.failure)

@@ -29,7 +29,7 @@ import * as Metrics from "./metrics.ts"
 import { duration, positiveInteger } from "./options.ts"
 import * as Pool from "./pool.ts"
 import { Key, Priority } from "./references.ts"
-import { traceWait } from "./tracing.ts"
+import { traceWait } from "./telemetry.ts"
 
 export const make = Effect.fnUntraced(function*(
   options: Options

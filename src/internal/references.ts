@@ -29,3 +29,23 @@ export const Priority = Context.Reference<number>("effect-imodel/Executor/Priori
 export const Key = Context.Reference<string | undefined>("effect-imodel/Executor/Key", {
   defaultValue: () => undefined
 })
+
+/**
+ * Whether the spans of a region of a program show what is said, in and out. Prompts and answers may hold what nobody but their
+ * owner should see, so they do not unless asked for.
+ *
+ * **Example** (Showing content while debugging)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = iModel.respond({ prompt: "Hello" }).pipe(Effect.provideService(iModel.CaptureContent, true))
+ * ```
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const CaptureContent = Context.Reference<boolean>("effect-imodel/iModel/CaptureContent", {
+  defaultValue: () => false
+})

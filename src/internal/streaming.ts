@@ -98,12 +98,15 @@ interface Progress {
   since: number
 }
 
-const interrupted = (error: Reason, { text, usage }: Progress): StreamInterrupted => {
+const interrupted = (error: Reason, { text, usage }: Progress): BackendErrorReason => {
   const reason = error._tag === "BackendError" ? error.reason : error
   const known = usage !== undefined && { usage }
   switch (reason._tag) {
     case "StreamInterrupted":
       return new StreamInterrupted({ ...reason, text: reason.text === "" ? text : reason.text, ...known })
+    // It has come whole, and is not what was asked for.
+    case "InvalidOutputError":
+      return reason
     case "ContextLengthExceeded":
     case "Unsupported":
       return new StreamInterrupted({ description: reason.message, text, ...known })
@@ -113,7 +116,7 @@ const interrupted = (error: Reason, { text, usage }: Progress): StreamInterrupte
 }
 
 /** Fails when the backend has been silent for too long. */
-const watch = (sink: Sink, progress: Progress, clock: Clock.Clock): Effect.Effect<never, StreamInterrupted> =>
+const watch = (sink: Sink, progress: Progress, clock: Clock.Clock): Effect.Effect<never, BackendErrorReason> =>
   Effect.suspend(() => {
     const now = clock.currentTimeMillisUnsafe()
     const limit = sink.begun ? sink.idleTimeout : sink.firstPartTimeout

@@ -1,5 +1,5 @@
 /**
- * OpenAI's chat completions, and everything that speaks its protocol; its responses, and its embeddings.
+ * OpenAI's chat completions, responses and embeddings, and everybody who speaks its protocol.
  *
  * With a token limit, and the package `gpt-tokenizer` installed, the tokens of OpenAI's own models are counted as the model
  * counts them; otherwise they are estimated.
@@ -16,7 +16,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
 import type { NormalizedResponse } from "../Calling.ts"
 import * as Endpoint from "../Endpoint.ts"
-import type { BackendErrorReason } from "../Errors.ts"
+import { type BackendErrorReason, Unsupported } from "../Errors.ts"
 import { decodeOutput, describeOutput, functionTools, isOutputSchema } from "../internal/chat.ts"
 import { contentOf } from "../internal/openAi/answer.ts"
 import * as Vectors from "../internal/openAi/embeddings.ts"
@@ -24,11 +24,12 @@ import { messagesOfPrompt } from "../internal/openAi/prompt.ts"
 import { reasonOf } from "../internal/openAi/reason.ts"
 import { normalize as normalizeResponse } from "../internal/openAi/responses/answer.ts"
 import { toBody as toResponseBody, toStreamedBody } from "../internal/openAi/responses/body.ts"
-import * as Items from "../internal/openAi/responses/schema.ts"
+import * as Responses from "../internal/openAi/responses/schema.ts"
 import { makeDecoder as makeResponseDecoder } from "../internal/openAi/responses/stream.ts"
 import { tokenizerOf } from "../internal/openAi/tokenizer.ts"
 import * as Wire from "../internal/openAi/schema.ts"
 import { makeDecoder } from "../internal/openAi/stream.ts"
+import * as Vendors from "../internal/openAi/vendors.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 /**
@@ -48,16 +49,39 @@ export interface ChatRequest extends Readonly<Wire.ChatRequest["Encoded"]> {}
 export interface ChatCompletion extends Readonly<typeof Wire.ChatCompletion.Type> {}
 
 /**
+ * Who speaks OpenAI's protocol, where it is known how: `"openai"`, `"azure"`, `"deepseek"`, `"groq"`, `"mistral"`,
+ * `"nvidia_nim"`, `"ollama"`, `"openrouter"`, `"together"`, `"vllm"` and `"xai"`. Anybody else is reached by a `baseUrl`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Vendor = Vendors.VendorName
+
+/**
  * @category options
  * @since 0.1.0
  */
 export interface ChatOptions {
-  /** The model, unless a call names another, for example `"gpt-4o-mini"`. */
+  /** The model, unless a call names another, for example `"gpt-4o-mini"`; for Azure, the deployment. */
   readonly model: string
-  /** @default the environment variable OPENAI_API_KEY */
+  /** Whose address, key and words are the defaults. @default "openai" */
+  readonly provider?: Vendor | undefined
+  /**
+   * Local vendors need none.
+   * @default the environment variable of the provider: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, GROQ_API_KEY, and so on
+   */
   readonly apiKey?: Endpoint.Credential | undefined
-  /** @default the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1" */
+  /**
+   * @default the provider's. For OpenAI the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1"; for Azure the
+   * environment variable AZURE_OPENAI_ENDPOINT, with "/openai/v1"
+   */
   readonly baseUrl?: string | undefined
+  /**
+   * Whether the model reasons. Such a model takes `max_completion_tokens` for `max_tokens`, which is renamed, and no
+   * `temperature` and the like, which are refused.
+   * @default by the model's name, of those of OpenAI: gpt-5, o1 and later
+   */
+  readonly reasoning?: boolean | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
   readonly retry?: ServiceBackend.Retry | undefined
 }
@@ -98,22 +122,32 @@ export const makeChat = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
+  const { model, provider = "openai" } = options
+  const vendor: Vendors.Vendor = Vendors.vendors[provider]
+  const apiKey = options.apiKey ?? vendor.apiKey
+  const bodyOf = (payload: ChatPayload) =>
+    toBody(provider, payload, options.reasoning ?? Vendors.reasons(provider, payload.model))
   return yield* Endpoint.make({
-    provider: "openai",
-    name: options.model,
-    baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
+    provider,
+    name: model,
+    baseUrl: options.baseUrl ?? (yield* vendor.baseUrl),
     path: "/chat/completions",
-    auth: { type: "bearer", credential: options.apiKey ?? Config.Redacted("OPENAI_API_KEY") },
-    request: Wire.chatRequest(options.model),
+    auth: apiKey === undefined ? { type: "none" } : vendor.auth(apiKey),
+    request: Wire.chatRequest(model),
     response: Wire.ChatCompletion,
-    body: toBody,
+    body: bodyOf,
     stream: {
       body: (payload) =>
-        Effect.map(toBody(payload), (body) => ({ ...body, stream: true, stream_options: { include_usage: true } })),
+        Effect.map(bodyOf(payload), (body) => ({
+          ...body,
+          stream: true,
+          ...(!vendor.usageUnasked && { stream_options: { include_usage: true } })
+        })),
       decoder: makeDecoder
     },
     reason: reasonOf,
-    tokenizer: tokenizerOf(options.model),
+    operation: { name: "chat", ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
+    tokenizer: tokenizerOf(model),
     retry: options.retry,
     normalize
   })
@@ -133,24 +167,66 @@ export const layerChat = (
   HttpClient.HttpClient
 > => ServiceBackend.layer(makeChat(options))
 
-const defaultBaseUrl = Config.String("OPENAI_BASE_URL").pipe(Config.withDefault("https://api.openai.com/v1"))
+/**
+ * Provides chat completions as the program's `ServiceBackend`, of options that are read from the configuration.
+ *
+ * **Example** (The model from the environment)
+ *
+ * ```ts
+ * import { Config } from "effect"
+ * import { OpenAi } from "effect-imodel"
+ *
+ * const backend = OpenAi.layerChatConfig({ model: Config.String("CHAT_MODEL") })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerChatConfig = (
+  options: Config.Wrap<ChatOptions>
+): Layer.Layer<
+  ServiceBackend.ServiceBackend,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> => ServiceBackend.layer(Effect.flatMap(Config.unwrap(options), makeChat))
+
+type ChatPayload = Wire.ChatRequest["Type"]
 
 const toBody = Effect.fnUntraced(function*(
-  { messages, prompt, response_format, tool_choice, tools, ...fields }: Wire.ChatRequest["Type"]
+  provider: string,
+  payload: ChatPayload,
+  reasoning: boolean
 ): Effect.fn.Return<typeof Wire.ChatBody.Type, BackendErrorReason> {
-  const provider = "openai"
+  const { extra_body, max_tokens, messages, prompt, response_format, tool_choice, tools, ...fields } = payload
+  if (reasoning) yield* refuseSampling(provider, payload)
   return {
     ...fields,
     messages: prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt),
+    ...(max_tokens != null && (reasoning ? { max_completion_tokens: max_tokens } : { max_tokens })),
     ...(tools !== undefined && { tools: yield* functionTools(provider, tools) }),
     ...(tool_choice !== undefined && { tool_choice: toolChoiceOf(tool_choice) }),
     ...(response_format !== undefined && {
       response_format: isOutputSchema(response_format)
         ? yield* describeOutput(response_format, toCodecOpenAI)
         : response_format
-    })
+    }),
+    ...extra_body
   }
 })
+
+// https://platform.openai.com/docs/guides/reasoning: what chooses among words is fixed, unless the model does not reason.
+const refuseSampling = (provider: string, payload: ChatPayload): Effect.Effect<void, Unsupported> => {
+  const neutral = { temperature: 1, top_p: 1, presence_penalty: 0, frequency_penalty: 0 }
+  if (payload.reasoning_effort === "none") return Effect.void
+  for (const name of ["temperature", "top_p", "presence_penalty", "frequency_penalty"] as const) {
+    const value = payload[name] ?? neutral[name]
+    if (value !== neutral[name]) {
+      const feature = `${name}: ${value} with the reasoning model ${payload.model} (say reasoning: false if it is none)`
+      return Effect.fail(new Unsupported({ provider, feature }))
+    }
+  }
+  return Effect.void
+}
 
 const toolChoiceOf = (choice: NonNullable<Wire.ChatRequest["Type"]["tool_choice"]>) =>
   typeof choice === "object" && "tool" in choice
@@ -159,7 +235,7 @@ const toolChoiceOf = (choice: NonNullable<Wire.ChatRequest["Type"]["tool_choice"
 
 const normalize = Effect.fnUntraced(function*(
   data: ChatCompletion,
-  { response_format }: Wire.ChatRequest["Type"]
+  { response_format }: ChatPayload
 ): Effect.fn.Return<Partial<NormalizedResponse<ChatCompletion>>, BackendErrorReason> {
   const content = contentOf(data)
   const text = data.choices[0]?.message.content ?? ""
@@ -175,31 +251,26 @@ const normalize = Effect.fnUntraced(function*(
 // -----------------------------------------------------------------------------
 
 /**
- * The options of responses and of embeddings.
+ * The options of responses and of embeddings: those of chat completions.
  *
  * @category options
  * @since 0.1.0
  */
-export interface Options {
-  /** The model, unless a call names another, for example `"gpt-5-mini"`. */
-  readonly model: string
-  /** @default the environment variable OPENAI_API_KEY */
-  readonly apiKey?: Endpoint.Credential | undefined
-  /** @default the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1" */
-  readonly baseUrl?: string | undefined
-  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
-  readonly retry?: ServiceBackend.Retry | undefined
-}
+export interface Options extends Omit<ChatOptions, "reasoning"> {}
 
 type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
 
-const endpointOf = Effect.fnUntraced(function*({ apiKey, baseUrl, model, retry }: Options) {
+const endpointOf = Effect.fnUntraced(function*(operation: string, options: Options) {
+  const { model, provider = "openai", retry } = options
+  const vendor: Vendors.Vendor = Vendors.vendors[provider]
+  const apiKey = options.apiKey ?? vendor.apiKey
   return {
-    provider: "openai",
+    provider,
     name: model,
-    baseUrl: baseUrl ?? (yield* defaultBaseUrl),
-    auth: { type: "bearer" as const, credential: apiKey ?? Config.Redacted("OPENAI_API_KEY") },
+    baseUrl: options.baseUrl ?? (yield* vendor.baseUrl),
+    auth: apiKey === undefined ? { type: "none" as const } : vendor.auth(apiKey),
     reason: reasonOf,
+    operation: { name: operation, ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
     tokenizer: tokenizerOf(model),
     retry
   }
@@ -216,7 +287,7 @@ const endpointOf = Effect.fnUntraced(function*({ apiKey, baseUrl, model, retry }
  * @category models
  * @since 0.1.0
  */
-export interface ResponseRequest extends Readonly<Items.ResponseRequest["Encoded"]> {}
+export interface ResponseRequest extends Readonly<Responses.ResponseRequest["Encoded"]> {}
 
 /**
  * A response, as OpenAI documents it. Items and contents of kinds that are newer than this library are among the others as they
@@ -225,7 +296,7 @@ export interface ResponseRequest extends Readonly<Items.ResponseRequest["Encoded
  * @category models
  * @since 0.1.0
  */
-export interface Response extends Readonly<typeof Items.Response.Type> {}
+export interface Response extends Readonly<typeof Responses.Response.Type> {}
 
 /**
  * Makes the backend of responses, OpenAI's wire for models that reason and for tools that OpenAI runs.
@@ -265,13 +336,17 @@ export interface Response extends Readonly<typeof Items.Response.Type> {}
 export const makeResponses = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
+  const endpoint = yield* endpointOf("chat", options)
   return yield* Endpoint.make({
-    ...(yield* endpointOf(options)),
+    ...endpoint,
     path: "/responses",
-    request: Items.responseRequest(options.model),
-    response: Items.Response,
-    body: toResponseBody,
-    stream: { body: toStreamedBody, decoder: makeResponseDecoder },
+    request: Responses.responseRequest(options.model),
+    response: Responses.Response,
+    body: (payload) => toResponseBody(endpoint.provider, payload),
+    stream: {
+      body: (payload) => toStreamedBody(endpoint.provider, payload),
+      decoder: makeResponseDecoder
+    },
     normalize: normalizeResponse
   })
 })
@@ -357,7 +432,7 @@ export const makeEmbeddings = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> {
   return yield* Endpoint.make({
-    ...(yield* endpointOf(options)),
+    ...(yield* endpointOf("embeddings", options)),
     path: "/embeddings",
     request: Vectors.embeddingRequest(options.model),
     response: Vectors.Embeddings,

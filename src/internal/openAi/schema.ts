@@ -128,6 +128,8 @@ export const chatRequest = (model: string) => {
   return Schema.Struct({
     ...fields,
     prompt: Schema.optional(RawPrompt),
+    /** Fields that others than OpenAI have added to the wire. They go into the body as they are. */
+    extra_body: Schema.optional(JsonObject),
     messages: Schema.optional(ChatBody.fields.messages),
     model: Schema.String.pipe(Schema.withDecodingDefault(Effect.succeed(model))),
     tools: Schema.optional(Schema.Array(NeutralTool)),

@@ -13,43 +13,39 @@ import { type Item, itemsOfPrompt } from "./prompt.ts"
 import { isTemplate, type ResponseRequest } from "./schema.ts"
 import { Tool } from "./tools.ts"
 
-const provider = "openai"
-
 type Payload = ResponseRequest["Type"]
 
-export const toBody = Effect.fnUntraced(function*(
-  { stream_options: _, ...payload }: Payload
-): Effect.fn.Return<Body, BackendErrorReason> {
-  return yield* bodyOf(payload)
-})
+/** The body of a call that is answered as a whole. */
+export const toBody = (provider: string, { stream_options: _, ...payload }: Payload) => bodyOf(provider, payload)
 
-export const toStreamedBody = Effect.fnUntraced(function*(
-  payload: Payload
-): Effect.fn.Return<Body & { readonly stream: true }, BackendErrorReason> {
+/** The body of a call that is streamed. */
+export const toStreamedBody = (provider: string, payload: Payload) =>
   // It would go on when nobody listens to it any more.
-  if (payload.background === true) return yield* new Unsupported({ provider, feature: "background, in a stream" })
-  return { ...yield* bodyOf(payload), stream: true }
-})
-
-type Body = Effect.Success<ReturnType<typeof bodyOf>>
+  payload.background === true
+    ? Effect.fail(new Unsupported({ provider, feature: "background, in a stream" }))
+    : Effect.map(bodyOf(provider, payload), (body) => ({ ...body, stream: true }))
 
 const bodyOf = Effect.fnUntraced(function*(
+  provider: string,
   { max_tokens, messages, prompt, response_format, stop, text, tool_choice, tools, ...fields }: Payload
 ) {
   if (stop != null) return yield* new Unsupported({ provider, feature: "stop" })
   return {
     ...fields,
     ...(messages !== undefined && { input: messages }),
-    ...(prompt != null && (isTemplate(prompt) ? { prompt } : { input: yield* inputOf(prompt) })),
+    ...(prompt != null && (isTemplate(prompt) ? { prompt } : { input: yield* inputOf(provider, prompt) })),
     ...(max_tokens != null && { max_output_tokens: max_tokens }),
     ...(text !== undefined && { text }),
     ...(response_format !== undefined && { text: { ...text, format: yield* formatOf(response_format) } }),
-    ...(tools !== undefined && { tools: yield* Effect.forEach(tools, toolOf) }),
+    ...(tools !== undefined && { tools: yield* Effect.forEach(tools, (tool) => toolOf(provider, tool)) }),
     ...(tool_choice !== undefined && { tool_choice: choiceOf(tool_choice) })
   }
 })
 
-const inputOf = (prompt: Prompt.RawInput): Effect.Effect<string | ReadonlyArray<Item>, Unsupported> =>
+const inputOf = (
+  provider: string,
+  prompt: Prompt.RawInput
+): Effect.Effect<string | ReadonlyArray<Item>, Unsupported> =>
   typeof prompt === "string" ? Effect.succeed(prompt) : itemsOfPrompt(provider, prompt)
 
 const formatOf = Effect.fnUntraced(function*(format: NonNullable<Payload["response_format"]>) {
@@ -58,6 +54,7 @@ const formatOf = Effect.fnUntraced(function*(format: NonNullable<Payload["respon
 })
 
 const toolOf = (
+  provider: string,
   tool: NonNullable<Payload["tools"]>[number]
 ): Effect.Effect<typeof Tool.Type, BackendErrorReason> => {
   // Unlike chat completions, responses take a function to be strict unless it says otherwise.
@@ -67,7 +64,7 @@ const toolOf = (
     return Effect.succeed({ type, ...rest, parameters, strict })
   }
   if (tool.type !== "provider") return Effect.succeed(tool)
-  if (!tool.id.startsWith(`${provider}.`)) {
+  if (!tool.id.startsWith("openai.")) {
     return Effect.fail(new Unsupported({ provider, feature: `tools: the provider's tool ${tool.id}` }))
   }
   return Effect.mapError(decodeTool({ type: tool.name, ...(Predicate.isObject(tool.args) && tool.args) }), (error) => {

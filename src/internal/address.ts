@@ -1,0 +1,52 @@
+/** Where a call goes: the address of the API, and the path with its parameters. */
+import * as AiError from "effect/ai/AiError"
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as UrlParams from "effect/http/UrlParams"
+import { illegal } from "./options.ts"
+import { neverSent } from "./unsent.ts"
+
+type Payload = Readonly<Record<string, unknown>>
+
+/** The names of the parameters of a path. */
+export const parametersOf = (path: string): ReadonlyArray<string> =>
+  Array.from(path.matchAll(/\{(\w+)\}/g), (match) => match[1] ?? "")
+
+/** The path with its parameters filled in. */
+export const fillPath = Effect.fnUntraced(function*(
+  path: string,
+  payload: Payload
+): Effect.fn.Return<string, AiError.InvalidRequestError> {
+  let filled = path
+  for (const name of parametersOf(path)) filled = filled.replace(`{${name}}`, yield* pathSegment(name, payload[name]))
+  return filled
+})
+
+/** The arguments that are given, but for some. */
+export const without = (payload: Payload, names: ReadonlyArray<string>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(payload).filter(([name, value]) => !names.includes(name) && value !== undefined))
+
+// A segment of dots is a way out of the path, however it is encoded.
+const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
+  value === undefined || value === null
+    ? unsendable(parameter, "It is part of the path and must be given")
+    : /^(\.{1,2})?$/.test(String(value))
+    ? unsendable(parameter, `"${String(value)}" cannot be in a path`)
+    : Effect.succeed(encodeURIComponent(String(value)))
+
+const unsendable = (parameter: string, description: string) =>
+  Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter, description })))
+
+/** The address, without a slash at its end. */
+export const checkedBaseUrl = (baseUrl: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
+  const url = URL.parse(baseUrl)
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    const got = UrlParams.redactUrl(baseUrl)
+    return illegal(
+      `baseUrl must be an absolute http or https address, such as "https://api.openai.com/v1", got "${got}"`
+    )
+  }
+  return url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== ""
+    ? illegal(`baseUrl must have no query, fragment or credentials: ${url.origin}${url.pathname}`)
+    : Effect.succeed(baseUrl.replace(/\/+$/, ""))
+}
