@@ -80,7 +80,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     }
     const decoded = format.decode(json.value)
     if (Result.isFailure(decoded)) {
-      if (Predicate.hasProperty(json.value, "error")) {
+      if (Predicate.hasProperty(json.value, "error") && json.value.error !== null) {
         return yield* format.reasonOf(yield* failedAnswer(response, text, format.scrub))
       }
       const { message, path } = describeIssue(decoded.failure)

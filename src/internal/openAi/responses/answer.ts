@@ -132,19 +132,31 @@ export const itemOfCall = (
   { arguments: _arguments, call_id: _id, name: _name, ...item }: typeof FunctionCall.Type
 ): Schema.JsonObject => item
 
+type Thoughts = typeof Reasoning.Type
+
+/** What there is to read of a reasoning, given where it is in it. */
+export const thoughtsOf = ({ content, summary }: Thoughts) =>
+  [
+    ...(summary ?? []).map(({ text, type }, i) => ({ at: `summary.${i}`, text, type })),
+    ...(content ?? []).map(({ text, type }, i) => ({ at: `content.${i}`, text, type }))
+  ].filter(({ text }) => text !== "")
+
 /** Where a thought comes from, as far as that is known before its item is done. */
-export const itemOfThought = ({ id = null, type }: typeof Reasoning.Type, kind: string): Origin => ({
+export const originOfThought = ({ id = null, type }: Thoughts, kind: string): Origin => ({
   item: { type, id },
   content: { type: kind }
 })
 
+/** Where nothing but a whole reasoning comes from. */
+export const originOfThoughts = ({ content: _content, summary: _summary, ...item }: Thoughts): Origin => ({ item })
+
 // What is encrypted is known when the item is done, so that the last of its parts has it.
-const reasoningParts = (thoughts: typeof Reasoning.Type): Parts => {
-  const { content, summary, ...item } = thoughts
-  const texts = [...summary ?? [], ...content ?? []]
-  if (texts.length === 0) return [reasoning("", { item })]
-  return texts.map(({ text, type }, i) =>
-    reasoning(text, i === texts.length - 1 ? { item, content: { type } } : itemOfThought(thoughts, type))
+const reasoningParts = (item: Thoughts): Parts => {
+  const thoughts = thoughtsOf(item)
+  const whole = originOfThoughts(item)
+  if (thoughts.length === 0) return [reasoning("", whole)]
+  return thoughts.map(({ text, type }, i) =>
+    reasoning(text, { ...originOfThought(item, type), ...(i === thoughts.length - 1 && whole) })
   )
 }
 
@@ -164,7 +176,7 @@ export const openAi = ({ content, item }: Origin): AiResponse.ProviderMetadata =
   openai: content === undefined ? { item } : { item, content }
 })
 
-const reasoning = (text: string, origin: Origin): Part =>
+export const reasoning = (text: string, origin: Origin): Part =>
   AiResponse.makePart("reasoning", { text, metadata: openAi(origin) })
 
 const toolCall = (id: string, name: string, params: unknown, origin: Origin, providerExecuted = false): Part =>
@@ -204,12 +216,12 @@ const isHosted = ({ environment }: { readonly environment?: Schema.JsonObject | 
   environment?.["type"] === "container_reference"
 
 const imageOf = (
-  { output_format = "png", result }: { readonly output_format?: string; readonly result?: string | null }
+  { id = null, output_format = "png", result, type }: Extract<OutputItem, { readonly type: "image_generation_call" }>
 ): Parts => {
   const data = Base64.decode(result ?? "")
-  return Result.isFailure(data) || data.success.length === 0
-    ? []
-    : [AiResponse.makePart("file", { mediaType: `image/${output_format}`, data: data.success })]
+  if (Result.isFailure(data) || data.success.length === 0) return []
+  const metadata = openAi({ item: { type, id } })
+  return [AiResponse.makePart("file", { mediaType: `image/${output_format}`, data: data.success, metadata })]
 }
 
 // -----------------------------------------------------------------------------

@@ -136,9 +136,10 @@ const one = (piece: Piece): Effect.Effect<ReadonlyArray<Piece>> => Effect.succee
 /** Of a part that is in the item of the call it belongs to. */
 const none: Effect.Effect<ReadonlyArray<Piece>> = Effect.succeed([])
 
-const belongTogether = (one: Piece, next: Piece): boolean =>
-  one.content !== undefined && next.content !== undefined &&
-  one.item["type"] === next.item["type"] && one.item["id"] === next.item["id"]
+const belongTogether = ({ item: one }: Piece, { item: next }: Piece): boolean =>
+  one["type"] === next["type"] && one["id"] === next["id"] && isInPieces(one["type"])
+
+const isInPieces = (type: unknown): boolean => type === undefined || type === "message" || type === "reasoning"
 
 const assembled = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Item> =>
   Arr.isReadonlyArrayNonEmpty(pieces)

@@ -13,11 +13,14 @@ import {
   finishOf,
   itemOfCall,
   itemOfMessage,
-  itemOfThought,
   metadataOf,
   openAi,
+  originOfThought,
+  originOfThoughts,
   partsOfContent,
   partsOfItem,
+  reasoning,
+  thoughtsOf,
   usageOf
 } from "./answer.ts"
 import type { OutputContent } from "./content.ts"
@@ -130,7 +133,7 @@ class ItemWriter {
     const key = `${index}.${at}`
     if (item?.type === "reasoning") {
       const type = at.startsWith("summary") ? "summary_text" : "reasoning_text"
-      this.begin(key, "reasoning", openAi(itemOfThought(item, type)))
+      this.begin(key, "reasoning", openAi(originOfThought(item, type)))
       this.parts.reasoning(delta)
     } else {
       this.begin(key, "text", item?.type === "message" ? openAi({ item: itemOfMessage(item) }) : {})
@@ -156,11 +159,13 @@ class ItemWriter {
       case "message":
         return item.content.forEach((content, i) => this.writeContent(item, index, i, content))
       case "reasoning": {
-        const keys = [
-          ...(item.summary ?? []).map((_, i) => `${index}.summary.${i}`),
-          ...(item.content ?? []).map((_, i) => `${index}.content.${i}`)
-        ]
-        return partsOfItem(item, index).forEach((part, i) => this.write(keys[i] ?? String(index), part))
+        const keys = thoughtsOf(item).map(({ at }) => `${index}.${at}`)
+        const last = keys.at(-1) ?? String(index)
+        const isEnded = this.written.has(last) && this.open !== last
+        partsOfItem(item, index).forEach((part, i) => this.write(keys[i] ?? last, part))
+        // Thoughts that came in another order than they are kept in.
+        if (isEnded) this.write(String(index), reasoning("", originOfThoughts(item)))
+        return
       }
       case "function_call":
         if (!this.parts.hasTool(index)) this.parts.beginTool(index, { id: item.call_id, name: item.name })
