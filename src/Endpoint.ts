@@ -21,11 +21,12 @@ import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
 import type { BackendErrorReason } from "./Errors.ts"
-import { checkedBaseUrl, fillPath, parametersOf, without } from "./internal/address.ts"
+import { checkedBaseUrl, fillPath, makePath, type Path, without } from "./internal/address.ts"
 import { makeReader } from "./internal/answers.ts"
 import { type Credential, readCredential } from "./internal/credential.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http.ts"
 import { streamPartsOf } from "./internal/streaming.ts"
+import { isTraced } from "./internal/telemetry.ts"
 import { neverSent } from "./internal/unsent.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 
@@ -72,6 +73,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly auth?: Auth | undefined
   /** Sent with every request. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Sent with the request of these arguments. @default none */
+  readonly callHeaders?: ((payload: Request["Type"]) => Readonly<Record<string, string>>) | undefined
   /** The arguments. Excess ones are refused. */
   readonly request: Request
   /** The answer, decoded from JSON. Fields that it does not know are kept in `rawResponse` alone. */
@@ -127,8 +130,11 @@ export interface StreamOptions<Payload, Data> {
 export interface Decoder<out Data> {
   /** Takes the `data` of the next event, decoded from JSON, and its name (`"message"` when it has none). */
   readonly push: (data: unknown, event: string) => Result.Result<ReadonlyArray<StreamPart>, EventFailure>
-  /** Whether the provider has said that nothing more is to come. */
-  readonly isOver: () => boolean
+  /**
+   * Whether the provider has said that nothing more is to come; `"perhaps"` when the answer is whole and the wire has no word
+   * for its end: the end of the body is, or a silence of 5 seconds.
+   */
+  readonly isOver: () => boolean | "perhaps"
   /** What is there when the stream has ended: the last parts, and the answer; `undefined` when it is not whole. */
   readonly end: () => { readonly parts: ReadonlyArray<StreamPart>; readonly data: Data } | undefined
   /** The tokens used so far, if they are known. */
@@ -203,6 +209,7 @@ export const make = Effect.fnUntraced(function*<
     reasonOf: options.reason ?? reasonOfStatus,
     scrub
   })
+  const wholePath = makePath(options.path)
   const template = HttpClientRequest.make(options.method ?? "POST")(baseUrl).pipe(
     HttpClientRequest.acceptJson,
     HttpClientRequest.setHeaders(options.headers ?? {}),
@@ -211,12 +218,14 @@ export const make = Effect.fnUntraced(function*<
 
   const request = Effect.fnUntraced(function*(
     payload: Request["Type"],
-    path: string,
+    path: Path,
     bodyOf: (payload: Request["Type"]) => Effect.Effect<unknown, BackendErrorReason>
   ) {
-    const addressed = HttpClientRequest.appendUrl(template, yield* fillPath(path, payload))
+    const addressed = HttpClientRequest.appendUrl(template, yield* fillPath(path, payload)).pipe(
+      HttpClientRequest.setHeaders(options.callHeaders?.(payload) ?? {})
+    )
     if (addressed.method === "GET" || addressed.method === "HEAD") {
-      const query = Object.entries(without(payload, parametersOf(path))).map(([name, value]) =>
+      const query = Object.entries(without(payload, path.parameters)).map(([name, value]) =>
         [name, String(value)] as const
       )
       return HttpClientRequest.setUrlParams(addressed, query)
@@ -225,24 +234,25 @@ export const make = Effect.fnUntraced(function*<
   })
 
   const wholeBody = options.body ??
-    ((payload: Request["Type"]) => Effect.succeed(without(payload, parametersOf(options.path))))
+    ((payload: Request["Type"]) => Effect.succeed(without(payload, wholePath.parameters)))
 
   const answer = <A>(effect: Effect.Effect<A, BackendErrorReason | HttpClientError.HttpClientError>) =>
-    around(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
+    around(quiet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error)))))
 
   const call = (payload: Request["Type"], calling: Calling) =>
     answer(Effect.gen(function*() {
-      const response = yield* client.execute(yield* request(payload, options.path, wholeBody))
+      const response = yield* client.execute(yield* request(payload, wholePath, wholeBody))
       return yield* reader.whole(yield* reader.head(response, calling), payload)
     }))
 
   const stream = ({ body, decoder, path }: StreamOptions<Request["Type"], Answer["Type"]>) => {
+    const streamedPath = path === undefined ? wholePath : makePath(path)
     const streamedBody = body ??
       ((payload: Request["Type"]) =>
         Effect.map(wholeBody(payload), (body) => Predicate.isObject(body) ? { ...body, stream: true } : body))
     return (payload: Request["Type"], emit: ServiceBackend.Emit, calling: Calling) =>
       answer(Effect.gen(function*() {
-        const response = yield* client.execute(yield* request(payload, path ?? options.path, streamedBody))
+        const response = yield* client.execute(yield* request(payload, streamedPath, streamedBody))
         const head = yield* reader.head(response, calling)
         if (isEventStream(response)) return yield* reader.stream(head, payload, decoder(payload), emit)
         const whole = yield* reader.whole(head, payload)
@@ -268,6 +278,16 @@ export const make = Effect.fnUntraced(function*<
     stream: options.stream && stream(options.stream)
   })
 })
+
+/** Without a span that nobody would see; and without the names of spans in what is sent to a provider. */
+const quiet = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) =>
+    isTraced(fiber.context)
+      ? Effect.provideService(call, HttpClient.TracerPropagationEnabled, false)
+      : Effect.provideService(call, HttpClient.TracerDisabledWhen, always)
+  )
+
+const always = () => true
 
 // Some who speak a provider's protocol do not stream.
 const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>

@@ -39,17 +39,16 @@ const modelOf = Effect.fnUntraced(
 
 const ask = { prompt: "Name a colour." }
 
-const collect = <E>(stream: Stream.Stream<Calling.StreamPart, E>) =>
-  Effect.gen(function*() {
-    const parts: Array<Calling.StreamPart> = []
-    const exit = yield* Effect.exit(Stream.runForEach(stream, (part) => Effect.sync(() => parts.push(part))))
-    return {
-      exit,
-      parts,
-      text: parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : []).join(""),
-      error: Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
-    }
-  })
+const collect = Effect.fnUntraced(function*<E>(stream: Stream.Stream<Calling.StreamPart, E>) {
+  const parts: Array<Calling.StreamPart> = []
+  const exit = yield* Effect.exit(Stream.runForEach(stream, (part) => Effect.sync(() => parts.push(part))))
+  return {
+    exit,
+    parts,
+    text: parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : []).join(""),
+    error: Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
+  }
+})
 
 const reasonOf = (error: unknown) => error instanceof BackendError ? error.reason : undefined
 
@@ -90,10 +89,10 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
         ["a finish alone", { chunks: events(text("blue"), stop) }],
         ["a finish and its usage, on a connection that stays open", {
           chunks: events(text("blue"), stop, usage),
-          then: "hang"
+          after: "hang"
         }],
-        ["[DONE], on a connection that stays open", { chunks: events(text("blue"), stop, "[DONE]"), then: "hang" }],
-        ["a finish, on a connection that is cut then", { chunks: events(text("blue"), stop), then: "cut" }]
+        ["[DONE], on a connection that stays open", { chunks: events(text("blue"), stop, "[DONE]"), after: "hang" }],
+        ["a finish, on a connection that is cut then", { chunks: events(text("blue"), stop), after: "cut" }]
       ]
       for (const [what, answer] of ends) {
         it.effect(`is ${what}`, () =>
@@ -109,7 +108,7 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
       const breaks: ReadonlyArray<readonly [string, Streamed, RegExp]> = [
         ["a body that ends before it", { chunks: events(text("bl"), text("ue")) }, /ended before/],
         ["[DONE] before a finish", { chunks: events(text("blue"), "[DONE]") }, /ended before/],
-        ["a cut connection", { chunks: events(text("bl"), text("ue")), then: "cut" }, /connection/],
+        ["a cut connection", { chunks: events(text("bl"), text("ue")), after: "cut" }, /connection/],
         [
           "an event that is cut",
           { chunks: Stream.concat(events(text("blue")), Stream.succeed(`data: {"id"`)) },
@@ -167,7 +166,7 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
 
     it.effect("closes its connection at once when nobody reads on", () =>
       Effect.gen(function*() {
-        const { model, server } = yield* modelOf(() => ({ chunks: events(text("bl"), text("ue")), then: "hang" }))
+        const { model, server } = yield* modelOf(() => ({ chunks: events(text("bl"), text("ue")), after: "hang" }))
         const read = yield* Queue.unbounded<Calling.StreamPart>()
         const reader = yield* Effect.forkChild(Stream.runForEach(model.stream(ask), (part) => Queue.offer(read, part)))
         yield* Queue.take(read)
@@ -214,7 +213,10 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           capacityRefreshTime: "1 hour"
         })
         yield* collect(model.stream({ ...ask, max_tokens: 1_000 }))
-        const left = Effect.map(model.executor!.snapshot, ({ limits }) => limits.tokens?.available ?? 0)
+        const left = Effect.map(
+          Effect.flatMap(Effect.fromNullishOr(model.executor), ({ snapshot }) => snapshot),
+          ({ limits }) => limits.tokens?.available ?? 0
+        )
         yield* Effect.repeat(Effect.delay(left, 5), { until: (tokens) => tokens > 9_980 && tokens < 9_990 })
       }))
   })

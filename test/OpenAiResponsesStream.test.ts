@@ -264,9 +264,9 @@ layer(FetchHttpClient.layer, { excludeTestServices: true })("a streamed response
 
   const ends: ReadonlyArray<readonly [string, Streamed]> = [
     ["its last event", { chunks: events(...all) }],
-    ["its last event, on a connection that stays open", { chunks: events(...all), then: "hang" }],
-    ["its last event, on a connection that is cut then", { chunks: events(...all), then: "cut" }],
-    ["[DONE] after it", { chunks: events(...all, "[DONE]"), then: "hang" }]
+    ["its last event, on a connection that stays open", { chunks: events(...all), after: "hang" }],
+    ["its last event, on a connection that is cut then", { chunks: events(...all), after: "cut" }],
+    ["[DONE] after it", { chunks: events(...all, "[DONE]"), after: "hang" }]
   ]
   for (const [what, answer] of ends) {
     it.effect(`ends with ${what}`, () =>
@@ -282,7 +282,7 @@ layer(FetchHttpClient.layer, { excludeTestServices: true })("a streamed response
   const breaks: ReadonlyArray<readonly [string, Streamed, RegExp]> = [
     ["a body that ends before it", { chunks: events(...begun) }, /ended before/],
     ["[DONE] before it", { chunks: events(...begun, "[DONE]") }, /ended before/],
-    ["a cut connection", { chunks: events(...begun), then: "cut" }, /connection/],
+    ["a cut connection", { chunks: events(...begun), after: "cut" }, /connection/],
     ["an event that is not JSON", { chunks: events(...begun, "{\"type\":") }, /not JSON/],
     [
       "an event that makes no sense",

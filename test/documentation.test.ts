@@ -55,7 +55,12 @@ describe("examples", () => {
         compilerOptions: {
           noUnusedLocals: false,
           noUnusedParameters: false,
-          paths: { "effect-imodel": ["../../src/index.ts"], "effect-imodel/OpenAi": ["../../src/providers/OpenAi.ts"] }
+          paths: {
+            "effect-imodel": ["../../src/index.ts"],
+            "effect-imodel/Anthropic": ["../../src/providers/Anthropic.ts"],
+            "effect-imodel/Gemini": ["../../src/providers/Gemini.ts"],
+            "effect-imodel/OpenAi": ["../../src/providers/OpenAi.ts"]
+          }
         },
         include: ["."]
       })

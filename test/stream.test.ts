@@ -34,12 +34,14 @@ const modelOf = (
     (made) => iModel.make(made, options)
   )
 
-const collect = <A, E>(stream: Stream.Stream<A, E>) =>
-  Effect.gen(function*() {
-    const parts: Array<A> = []
-    const exit = yield* Effect.exit(Stream.runForEach(stream, (part) => Effect.sync(() => parts.push(part))))
-    return { parts, exit }
-  })
+const collect = Effect.fnUntraced(function*<A, E>(stream: Stream.Stream<A, E>) {
+  const parts: Array<A> = []
+  const exit = yield* Effect.exit(Stream.runForEach(stream, (part) => Effect.sync(() => parts.push(part))))
+  return { parts, exit }
+})
+
+const snapshotOf = <Args, Data>({ executor }: iModel.Model<Args, Data>) =>
+  Effect.flatMap(Effect.fromNullishOr(executor), ({ snapshot }) => snapshot)
 
 const interruptionOf = (exit: Exit.Exit<unknown, unknown>) => {
   const error = Exit.isFailure(exit) ? Exit.findErrorOption(exit) : undefined
@@ -115,8 +117,9 @@ describe("a stream", () => {
       const { parts } = yield* collect(Stream.take(model.stream({}), 1))
       assert.deepStrictEqual(parts, [start])
       yield* Deferred.await(interrupted)
-      assert.strictEqual((yield* model.executor!.snapshot).running, 0)
-      assert.strictEqual((yield* model.executor!.counts).cancelled, 1)
+      const { counts, running } = yield* snapshotOf(model)
+      assert.strictEqual(running, 0)
+      assert.strictEqual(counts.cancelled, 1)
     }))
 
   it.effect("is made again until its first part is out", () =>
@@ -273,7 +276,7 @@ describe("a stream under limits", () => {
       const model = yield* iModel.make(backend, { limitTokens: 150, capacityRefreshTime: "1 minute" })
       yield* Stream.runDrain(model.stream({}))
       // Of the 100 that were reserved 5 were used.
-      assert.strictEqual((yield* model.executor!.snapshot).limits.tokens?.available, 145)
+      assert.strictEqual((yield* snapshotOf(model)).limits.tokens?.available, 145)
       const reading = yield* Latch.make()
       const slow = yield* Effect.forkChild(Stream.runForEach(model.stream({}), () => reading.await))
       yield* TestClock.adjust("1 millis")

@@ -8,18 +8,25 @@ import { neverSent } from "./unsent.ts"
 
 type Payload = Readonly<Record<string, unknown>>
 
-/** The names of the parameters of a path. */
-export const parametersOf = (path: string): ReadonlyArray<string> =>
-  Array.from(path.matchAll(/\{(\w+)\}/g), (match) => match[1] ?? "")
+/** A path, and the parameters in it. */
+export interface Path {
+  readonly template: string
+  readonly parameters: ReadonlyArray<string>
+}
+
+export const makePath = (template: string): Path => ({
+  template,
+  parameters: Array.from(template.matchAll(/\{(\w+)\}/g), (match) => match[1] ?? "")
+})
 
 /** The path with its parameters filled in. */
 export const fillPath = Effect.fnUntraced(function*(
-  path: string,
+  { parameters, template }: Path,
   payload: Payload
 ): Effect.fn.Return<string, AiError.InvalidRequestError> {
-  let filled = path
-  for (const name of parametersOf(path)) filled = filled.replace(`{${name}}`, yield* pathSegment(name, payload[name]))
-  return filled
+  let path = template
+  for (const name of parameters) path = path.replace(`{${name}}`, yield* pathSegment(name, payload[name]))
+  return path
 })
 
 /** The arguments that are given, but for some. */

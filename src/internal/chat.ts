@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
+import type { NormalizedResponse, Part } from "../Calling.ts"
 import { Unsupported } from "../Errors.ts"
 import { parseJson } from "./http.ts"
 import { describeIssue } from "./invalidArgument.ts"
@@ -171,7 +172,7 @@ export const decodeOutput = <A>(
   transformer: LanguageModel.CodecTransformer,
   text: string
 ): Effect.Effect<A, AiError.InvalidOutputError> => {
-  const decoded = Schema.decodeUnknownResult(Schema.fromJsonString(transformer(format).codec))(text)
+  const decoded = Schema.decodeResult(Schema.fromJsonString(transformer(format).codec))(text)
   if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
   const { message, path } = describeIssue(decoded.failure)
   return Effect.fail(
@@ -180,8 +181,24 @@ export const decodeOutput = <A>(
 }
 
 // -----------------------------------------------------------------------------
-// Parts of an answer
+// Answers
 // -----------------------------------------------------------------------------
+
+/** What a chat answer is in the normal shape: its parts, the model that gave it, and its value where there is to be one. */
+export const normalizeChat = Effect.fnUntraced(function*(
+  content: ReadonlyArray<Part>,
+  model: string | undefined,
+  format: unknown,
+  transformer: LanguageModel.CodecTransformer
+): Effect.fn.Return<Partial<Pick<NormalizedResponse, "content" | "metadata" | "value">>, AiError.InvalidOutputError> {
+  const told = { content, metadata: { ...(model !== undefined && { model }) } }
+  // A model that calls tools has not answered yet.
+  const isAnswer = !content.some((part) => part.type === "tool-call" && !part.providerExecuted)
+  if (!isOutputSchema(format) || !isAnswer) return told
+  let text = ""
+  for (const part of content) if (part.type === "text") text += part.text
+  return { ...told, value: yield* decodeOutput(format, transformer, text) }
+})
 
 /** The arguments of a tool as the model wrote them: decoded from JSON, or as they are when they are none. */
 export const toolParams = (written: string): unknown =>

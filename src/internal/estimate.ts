@@ -23,7 +23,9 @@ export const estimateTokens = (
 })
 
 const outputLimit = (payload: Readonly<Record<string, unknown>>): number | undefined => {
-  const limit = payload["max_completion_tokens"] ?? payload["max_output_tokens"] ?? payload["max_tokens"]
+  const { generationConfig } = payload
+  const limit = payload["max_completion_tokens"] ?? payload["max_output_tokens"] ?? payload["max_tokens"] ??
+    (Predicate.hasProperty(generationConfig, "maxOutputTokens") ? generationConfig.maxOutputTokens : undefined)
   return typeof limit === "number" ? limit : undefined
 }
 
@@ -33,12 +35,14 @@ const count = (value: unknown, tokenizer: Tokenizer): number => {
   if (typeof value === "string") return tokenizer(value)
   if (!Predicate.isObjectOrArray(value)) return 0
   if ("type" in value && typeof value.type === "string" && fileTypes.has(value.type)) return fileTokens
+  // Parts of Gemini's contents.
+  if ("inlineData" in value || "fileData" in value) return fileTokens
   let sum = 0
   for (const part of Array.isArray(value) ? value : Object.values(value)) sum += count(part, tokenizer)
   return sum
 }
 
-/** The parts of a prompt, and of OpenAI's messages and items, that hold a file. */
+/** The parts of a prompt, of OpenAI's messages and items, and of Anthropic's messages that hold a file. */
 const fileTypes = new Set([
   "file",
   "image_url",
@@ -46,5 +50,7 @@ const fileTypes = new Set([
   "input_image",
   "input_file",
   "image_generation_call",
-  "computer_screenshot"
+  "computer_screenshot",
+  "image",
+  "base64"
 ])

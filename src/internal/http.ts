@@ -10,7 +10,6 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
 import { StreamInterrupted } from "../Errors.ts"
 import { rateLimitsOf, retryDelayOf } from "./rateLimits.ts"
 import { neverSent } from "./unsent.ts"
@@ -28,7 +27,7 @@ export interface FailedAnswer {
   readonly http: typeof AiError.HttpContext.Type
 }
 
-export const parseJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+export const parseJson: (text: string) => Option.Option<unknown> = Option.liftThrowable(JSON.parse)
 
 const excerptLength = 500
 

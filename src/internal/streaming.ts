@@ -78,10 +78,7 @@ export const streamInto = <Data>(
         ...(finish && { usage: finish.usage, finishReason: finish.reason })
       })
     })
-    const guarded = Effect.catch(
-      normalized,
-      (error) => Effect.fail(sink.begun ? interrupted(error, progress) : error)
-    )
+    const guarded = Effect.mapError(normalized, (error) => sink.begun ? interrupted(error, progress) : error)
     return sink.firstPartTimeout === undefined && sink.idleTimeout === undefined
       ? guarded
       : Effect.raceFirst(guarded, watch(sink, progress, clock))

@@ -25,7 +25,7 @@ export interface Operation {
 
 type Payload = Readonly<Record<string, unknown>>
 
-const isTraced = (context: Context.Context<never>): boolean =>
+export const isTraced = (context: Context.Context<never>): boolean =>
   Context.get(context, Tracer.Tracer) !== Tracer.nativeTracer ||
   Context.getOption(context, Tracer.ParentSpan)._tag === "Some"
 

@@ -14,10 +14,9 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
-import type { NormalizedResponse } from "../Calling.ts"
 import * as Endpoint from "../Endpoint.ts"
 import { type BackendErrorReason, Unsupported } from "../Errors.ts"
-import { decodeOutput, describeOutput, functionTools, isOutputSchema } from "../internal/chat.ts"
+import { describeOutput, functionTools, isOutputSchema, normalizeChat } from "../internal/chat.ts"
 import { contentOf } from "../internal/openAi/answer.ts"
 import * as Vectors from "../internal/openAi/embeddings.ts"
 import { messagesOfPrompt } from "../internal/openAi/prompt.ts"
@@ -149,7 +148,7 @@ export const makeChat = Effect.fnUntraced(function*(
     operation: { name: "chat", ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
     tokenizer: tokenizerOf(model),
     retry: options.retry,
-    normalize
+    normalize: (data, { response_format }) => normalizeChat(contentOf(data), data.model, response_format, toCodecOpenAI)
   })
 })
 
@@ -232,19 +231,6 @@ const toolChoiceOf = (choice: NonNullable<Wire.ChatRequest["Type"]["tool_choice"
   typeof choice === "object" && "tool" in choice
     ? { type: "function" as const, function: { name: choice.tool } }
     : choice
-
-const normalize = Effect.fnUntraced(function*(
-  data: ChatCompletion,
-  { response_format }: ChatPayload
-): Effect.fn.Return<Partial<NormalizedResponse<ChatCompletion>>, BackendErrorReason> {
-  const content = contentOf(data)
-  const text = data.choices[0]?.message.content ?? ""
-  return {
-    content,
-    ...(isOutputSchema(response_format) && { value: yield* decodeOutput(response_format, toCodecOpenAI, text) }),
-    metadata: { model: data.model }
-  }
-})
 
 // -----------------------------------------------------------------------------
 // What responses and embeddings share

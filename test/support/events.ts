@@ -8,7 +8,7 @@ import { createServer } from "node:http"
 export interface Streamed {
   readonly chunks: Stream.Stream<string | Uint8Array>
   /** @default "end" */
-  readonly then?: "end" | "cut" | "hang"
+  readonly after?: "end" | "cut" | "hang"
   /** @default "text/event-stream" */
   readonly contentType?: string
   readonly headers?: Readonly<Record<string, string>>
@@ -36,8 +36,8 @@ export const serveEvents = Effect.fnUntraced(function*(
     const request = yield* HttpServerRequest.HttpServerRequest
     const body = yield* Effect.orElseSucceed(request.json, () => undefined)
     yield* Queue.offer(requests, body)
-    const { chunks, contentType = "text/event-stream", headers, then = "end" } = answer(body, n++)
-    const rest = then === "end" ? Stream.empty : then === "cut" ? cut : Stream.never
+    const { chunks, contentType = "text/event-stream", headers, after = "end" } = answer(body, n++)
+    const rest = after === "end" ? Stream.empty : after === "cut" ? cut : Stream.never
     const bytes = Stream.map(chunks, (chunk) => typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk)
     return HttpServerResponse.stream(
       Stream.concat(bytes, rest).pipe(Stream.ensuring(Queue.offer(closed, undefined))),

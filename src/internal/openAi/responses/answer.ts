@@ -9,9 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type { NormalizedResponse, Part } from "../../../Calling.ts"
-import type { BackendErrorReason } from "../../../Errors.ts"
-import { decodeOutput, isOutputSchema, toolParams } from "../../chat.ts"
+import type { Part } from "../../../Calling.ts"
+import { normalizeChat, toolParams } from "../../chat.ts"
 import { urlSource } from "../../parts.ts"
 import { usageOf as usageOfChat } from "../answer.ts"
 import type { OutputContent } from "./content.ts"
@@ -22,25 +21,14 @@ type Data = typeof Response.Type
 type Content = typeof OutputContent.Type
 type Parts = ReadonlyArray<Part>
 
-export const normalize = Effect.fnUntraced(function*(
-  data: Data,
-  { response_format }: ResponseRequest["Type"]
-): Effect.fn.Return<Partial<NormalizedResponse<Data>>, BackendErrorReason> {
-  const content = contentOf(data)
-  // A model that asks for tools has not answered yet.
-  const isAnswer = isOutputSchema(response_format) && !asksForTools(data)
-  return {
-    content,
-    ...(isAnswer && { value: yield* decodeOutput(response_format, toCodecOpenAI, answerText(data)) }),
-    metadata: { model: data.model }
-  }
-})
-
-/** The text without the comments that a model makes on its way. */
-const answerText = (data: Data): string =>
-  data.output.flatMap((item) => item.type === "message" && item.phase !== "commentary" ? item.content : [])
-    .map((content) => content.type === "output_text" ? content.text : "")
-    .join("")
+export const normalize = (data: Data, { response_format }: ResponseRequest["Type"]) => {
+  // What a model says on its way is no part of its answer.
+  const output = data.output.filter((item) => item.type !== "message" || item.phase !== "commentary")
+  return Effect.map(
+    normalizeChat(contentOf({ ...data, output }), data.model, response_format, toCodecOpenAI),
+    (told) => ({ ...told, content: contentOf(data) })
+  )
+}
 
 const contentOf = (data: Data): Parts => [metadataOf(data), ...data.output.flatMap(partsOfItem), finishOf(data)]
 

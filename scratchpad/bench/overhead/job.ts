@@ -1,0 +1,2 @@
+/** The chunks of a stream. */
+export const chunks = 200

@@ -1,0 +1,308 @@
+/** An `effect/ai` prompt as a system prompt and messages. What the wire cannot carry is refused. */
+import * as AiError from "effect/ai/AiError"
+import * as Prompt from "effect/ai/Prompt"
+import * as Effect from "effect/Effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { Unsupported } from "../../Errors.ts"
+import { nullable, resultText } from "../chat.ts"
+import { describeIssue } from "../invalidArgument.ts"
+import { neverSent } from "../unsent.ts"
+import {
+  type Block,
+  CacheControl,
+  Caller,
+  Citation,
+  CitationsConfig,
+  type Document,
+  type Image,
+  imageTypes,
+  JsonRecord,
+  ProviderToolResultType,
+  ProviderToolUseType,
+  type Text
+} from "./blocks.ts"
+import type { Message, System } from "./schema.ts"
+
+type System = typeof System.Type
+type Text = typeof Text.Type
+type UserBlock = Text | typeof Image.Type | typeof Document.Type
+type Refused = Unsupported | AiError.InvalidRequestError
+
+/** A block of a kind that is known here, or one that came in an answer and is handed back. */
+type SentBlock = typeof Block.Type | typeof JsonRecord.Type
+export type SentMessage =
+  | typeof Message.Type
+  | { readonly role: "user" | "assistant"; readonly content: ReadonlyArray<SentBlock> }
+
+interface Conversation {
+  readonly system: System | undefined
+  readonly messages: ReadonlyArray<SentMessage>
+}
+
+export const conversationOfPrompt = Effect.fnUntraced(function*(
+  input: Prompt.RawInput
+): Effect.fn.Return<Conversation, Refused> {
+  if (typeof input === "string") return { system: undefined, messages: [{ role: "user", content: input }] }
+  const messages = yield* Effect.forEach(Prompt.make(input).content, messageOf)
+  return conversationOf(messages)
+})
+
+/** Lifts the system messages at the beginning. Those that come later stay where they are. */
+export const conversationOf = (messages: ReadonlyArray<SentMessage>): Conversation => {
+  const systems: Array<System> = []
+  for (const message of messages) {
+    if (message.role !== "system") break
+    systems.push(message.content)
+  }
+  const [first, ...more] = systems
+  return {
+    system: more.length === 0 ? first : systems.flatMap(textsOf),
+    messages: messages.slice(systems.length)
+  }
+}
+
+const textsOf = (system: System): ReadonlyArray<Text> =>
+  typeof system === "string" ? [{ type: "text", text: system }] : system
+
+const messageOf = Effect.fnUntraced(function*(message: Prompt.Message): Effect.fn.Return<SentMessage, Refused> {
+  const { cacheControl } = yield* messageOptions(message.options)
+  switch (message.role) {
+    case "system": {
+      const text = message.content
+      return {
+        role: "system",
+        content: cacheControl == null ? text : [{ type: "text", text, ...caching(cacheControl) }]
+      }
+    }
+    case "user": {
+      const blocks = cachedAtEnd(yield* Effect.forEach(message.content, userBlock), cacheControl)
+      return { role: "user", content: shortened(blocks) }
+    }
+    case "assistant": {
+      const blocks = yield* Effect.forEach(message.content, assistantBlock)
+      if (cacheControl != null && message.content.at(-1)?.type === "reasoning") {
+        return yield* unsupported("a cacheControl for a message that ends with a reasoning part")
+      }
+      return { role: "assistant", content: cachedAtEnd(blocks, cacheControl) }
+    }
+    case "tool": {
+      const blocks = yield* Effect.forEach(
+        message.content,
+        (part) => part.type === "tool-result" ? resultBlock(part) : unsupported(`a ${part.type} part of a tool message`)
+      )
+      return { role: "user", content: cachedAtEnd(blocks, cacheControl) }
+    }
+  }
+})
+
+const unsupported = (what: string) =>
+  Effect.fail(new Unsupported({ provider: "anthropic", feature: `prompt: ${what}` }))
+
+const invalid = (description: string) =>
+  Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description })))
+
+/** Nothing but a text is sent as a string, as people write it. */
+const shortened = <B extends SentBlock>(blocks: ReadonlyArray<B | Text>): string | ReadonlyArray<B | Text> => {
+  const [only] = blocks
+  return blocks.length === 1 && only !== undefined && isPlainText(only) ? only.text : blocks
+}
+
+const isPlainText = (block: SentBlock): block is Text => block.type === "text" && Object.keys(block).length === 2
+
+// -----------------------------------------------------------------------------
+// Options
+// -----------------------------------------------------------------------------
+
+const cache = { cacheControl: nullable(CacheControl) }
+
+/** Reads what `options.anthropic` of a part or a message says. What it has too much is refused, as any argument is. */
+const optionsReader = <A>(schema: Schema.ConstraintDecoder<A>) => {
+  const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
+  return (options: Prompt.ProviderOptions) => {
+    const decoded = decode(options["anthropic"] ?? {})
+    if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
+    const { message, path } = describeIssue(decoded.failure)
+    return invalid(`options.anthropic${path === "" ? "" : `.${path}`}: ${message}`)
+  }
+}
+
+const messageOptions = optionsReader(Schema.Struct(cache))
+
+const textFields = { ...cache, citations: nullable(Schema.Array(Citation)) }
+
+const textOptions = optionsReader(Schema.Struct(textFields))
+
+const answeredTextOptions = optionsReader(Schema.Struct({ ...textFields, block: nullable(JsonRecord) }))
+
+const reasoningOptions = optionsReader(Schema.Struct({
+  signature: nullable(Schema.String),
+  redactedData: nullable(Schema.String)
+}))
+
+const fileOptions = optionsReader(Schema.Struct({
+  ...cache,
+  citations: nullable(CitationsConfig),
+  documentTitle: nullable(Schema.String),
+  documentContext: nullable(Schema.String)
+}))
+
+const callOptions = optionsReader(Schema.Struct({
+  ...cache,
+  caller: nullable(Caller),
+  toolsetName: nullable(Schema.String),
+  serverName: nullable(Schema.String),
+  type: nullable(ProviderToolUseType)
+}))
+
+const resultOptions = optionsReader(Schema.Struct({
+  ...cache,
+  caller: nullable(Caller),
+  toolsetName: nullable(Schema.String),
+  isError: nullable(Schema.Boolean),
+  type: nullable(ProviderToolResultType)
+}))
+
+type CacheControl = typeof CacheControl.Type
+
+const caching = (cacheControl: CacheControl | null | undefined) =>
+  cacheControl == null ? {} : { cache_control: cacheControl }
+
+/** What is to be cached up to the end of a message is cached up to its last block, unless that says otherwise. */
+const cachedAtEnd = <B extends SentBlock>(
+  blocks: ReadonlyArray<B>,
+  cacheControl: CacheControl | null | undefined
+): ReadonlyArray<B> =>
+  blocks.map((block, i) => i === blocks.length - 1 ? { ...caching(cacheControl), ...block } : block)
+
+// -----------------------------------------------------------------------------
+// Parts
+// -----------------------------------------------------------------------------
+
+const userBlock = (part: Prompt.UserMessagePart): Effect.Effect<UserBlock, Refused> =>
+  part.type === "text"
+    ? Effect.map(textOptions(part.options), (options) => textBlock(part, options))
+    : fileBlock(part)
+
+const textBlock = (
+  { text }: Prompt.TextPart,
+  { cacheControl, citations }: Schema.Struct.Type<typeof textFields>
+): Text => ({ type: "text", text, ...(citations != null && { citations }), ...caching(cacheControl) })
+
+const fileBlock = Effect.fnUntraced(function*(part: Prompt.FilePart): Effect.fn.Return<UserBlock, Refused> {
+  const { cacheControl, citations, documentContext, documentTitle } = yield* fileOptions(part.options)
+  const { fileName, mediaType } = part
+  const place = placeOf(part.data)
+  const isDocument = mediaType === "application/pdf" || mediaType === "text/plain"
+  if (!isDocument && (citations ?? documentContext ?? documentTitle) != null) {
+    return yield* invalid(`options.anthropic: A file of type ${mediaType} is no document`)
+  }
+  const title = documentTitle ?? fileName
+  const document = {
+    type: "document" as const,
+    ...(title !== undefined && { title }),
+    ...(documentContext != null && { context: documentContext }),
+    ...(citations != null && { citations }),
+    ...caching(cacheControl)
+  }
+  switch (place.type) {
+    case "url":
+      if (mediaType === "application/pdf") return { ...document, source: place }
+      if (/^image\/(jpeg|png|gif|webp|\*)$/.test(mediaType)) {
+        return { type: "image", source: place, ...caching(cacheControl) }
+      }
+      return yield* unsupported(`a file of type ${mediaType}, given as a URL`)
+    case "base64": {
+      const { data } = place
+      if (mediaType === "application/pdf") return { ...document, source: { ...place, media_type: mediaType } }
+      if (mediaType === "text/plain") {
+        const text = Base64.decodeString(data)
+        if (Result.isFailure(text)) return yield* invalid("The data of a file of type text/plain is not base64")
+        return { ...document, source: { type: "text", media_type: mediaType, data: text.success } }
+      }
+      const imageType = imageTypes.find((type) => type === mediaType)
+      if (imageType === undefined) return yield* unsupported(`a file of type ${mediaType}`)
+      return { type: "image", source: { type: "base64", media_type: imageType, data }, ...caching(cacheControl) }
+    }
+  }
+})
+
+/** Where the data of a file is: at an address, or here, as base64. */
+const placeOf = (data: Prompt.FilePart["data"]) => {
+  const text = data instanceof URL ? data.href : typeof data === "string" ? data : Base64.encode(data)
+  const isAddress = data instanceof URL ? data.protocol !== "data:" : /^https?:/.test(text)
+  return isAddress
+    ? { type: "url" as const, url: text }
+    : { type: "base64" as const, data: text.replace(/^data:[^,]*,/, "") }
+}
+
+const assistantBlock = Effect.fnUntraced(function*(
+  part: Prompt.AssistantMessagePart
+): Effect.fn.Return<SentBlock, Refused> {
+  switch (part.type) {
+    case "text": {
+      const { block, ...options } = yield* answeredTextOptions(part.options)
+      return block == null ? textBlock(part, options) : { ...block, ...caching(options.cacheControl) }
+    }
+    case "reasoning": {
+      const { redactedData, signature } = yield* reasoningOptions(part.options)
+      if (redactedData != null) return { type: "redacted_thinking", data: redactedData }
+      // Anthropic takes back only what it has signed.
+      if (signature == null) return yield* unsupported("a reasoning part without a signature of Anthropic")
+      return { type: "thinking", thinking: part.text, signature }
+    }
+    case "tool-call": {
+      const { cacheControl, caller, serverName, toolsetName, type } = yield* callOptions(part.options)
+      if (part.providerExecuted && type == null) return yield* unsupported("the call of another provider's tool")
+      return {
+        type: type ?? "tool_use",
+        id: part.id,
+        name: part.name,
+        input: part.params ?? {},
+        ...(serverName != null && { server_name: serverName }),
+        ...(toolsetName != null && { toolset_name: toolsetName }),
+        ...(caller != null && { caller }),
+        ...caching(cacheControl)
+      }
+    }
+    case "tool-result":
+      return yield* resultBlock(part)
+    default:
+      return yield* unsupported(`a ${part.type} part of an assistant message`)
+  }
+})
+
+const resultBlock = Effect.fnUntraced(function*(part: Prompt.ToolResultPart): Effect.fn.Return<SentBlock, Refused> {
+  const { cacheControl, caller, isError, toolsetName, type } = yield* resultOptions(part.options)
+  if (part.providerExecuted && type == null) return yield* unsupported("the result of another provider's tool")
+  if (type != null) {
+    return {
+      type,
+      tool_use_id: part.id,
+      content: yield* jsonOf(part.result),
+      ...(isError != null && { is_error: isError }),
+      ...(caller != null && { caller }),
+      ...caching(cacheControl)
+    }
+  }
+  return {
+    type: "tool_result",
+    tool_use_id: part.id,
+    content: part.modelOutput === undefined
+      ? resultText(part)
+      : shortened(yield* Effect.forEach(part.modelOutput, userBlock)),
+    ...(part.isFailure && { is_error: true }),
+    ...(toolsetName != null && { toolset_name: toolsetName }),
+    ...caching(cacheControl)
+  }
+})
+
+const decodeJson = Schema.decodeUnknownResult(Schema.Json)
+
+const jsonOf = (result: unknown) => {
+  const decoded = decodeJson(result)
+  return Result.isSuccess(decoded)
+    ? Effect.succeed(decoded.success)
+    : invalid("The result of a provider's tool is not JSON")
+}

@@ -1,0 +1,220 @@
+/**
+ * Puts the events of a message together.
+ *
+ * Source: https://platform.claude.com/docs/en/build-with-claude/streaming
+ */
+import * as Predicate from "effect/Predicate"
+import * as Record from "effect/Record"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { Decoder, EventFailure } from "../../Endpoint.ts"
+import type { StreamPart } from "../../Calling.ts"
+import { toolParams } from "../chat.ts"
+import { describeIssue } from "../invalidArgument.ts"
+import { PartWriter } from "../parts.ts"
+import {
+  type Block,
+  BlockParts,
+  callMetadata,
+  finishOf,
+  isProviderExecuted,
+  isToolUse,
+  metadataOf,
+  textMetadata,
+  thinkingMetadata,
+  usageOf
+} from "./answer.ts"
+import type { JsonRecord } from "./blocks.ts"
+import { type Answer, StreamEvent } from "./schema.ts"
+
+type Answer = typeof Answer.Type
+type Event = typeof StreamEvent.Type
+type Delta = Extract<Event, { readonly type: "content_block_delta" }>["delta"]
+
+type JsonFields = typeof JsonRecord.Type
+
+const eventTypes: ReadonlySet<unknown> = new Set<Event["type"]>([
+  "message_start",
+  "content_block_start",
+  "content_block_delta",
+  "content_block_stop",
+  "message_delta",
+  "message_stop"
+])
+
+const decodeEvent = Schema.decodeUnknownResult(StreamEvent)
+
+export const makeDecoder = (): Decoder<Answer> => {
+  const parts = new PartWriter()
+  const blocks = new Map<number, BlockDraft>()
+  const blockParts = new BlockParts()
+  let message: Answer | undefined
+  let isOver = false
+
+  /** Reads an event, or says why it cannot be one. */
+  const read = (event: Event): string | undefined => {
+    if (event.type === "message_start") {
+      message = event.message
+      parts.write(metadataOf(message))
+      return undefined
+    }
+    if (message === undefined) return `${event.type} before message_start`
+    switch (event.type) {
+      case "content_block_start": {
+        blocks.set(event.index, new BlockDraft(event.index, event.content_block, parts, blockParts))
+        return undefined
+      }
+      case "content_block_delta":
+      case "content_block_stop": {
+        const draft = blocks.get(event.index)
+        if (draft === undefined) return `${event.type} of block ${event.index}, which has not begun`
+        if (event.type === "content_block_stop") draft.end()
+        else draft.add(event.delta)
+        return undefined
+      }
+      case "message_delta": {
+        const { context_management, delta, usage } = event
+        // The numbers are of the whole message, not of what came since. What is not told anew stays as it was.
+        message = {
+          ...message,
+          ...given(delta),
+          ...given({ context_management }),
+          ...(usage != null && { usage: { ...message.usage, ...given(usage) } })
+        }
+        return undefined
+      }
+      case "message_stop": {
+        isOver = true
+        return undefined
+      }
+    }
+  }
+
+  return {
+    push: (data, name) => {
+      const type = Predicate.hasProperty(data, "type") ? data.type : name
+      if (type === "error") return Result.fail<EventFailure>({ _tag: "ErrorEvent", body: data })
+      // A `ping`, and what there may be tomorrow.
+      if (!eventTypes.has(type)) return nothing
+      const decoded = decodeEvent(data)
+      if (Result.isFailure(decoded)) {
+        const { message, path } = describeIssue(decoded.failure)
+        return malformed(`${path}: ${message}`)
+      }
+      const wrong = read(decoded.success)
+      return wrong === undefined ? Result.succeed(parts.take()) : malformed(wrong)
+    },
+    isOver: () => isOver,
+    usage: () => message?.usage == null ? undefined : usageOf(message.usage),
+    end: () => {
+      if (message === undefined || (!isOver && message.stop_reason == null)) return undefined
+      for (const draft of blocks.values()) draft.end()
+      const data = { ...message, content: Array.from(blocks.values(), (draft) => draft.block) }
+      parts.write(finishOf(data))
+      return { parts: parts.take(), data }
+    }
+  }
+}
+
+const nothing: Result.Result<ReadonlyArray<StreamPart>, EventFailure> = Result.succeed([])
+
+const malformed = (description: string) => Result.fail<EventFailure>({ _tag: "MalformedEvent", description })
+
+/** The fields that have a value. */
+const given = <Fields extends object>(fields: Fields): Partial<Fields> => {
+  const some: Partial<Fields> = {}
+  for (const key in fields) if (fields[key] != null) some[key] = fields[key]
+  return some
+}
+
+/** A block, as far as it has come. */
+class BlockDraft {
+  block: Block
+  private written = ""
+  private isOpen = true
+  private readonly index: number
+  private readonly parts: PartWriter
+  private readonly blockParts: BlockParts
+
+  constructor(index: number, block: Block, parts: PartWriter, blockParts: BlockParts) {
+    this.index = index
+    this.block = block
+    this.parts = parts
+    this.blockParts = blockParts
+    if (isToolUse(block)) {
+      blockParts.call(block)
+      parts.beginTool(index, { id: block.id, name: block.name }, isProviderExecuted(block))
+    } else if (block.type === "text") {
+      parts.text(block.text)
+      for (const citation of block.citations ?? []) parts.write(blockParts.source(citation))
+    } else if (block.type === "thinking") {
+      parts.begin("reasoning")
+      parts.reasoning(block.thinking)
+    }
+  }
+
+  add(delta: Delta): void {
+    const { block, parts } = this
+    switch (delta.type) {
+      case "text_delta": {
+        if (block.type !== "text") return
+        this.block = { ...block, text: block.text + delta.text }
+        return parts.text(delta.text)
+      }
+      case "citations_delta": {
+        if (block.type !== "text") return
+        this.block = { ...block, citations: [...block.citations ?? [], delta.citation] }
+        return parts.write(this.blockParts.source(delta.citation))
+      }
+      case "thinking_delta": {
+        if (block.type !== "thinking") return
+        this.block = { ...block, thinking: block.thinking + delta.thinking }
+        return parts.reasoning(delta.thinking)
+      }
+      case "signature_delta": {
+        if (block.type === "thinking") this.block = { ...block, signature: delta.signature }
+        return
+      }
+      case "input_json_delta": {
+        this.written += delta.partial_json
+        return parts.toolParams(this.index, delta.partial_json)
+      }
+      default:
+        if (block.type === "other") this.block = { ...block, value: appended(block.value, delta.value) }
+    }
+  }
+
+  end(): void {
+    if (!this.isOpen) return
+    this.isOpen = false
+    const { block, index, parts } = this
+    if (isToolUse(block)) {
+      // What is not sent in pieces is there from the beginning.
+      if (this.written === "") parts.toolParams(index, JSON.stringify(block.input ?? {}))
+      else this.block = { ...block, input: toolParams(this.written) }
+      return parts.endTool(index, callMetadata(block))
+    }
+    switch (block.type) {
+      case "text":
+        return parts.endBlock(textMetadata(block))
+      case "thinking":
+        return parts.endBlock(thinkingMetadata(block))
+      default:
+        for (const part of this.blockParts.of(block)) {
+          if (part.type === "text" || part.type === "reasoning") {
+            parts.begin(part.type, part.metadata)
+            parts.endBlock()
+          } else parts.write(part)
+        }
+    }
+  }
+}
+
+/** A block of an unknown kind with a delta of an unknown kind: as with the known ones, text is appended. */
+const appended = (block: JsonFields, { type: _type, ...delta }: JsonFields): JsonFields => ({
+  ...block,
+  ...Record.map(delta, (value, key) => {
+    const before = block[key]
+    return typeof before === "string" && typeof value === "string" ? before + value : value
+  })
+})

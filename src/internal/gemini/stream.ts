@@ -1,0 +1,130 @@
+/** Puts the chunks of an answer of Gemini's together. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { Decoder } from "../../Endpoint.ts"
+import { describeIssue } from "../invalidArgument.ts"
+import { PartWriter } from "../parts.ts"
+import { append, finishOf, metadataOf, partReader, sourcesOf, usageOf } from "./answer.ts"
+import { ErrorBody, GenerateContentChunk, type Part as PartSchema } from "./schema.ts"
+
+type Answer = typeof GenerateContentChunk.Type
+type Candidate = NonNullable<Answer["candidates"]>[number]
+type WirePart = typeof PartSchema.Type
+
+const decodeChunk = Schema.decodeUnknownResult(GenerateContentChunk)
+const isError = Schema.is(ErrorBody)
+
+export const makeDecoder = (): Decoder<Answer> => {
+  const parts = new PartWriter()
+  const candidates = new Map<number, CandidateDraft>()
+  let readPart: ReturnType<typeof partReader> | undefined
+  let whole: Answer = {}
+
+  const isFinished = () => {
+    for (const { last } of candidates.values()) if (last.finishReason == null) return false
+    return candidates.size > 0 || isBlocked(whole)
+  }
+
+  const read = ({ candidates: drafts = [], usageMetadata, ...rest }: Answer) => {
+    whole = { ...whole, ...rest, ...(usageMetadata && { usageMetadata: { ...whole.usageMetadata, ...usageMetadata } }) }
+    for (const chunk of drafts) {
+      if (readPart === undefined) {
+        readPart = partReader(whole.responseId)
+        parts.write(metadataOf(whole))
+      }
+      const { index = 0 } = chunk
+      let candidate = candidates.get(index)
+      if (candidate === undefined) candidates.set(index, candidate = new CandidateDraft())
+      candidate.add(chunk)
+      // The parts are those of the first candidate, as the content of a whole answer is.
+      if (index === 0) { for (const part of chunk.content?.parts ?? []) writePart(parts, part, readPart) }
+    }
+  }
+
+  return {
+    push: (event) => {
+      if (isError(event)) return Result.fail({ _tag: "ErrorEvent", body: event })
+      const decoded = decodeChunk(event)
+      if (Result.isFailure(decoded)) {
+        const { message, path } = describeIssue(decoded.failure)
+        return Result.fail({ _tag: "MalformedEvent", description: `${path}: ${message}` })
+      }
+      read(decoded.success)
+      return Result.succeed(parts.take())
+    },
+    // Nothing tells the last chunk: some models finish with every one of them.
+    isOver: () => isFinished() ? "perhaps" : false,
+    usage: () => whole.usageMetadata && usageOf(whole.usageMetadata),
+    end: () => {
+      if (!isFinished()) return undefined
+      if (candidates.size === 0) return { parts: [], data: whole }
+      const sorted = [...candidates].toSorted(([a], [b]) => a - b).map(([, candidate]) => candidate.whole())
+      const data = { ...whole, candidates: sorted }
+      parts.end()
+      for (const source of sourcesOf(sorted[0])) parts.write(source)
+      parts.write(finishOf(sorted[0], data.usageMetadata))
+      return { parts: parts.take(), data }
+    }
+  }
+}
+
+/** Whether the prompt was refused. Then there are no candidates. */
+export const isBlocked = ({ candidates = [], promptFeedback }: Answer): boolean =>
+  candidates.length === 0 && promptFeedback?.blockReason !== undefined
+
+const writePart = (parts: PartWriter, part: WirePart, readPart: ReturnType<typeof partReader>): void => {
+  const made = readPart(part)
+  if (made === undefined) return parts.endBlock()
+  switch (made.type) {
+    case "text":
+    case "reasoning": {
+      if (part.thoughtSignature === undefined) return parts[made.type](made.text)
+      parts.endBlock()
+      parts.begin(made.type, made.metadata)
+      parts[made.type](made.text)
+      return parts.endBlock()
+    }
+    case "tool-call": {
+      if (made.providerExecuted) break
+      parts.beginTool(made.id, made)
+      parts.toolParams(made.id, JSON.stringify(made.params))
+      return parts.endTool(made.id, made.metadata)
+    }
+  }
+  parts.endBlock()
+  parts.write(made)
+}
+
+/** A candidate, as far as it has come. */
+class CandidateDraft {
+  /** What was said last of all that is said as a whole. */
+  last: Candidate = {}
+  private readonly parts: Array<WirePart> = []
+  private readonly chosen: Array<unknown> = []
+  private readonly top: Array<unknown> = []
+
+  add({ content, groundingMetadata, logprobsResult, ...rest }: Candidate): void {
+    this.last = {
+      ...this.last,
+      ...rest,
+      finishReason: rest.finishReason ?? this.last.finishReason,
+      ...(content && { content: { ...this.last.content, ...content } }),
+      ...(groundingMetadata && { groundingMetadata: { ...this.last.groundingMetadata, ...groundingMetadata } }),
+      ...(logprobsResult && { logprobsResult })
+    }
+    for (const part of content?.parts ?? []) append(this.parts, part)
+    this.chosen.push(...logprobsResult?.chosenCandidates ?? [])
+    this.top.push(...logprobsResult?.topCandidates ?? [])
+  }
+
+  whole(): Candidate {
+    const { content, logprobsResult, ...last } = this.last
+    return {
+      ...last,
+      ...(content && { content: { ...content, parts: this.parts } }),
+      ...(logprobsResult && {
+        logprobsResult: { ...logprobsResult, chosenCandidates: this.chosen, topCandidates: this.top }
+      })
+    }
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Anthropic's messages.
+ *
+ * System messages at the beginning of a conversation are sent as its system prompt; a later one is sent where it stands, which
+ * newer models take. What a message or a part of a prompt has for Anthropic alone is in its `options.anthropic`:
+ *
+ * - `cacheControl`, of messages and of all parts but reasoning: the prompt is cached up to there
+ * - `citations`, `documentTitle`, `documentContext`, of files that are documents
+ * - `signature`, `redactedData`, `type`, `caller` and the like: what came in the `metadata.anthropic` of an answer's parts.
+ *   `Prompt.fromResponseParts` puts it there, so that a conversation goes on as Anthropic wants it to.
+ *
+ * Source: https://platform.claude.com/docs/en/api/messages/create
+ *
+ * @since 0.1.0
+ */
+import { toCodecAnthropic } from "effect/ai/AnthropicStructuredOutput"
+import type * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Endpoint from "../Endpoint.ts"
+import { contentOf } from "../internal/anthropic/answer.ts"
+import { bodyOf, headersOf } from "../internal/anthropic/body.ts"
+import { reasonOf } from "../internal/anthropic/reason.ts"
+import * as Wire from "../internal/anthropic/schema.ts"
+import { makeDecoder } from "../internal/anthropic/stream.ts"
+import { normalizeChat } from "../internal/chat.ts"
+import { positiveInteger } from "../internal/options.ts"
+import * as ServiceBackend from "../ServiceBackend.ts"
+
+/**
+ * The arguments of a message: `prompt` or `messages`, and the fields of Anthropic's wire. What is in beta wants the names of
+ * its features in `betas`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MessagesRequest extends Readonly<Wire.MessagesRequest["Encoded"]> {}
+
+/**
+ * The answer, as Anthropic documents it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Message extends Readonly<typeof Wire.Answer.Type> {}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface MessagesOptions {
+  /** The model, unless a call names another, for example `"claude-sonnet-4-5"`. */
+  readonly model: string
+  /** @default the environment variable ANTHROPIC_API_KEY */
+  readonly apiKey?: Endpoint.Credential | undefined
+  /**
+   * The address with its version, such as `"https://api.anthropic.com/v1"`.
+   * @default the environment variable ANTHROPIC_BASE_URL, which has no version, with `/v1`; or "https://api.anthropic.com/v1"
+   */
+  readonly baseUrl?: string | undefined
+  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
+  readonly retry?: ServiceBackend.Retry | undefined
+  /**
+   * The most tokens that the answer to a call may have which states no `max_tokens`, since Anthropic wants a number.
+   * @default 4096, which every model allows
+   */
+  readonly maxTokens?: number | undefined
+}
+
+/**
+ * Makes the backend of messages.
+ *
+ * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address or `maxTokens` is wrong or
+ * the key empty.
+ *
+ * **Example** (A model that thinks before it answers)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { Anthropic, iModel } from "effect-imodel"
+ *
+ * class Claude extends iModel.Service<Claude>()("app/Claude", {
+ *   backend: Anthropic.makeMessages({ model: "claude-sonnet-4-5" }),
+ *   limitRequests: 50
+ * }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const claude = yield* Claude
+ *   const response = yield* claude.respond({
+ *     prompt: "Is 8191 a prime?",
+ *     max_tokens: 4096,
+ *     thinking: { type: "enabled", budget_tokens: 2048 }
+ *   })
+ *   for (const block of response.data.content) {
+ *     if (block.type === "thinking") yield* Effect.log(block.thinking)
+ *   }
+ *   return response.text
+ * }).pipe(Effect.provide(Claude.layer), Effect.provide(FetchHttpClient.layer))
+ * ```
+ *
+ * **Example** (Caching a long prompt)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const ask = (book: string, question: string) =>
+ *   iModel.respond({
+ *     prompt: [
+ *       { role: "system", content: book, options: { anthropic: { cacheControl: { type: "ephemeral" } } } },
+ *       { role: "user", content: question }
+ *     ]
+ *   }).pipe(Effect.map(({ text, usage }) => ({ text, cached: usage.inputTokens.cacheRead })))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeMessages = Effect.fnUntraced(function*(
+  options: MessagesOptions
+): Effect.fn.Return<
+  ServiceBackend.Backend<MessagesRequest, Message>,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> {
+  return yield* Endpoint.make({
+    provider: "anthropic",
+    name: options.model,
+    baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
+    path: "/messages",
+    auth: { type: "x-api-key", credential: options.apiKey ?? Config.Redacted("ANTHROPIC_API_KEY") },
+    headers: { "anthropic-version": "2023-06-01" },
+    callHeaders: headersOf,
+    request: Wire.messagesRequest(options.model),
+    response: Wire.Answer,
+    body: bodyOf(yield* positiveInteger("maxTokens", options.maxTokens ?? 4096)),
+    stream: { decoder: makeDecoder },
+    reason: reasonOf,
+    operation: { name: "chat" },
+    retry: options.retry,
+    normalize: (data, { response_format }) =>
+      normalizeChat(contentOf(data), data.model, response_format, toCodecAnthropic)
+  })
+})
+
+/**
+ * Provides messages as the program's `ServiceBackend`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMessages = (
+  options: MessagesOptions
+): Layer.Layer<
+  ServiceBackend.ServiceBackend,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> => ServiceBackend.layer(makeMessages(options))
+
+/**
+ * Provides messages as the program's `ServiceBackend`, with options that are read from the configuration.
+ *
+ * **Example** (The model from the environment)
+ *
+ * ```ts
+ * import { Config } from "effect"
+ * import { Anthropic } from "effect-imodel"
+ *
+ * const backend = Anthropic.layerMessagesConfig({
+ *   model: Config.String("CLAUDE_MODEL"),
+ *   maxTokens: Config.Int("CLAUDE_MAX_TOKENS").pipe(Config.withDefault(8192))
+ * })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMessagesConfig = (
+  options: Config.Wrap<MessagesOptions>
+): Layer.Layer<
+  ServiceBackend.ServiceBackend,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> => Layer.unwrap(Effect.map(Config.unwrap(options), layerMessages))
+
+// The variable is that of Anthropic's SDKs and of Claude Code, whose paths begin with the version.
+const defaultBaseUrl = Config.String("ANTHROPIC_BASE_URL").pipe(
+  Config.withDefault("https://api.anthropic.com"),
+  Config.map((url) => url.replace(/(\/v1)?\/*$/, "/v1"))
+)

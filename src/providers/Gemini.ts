@@ -1,0 +1,361 @@
+/**
+ * Google's Gemini: `generateContent`, plain and streaming, and `embedContent`.
+ *
+ * Source: https://ai.google.dev/api/generate-content
+ *
+ * @since 0.1.0
+ */
+import * as AiError from "effect/ai/AiError"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import type * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import type * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type { NormalizedResponse } from "../Calling.ts"
+import * as Endpoint from "../Endpoint.ts"
+import type { BackendErrorReason } from "../Errors.ts"
+import { describeOutput, isOutputSchema, normalizeChat } from "../internal/chat.ts"
+import { contentOf, usageOf } from "../internal/gemini/answer.ts"
+import { conversationOf } from "../internal/gemini/prompt.ts"
+import { reasonOf } from "../internal/gemini/reason.ts"
+import * as Wire from "../internal/gemini/schema.ts"
+import { isBlocked, makeDecoder } from "../internal/gemini/stream.ts"
+import { callingOf, toolsOf } from "../internal/gemini/tools.ts"
+import { neverSent } from "../internal/unsent.ts"
+import * as ServiceBackend from "../ServiceBackend.ts"
+
+// -----------------------------------------------------------------------------
+// Options
+// -----------------------------------------------------------------------------
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The model, unless a call names another, for example `"gemini-2.5-flash"` or `"models/gemini-2.5-flash"`. */
+  readonly model: string
+  /** @default the environment variable GEMINI_API_KEY */
+  readonly apiKey?: Endpoint.Credential | undefined
+  /** @default "https://generativelanguage.googleapis.com/v1beta" */
+  readonly baseUrl?: string | undefined
+  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
+  readonly retry?: ServiceBackend.Retry | undefined
+}
+
+/**
+ * The options when they are configuration.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ConfigOptions extends Omit<Options, "apiKey"> {
+  /** @default the environment variable GEMINI_API_KEY */
+  readonly apiKey?: Redacted.Redacted | undefined
+}
+
+const provider = "gemini"
+
+const endpointOf = ({ apiKey, baseUrl, model, retry }: Options) => ({
+  provider,
+  name: Wire.bareModel(model),
+  baseUrl: baseUrl ?? "https://generativelanguage.googleapis.com/v1beta",
+  auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? Config.Redacted("GEMINI_API_KEY") },
+  reason: reasonOf,
+  retry
+} as const)
+
+// -----------------------------------------------------------------------------
+// generateContent
+// -----------------------------------------------------------------------------
+
+/**
+ * The arguments of `generateContent`: `prompt`, `messages` or the wire's `contents`, the arguments of every chat backend, and
+ * the other fields of Gemini's wire.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GenerateContentRequest extends Readonly<Wire.GenerateContentRequest["Encoded"]> {}
+
+/**
+ * The answer of `generateContent`, as Google documents it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GenerateContentResponse extends Readonly<typeof Wire.GenerateContentResponse.Type> {}
+
+/**
+ * Makes the backend of `generateContent`.
+ *
+ * Thoughts are the reasoning of an answer. The signatures that come with its parts are in their `metadata.gemini`; a prompt
+ * made of them by `Prompt.fromResponseParts` sends them back.
+ *
+ * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address is wrong or the key
+ * empty.
+ *
+ * **Example** (A model with Gemini's own types)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { Gemini, iModel } from "effect-imodel"
+ *
+ * class Flash extends iModel.Service<Flash>()("app/Flash", {
+ *   backend: Gemini.makeGenerateContent({ model: "gemini-2.5-flash" }),
+ *   limitRequests: 1_000,
+ *   limitTokens: 1_000_000
+ * }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const flash = yield* Flash
+ *   const response = yield* flash.respond({
+ *     prompt: "Who won yesterday?",
+ *     max_tokens: 256,
+ *     tools: [{ googleSearch: {} }],
+ *     generationConfig: { thinkingConfig: { thinkingBudget: 0 } }
+ *   })
+ *   return response.data.candidates?.[0]?.groundingMetadata?.webSearchQueries
+ * }).pipe(Effect.provide(Flash.layer), Effect.provide(FetchHttpClient.layer))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeGenerateContent = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<
+  ServiceBackend.Backend<GenerateContentRequest, GenerateContentResponse>,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> {
+  return yield* Endpoint.make({
+    ...endpointOf(options),
+    path: "/models/{model}:generateContent",
+    request: Wire.generateContentRequest(Wire.bareModel(options.model)),
+    response: Wire.GenerateContentResponse,
+    body: toBody,
+    operation: { name: "generate_content", provider: "gcp.gemini" },
+    stream: { path: "/models/{model}:streamGenerateContent?alt=sse", body: toBody, decoder: makeDecoder },
+    normalize
+  })
+})
+
+/**
+ * Provides `generateContent` as the program's `ServiceBackend`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerGenerateContent = (
+  options: Options
+): Layer.Layer<
+  ServiceBackend.ServiceBackend,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> => ServiceBackend.layer(makeGenerateContent(options))
+
+/**
+ * Provides `generateContent` as the program's `ServiceBackend`, by configuration.
+ *
+ * **Example** (The model is configuration)
+ *
+ * ```ts
+ * import { Config } from "effect"
+ * import { Gemini } from "effect-imodel"
+ *
+ * const backend = Gemini.layerGenerateContentConfig({
+ *   model: Config.String("GEMINI_MODEL"),
+ *   apiKey: Config.Redacted("GEMINI_API_KEY")
+ * })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerGenerateContentConfig = (
+  options: Config.Wrap<ConfigOptions>
+): Layer.Layer<
+  ServiceBackend.ServiceBackend,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> => ServiceBackend.layer(Effect.flatMap(Config.unwrap<ConfigOptions>(options), makeGenerateContent))
+
+const toBody = Effect.fnUntraced(function*(
+  {
+    contents = [],
+    generationConfig,
+    max_tokens,
+    messages,
+    model: _model,
+    prompt,
+    response_format,
+    stop,
+    systemInstruction,
+    temperature,
+    tool_choice,
+    toolConfig,
+    tools,
+    top_p,
+    ...fields
+  }: Wire.GenerateContentRequest["Type"]
+): Effect.fn.Return<typeof Wire.GenerateContentBody.Type, BackendErrorReason> {
+  const input = prompt ?? messages
+  const conversation = input === undefined
+    ? { contents, systemInstruction: undefined }
+    : yield* conversationOf(provider, input)
+  const instruction = conversation.systemInstruction ?? systemInstruction
+  if (conversation.systemInstruction !== undefined && systemInstruction !== undefined) {
+    const description = "Give either this or system messages, not both"
+    return yield* neverSent(new AiError.InvalidRequestError({ parameter: "systemInstruction", description }))
+  }
+  const config = {
+    ...generationConfig,
+    ...(temperature !== undefined && { temperature }),
+    ...(top_p !== undefined && { topP: top_p }),
+    ...(max_tokens !== undefined && { maxOutputTokens: max_tokens }),
+    ...(stop !== undefined && { stopSequences: typeof stop === "string" ? [stop] : stop }),
+    ...(response_format !== undefined && {
+      responseMimeType: "application/json",
+      responseJsonSchema: yield* schemaOf(response_format)
+    })
+  }
+  const functionCallingConfig = callingOf(tool_choice, tools ?? [])
+  return {
+    ...fields,
+    contents: conversation.contents,
+    ...(instruction !== undefined && { systemInstruction: instruction }),
+    ...(Object.keys(config).length > 0 && { generationConfig: config }),
+    ...(tools !== undefined && { tools: yield* toolsOf(provider, tools) }),
+    ...((toolConfig !== undefined || functionCallingConfig !== undefined) && {
+      toolConfig: { ...(functionCallingConfig !== undefined && { functionCallingConfig }), ...toolConfig }
+    })
+  }
+})
+
+const schemaOf = Effect.fnUntraced(function*(
+  format: NonNullable<Wire.GenerateContentRequest["Type"]["response_format"]>
+): Effect.fn.Return<unknown, BackendErrorReason> {
+  const { json_schema } = isOutputSchema(format) ? yield* describeOutput(format, transformer) : format
+  return json_schema.schema
+})
+
+/** JSON schema is understood as it is, and what is not is not looked at: the answer is decoded by the whole schema. */
+const transformer: LanguageModel.CodecTransformer = (schema) =>
+  LanguageModel.defaultCodecTransformer(Schema.toCodecJson(schema))
+
+const normalize = Effect.fnUntraced(function*(
+  data: GenerateContentResponse,
+  { response_format }: Wire.GenerateContentRequest["Type"]
+): Effect.fn.Return<Partial<NormalizedResponse<GenerateContentResponse>>, BackendErrorReason> {
+  if (isBlocked(data)) {
+    const { blockReason, blockReasonMessage } = data.promptFeedback ?? {}
+    const why = blockReasonMessage === undefined ? "" : `: ${blockReasonMessage}`
+    return yield* new AiError.ContentPolicyError({ description: `The prompt was blocked (${blockReason}${why})` })
+  }
+  return yield* normalizeChat(contentOf(data), data.modelVersion, response_format, transformer)
+})
+
+// -----------------------------------------------------------------------------
+// embedContent
+// -----------------------------------------------------------------------------
+
+/**
+ * The arguments of `embedContent`: one `content`, or several `contents`, each a text or a content of the wire.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EmbedContentRequest extends Readonly<Wire.EmbedContentRequest["Encoded"]> {}
+
+/**
+ * The embeddings in the order of the contents; the one of a single `content` is the first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EmbedContentResponse extends Readonly<typeof Wire.EmbedContentResponse.Type> {}
+
+/**
+ * Makes the backend of `embedContent`, and of `batchEmbedContents` for several contents at once.
+ *
+ * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address is wrong or the key
+ * empty.
+ *
+ * **Example** (The embeddings of two texts)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { Gemini, iModel } from "effect-imodel"
+ *
+ * class Embedder extends iModel.Service<Embedder>()("app/Embedder", {
+ *   backend: Gemini.makeEmbedContent({ model: "gemini-embedding-001" })
+ * }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const embedder = yield* Embedder
+ *   const { data } = yield* embedder.respond({
+ *     contents: ["blue", "azure"],
+ *     taskType: "SEMANTIC_SIMILARITY",
+ *     outputDimensionality: 768
+ *   })
+ *   return data.embeddings.map(({ values }) => values)
+ * }).pipe(Effect.provide(Embedder.layer), Effect.provide(FetchHttpClient.layer))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeEmbedContent = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<
+  ServiceBackend.Backend<EmbedContentRequest, EmbedContentResponse>,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> {
+  return yield* Endpoint.make({
+    ...endpointOf(options),
+    path: "/models/{model}:{method}",
+    request: Wire.embedContentRequest(Wire.bareModel(options.model)),
+    response: Wire.EmbedContentResponse,
+    operation: { name: "embeddings", provider: "gcp.gemini" },
+    body: ({ contents, method, model, ...fields }) => {
+      const requests = contents.map((content) => ({ ...fields, model: `models/${model}`, content }))
+      return Effect.succeed(method === "embedContent" ? requests[0] : { requests })
+    },
+    normalize: ({ usageMetadata }) => Effect.succeed({ usage: usageOf(usageMetadata) })
+  })
+})
+
+/**
+ * Provides `embedContent` as the program's `ServiceBackend`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerEmbedContent = (
+  options: Options
+): Layer.Layer<
+  ServiceBackend.ServiceBackend,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> => ServiceBackend.layer(makeEmbedContent(options))
+
+/**
+ * Provides `embedContent` as the program's `ServiceBackend`, by configuration.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerEmbedContentConfig = (
+  options: Config.Wrap<ConfigOptions>
+): Layer.Layer<
+  ServiceBackend.ServiceBackend,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+> => ServiceBackend.layer(Effect.flatMap(Config.unwrap<ConfigOptions>(options), makeEmbedContent))

@@ -1,0 +1,515 @@
+import SDK from "@anthropic-ai/sdk"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Fiber, Redacted, Result, Schema, Stream } from "effect"
+import { Prompt, Response } from "effect/ai"
+import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
+import { Anthropic, type Calling, type Errors, iModel } from "effect-imodel"
+import { TestClock } from "effect/testing"
+import { contentOf } from "../src/internal/anthropic/answer.ts"
+import * as Wire from "../src/internal/anthropic/schema.ts"
+import { makeDecoder } from "../src/internal/anthropic/stream.ts"
+import { type Answer, serve } from "./support/server.ts"
+
+const apiKey = Redacted.make("sk-ant-canary-0123456789")
+
+// -----------------------------------------------------------------------------
+// Answers, and how they come as events
+// -----------------------------------------------------------------------------
+
+const Citation = Schema.Union([
+  Schema.Struct({
+    type: Schema.Literal("web_search_result_location"),
+    cited_text: Schema.String,
+    url: Schema.Literals(["https://example.com/a", "not an address"]),
+    title: Schema.NullOr(Schema.String),
+    encrypted_index: Schema.String
+  }),
+  Schema.Struct({
+    type: Schema.Literals(["char_location", "page_location"]),
+    cited_text: Schema.String,
+    document_index: Schema.Int,
+    document_title: Schema.NullOr(Schema.String)
+  })
+])
+
+const Input = Schema.Struct({
+  query: Schema.String,
+  most: Schema.optionalKey(Schema.Int),
+  flags: Schema.Array(Schema.Boolean)
+})
+
+const Block = Schema.Union([
+  Schema.Struct({
+    type: Schema.Literal("text"),
+    text: Schema.String,
+    citations: Schema.NullOr(Schema.Array(Citation).check(Schema.isMaxLength(3)))
+  }),
+  Schema.Struct({ type: Schema.Literal("thinking"), thinking: Schema.String, signature: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("redacted_thinking"), data: Schema.String }),
+  Schema.Struct({
+    type: Schema.Literals(["tool_use", "server_tool_use", "mcp_tool_use"]),
+    id: Schema.Literals(["t_1", "t_2", "t_3"]),
+    name: Schema.Literals(["paint", "look"]),
+    input: Schema.Union([Input, Schema.Struct({})]),
+    caller: Schema.optionalKey(Schema.Struct({ type: Schema.Literal("direct") }))
+  }),
+  Schema.Struct({
+    type: Schema.Literals(["web_search_tool_result", "of_tomorrow_tool_result"]),
+    tool_use_id: Schema.Literals(["t_1", "t_2", "t_3"]),
+    content: Schema.Union([
+      Schema.Array(Schema.Struct({ url: Schema.String })),
+      Schema.Struct({ type: Schema.Literal("web_search_tool_result_error") })
+    ])
+  }),
+  Schema.Struct({ type: Schema.Literal("container_upload"), file_id: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("compaction"), content: Schema.String })
+])
+
+const Message = Schema.Struct({
+  id: Schema.String,
+  type: Schema.Literal("message"),
+  role: Schema.Literal("assistant"),
+  model: Schema.String,
+  content: Schema.Array(Block).check(Schema.isMaxLength(6)),
+  stop_reason: Schema.Literals(["end_turn", "tool_use", "pause_turn", "refusal", "tomorrow"]),
+  stop_sequence: Schema.NullOr(Schema.String),
+  usage: Schema.Struct({
+    input_tokens: Schema.Int,
+    output_tokens: Schema.Int,
+    cache_read_input_tokens: Schema.optionalKey(Schema.Int),
+    cache_creation_input_tokens: Schema.optionalKey(Schema.Int)
+  })
+})
+
+type Block = typeof Block.Type
+type Message = typeof Message.Type
+
+/** A text in pieces of these lengths, in turn. */
+const cut = (text: string, lengths: ReadonlyArray<number>): ReadonlyArray<string> => {
+  const pieces: Array<string> = []
+  for (let at = 0, i = 0; at < text.length; i++) {
+    const length = lengths[i % lengths.length] ?? 1
+    pieces.push(text.slice(at, at + length))
+    at += length
+  }
+  return pieces
+}
+
+const deltasOf = (
+  block: Block,
+  lengths: ReadonlyArray<number>
+): readonly [start: object, deltas: ReadonlyArray<object>] => {
+  switch (block.type) {
+    case "text":
+      return [
+        { ...block, text: "", citations: block.citations === null ? null : [] },
+        [
+          ...cut(block.text, lengths).map((text) => ({ type: "text_delta", text })),
+          ...(block.citations ?? []).map((citation) => ({ type: "citations_delta", citation }))
+        ]
+      ]
+    case "thinking":
+      return [
+        { ...block, thinking: "", signature: "" },
+        [
+          ...cut(block.thinking, lengths).map((thinking) => ({ type: "thinking_delta", thinking })),
+          { type: "signature_delta", signature: block.signature }
+        ]
+      ]
+    case "tool_use":
+    case "server_tool_use":
+    case "mcp_tool_use":
+      return [
+        { ...block, input: {} },
+        ["", ...cut(JSON.stringify(block.input), lengths)].map((partial_json) => ({
+          type: "input_json_delta",
+          partial_json
+        }))
+      ]
+    case "compaction":
+      return [
+        { ...block, content: null },
+        [
+          { type: "compaction_delta", content: "" },
+          ...cut(block.content, lengths).map((content) => ({ type: "compaction_delta", content }))
+        ]
+      ]
+    default:
+      return [block, []]
+  }
+}
+
+const eventsOf = (message: Message, lengths: ReadonlyArray<number> = [5]): ReadonlyArray<object> => [
+  {
+    type: "message_start",
+    message: {
+      ...message,
+      content: [],
+      stop_reason: null,
+      stop_sequence: null,
+      usage: { ...message.usage, output_tokens: 1 }
+    }
+  },
+  { type: "ping" },
+  ...message.content.flatMap((block, index) => {
+    const [content_block, deltas] = deltasOf(block, lengths)
+    return [
+      { type: "content_block_start", index, content_block },
+      ...deltas.map((delta) => ({ type: "content_block_delta", index, delta })),
+      { type: "content_block_stop", index }
+    ]
+  }),
+  {
+    type: "message_delta",
+    delta: { stop_reason: message.stop_reason, stop_sequence: message.stop_sequence },
+    usage: { output_tokens: message.usage.output_tokens }
+  },
+  { type: "message_stop" }
+]
+
+const sse = (events: ReadonlyArray<object>): string =>
+  events.map((event) => `event: ${"type" in event ? event.type : ""}\ndata: ${JSON.stringify(event)}\n\n`).join("")
+
+const message: Message = {
+  id: "msg_1",
+  type: "message",
+  role: "assistant",
+  model: "claude-sonnet-4-5-20250929",
+  content: [
+    { type: "thinking", thinking: "Let me see … ü", signature: "EqQBCgIYAhIM" },
+    { type: "redacted_thinking", data: "xyz" },
+    {
+      type: "text",
+      text: "Blue – 青.",
+      citations: [{
+        type: "web_search_result_location",
+        cited_text: "Blue it is.",
+        url: "https://example.com/a",
+        title: "Blue",
+        encrypted_index: "E"
+      }]
+    },
+    { type: "server_tool_use", id: "t_1", name: "look", input: { query: "blue", flags: [true] } },
+    { type: "web_search_tool_result", tool_use_id: "t_1", content: [{ url: "https://example.com/a" }] },
+    { type: "text", text: "I paint.", citations: null },
+    { type: "tool_use", id: "t_2", name: "paint", input: { query: "ü", flags: [] } },
+    { type: "tool_use", id: "t_3", name: "look", input: {} }
+  ],
+  stop_reason: "tool_use",
+  stop_sequence: null,
+  usage: { input_tokens: 9, output_tokens: 40, cache_read_input_tokens: 100 }
+}
+
+/** The parts of a stream as those of a whole answer. */
+const folded = (parts: ReadonlyArray<Calling.StreamPart>): ReadonlyArray<Calling.Part> => {
+  const content: Array<Calling.Part> = []
+  const open = new Map<string, number>()
+  for (const part of parts) {
+    switch (part.type) {
+      case "text-start":
+      case "reasoning-start": {
+        assert.isFalse(open.has(part.id))
+        open.set(part.id, content.length)
+        const { metadata } = part
+        content.push(Response.makePart(part.type === "text-start" ? "text" : "reasoning", { text: "", metadata }))
+        break
+      }
+      case "text-delta":
+      case "reasoning-delta":
+      case "text-end":
+      case "reasoning-end": {
+        const at = open.get(part.id) ?? -1
+        const begun = content[at]
+        if (begun?.type !== "text" && begun?.type !== "reasoning") {
+          return assert.fail(`${part.type} of a part that is not open`)
+        }
+        const text = "delta" in part ? begun.text + part.delta : begun.text
+        content[at] = Response.makePart(begun.type, { text, metadata: { ...begun.metadata, ...part.metadata } })
+        if (!("delta" in part)) open.delete(part.id)
+        break
+      }
+      case "tool-params-start":
+      case "tool-params-delta":
+      case "tool-params-end":
+        break
+      default:
+        content.push(part)
+    }
+  }
+  assert.deepStrictEqual([...open.keys()], [])
+  return content
+}
+
+const decoded = Schema.decodeUnknownSync(Wire.Answer)
+
+/** What the decoder makes of events. */
+const assembled = (events: ReadonlyArray<object>) => {
+  const decoder = makeDecoder()
+  const parts: Array<Calling.StreamPart> = []
+  for (const event of events) {
+    parts.push(...Result.getOrThrow(decoder.push(JSON.parse(JSON.stringify(event)), "message")))
+  }
+  const end = decoder.end()
+  if (end === undefined) return assert.fail("the answer is not whole")
+  parts.push(...end.parts)
+  return { parts, data: end.data, isOver: decoder.isOver(), usage: decoder.usage() }
+}
+
+describe("the events of a message", () => {
+  it.prop(
+    "are the whole answer, however it is cut into events",
+    [Message, Schema.NonEmptyArray(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 9 })))],
+    ([message, lengths]) => {
+      const plain: unknown = JSON.parse(JSON.stringify(message))
+      const { data, isOver, parts } = assembled(eventsOf(message, lengths))
+      const whole = decoded(plain)
+      assert.deepStrictEqual(data, whole)
+      assert.isTrue(isOver)
+      const content = contentOf(whole)
+      assert.deepStrictEqual(folded(parts), content)
+      assert.deepStrictEqual(Prompt.fromResponseParts(parts), Prompt.fromResponseParts(content))
+    },
+    { arbitrary: { runs: 500 } }
+  )
+
+  it("tell the usage as it comes, cumulative and never added up", () => {
+    const decoder = makeDecoder()
+    const usages = eventsOf(message).map((event) => {
+      decoder.push(event, "message")
+      return decoder.usage()
+    })
+    const input = { total: 109, uncached: 9, cacheRead: 100 }
+    assert.deepStrictEqual(usages[0], { inputTokens: input, outputTokens: { total: 1 } })
+    assert.deepStrictEqual(usages.at(-1), { inputTokens: input, outputTokens: { total: 40 } })
+  })
+
+  it("of kinds that are not known are passed over, and so are unknown deltas of known blocks", () => {
+    const events = eventsOf(message).flatMap((event) => [event, { type: "of_tomorrow", index: "x" }])
+    const withDelta = events.toSpliced(6, 0, {
+      type: "content_block_delta",
+      index: 0,
+      delta: { type: "x_delta", x: 1 }
+    })
+    assert.deepStrictEqual(assembled(withDelta).data, assembled(eventsOf(message)).data)
+  })
+
+  it("are whole with a stop reason, though the last event is missing", () => {
+    const { data, isOver } = assembled(eventsOf(message).slice(0, -1))
+    assert.deepStrictEqual(data, decoded(message))
+    assert.isFalse(isOver)
+  })
+
+  it("are not whole without a stop reason", () => {
+    const decoder = makeDecoder()
+    for (const event of eventsOf(message).slice(0, -2)) decoder.push(event, "message")
+    assert.isUndefined(decoder.end())
+    assert.isUndefined(makeDecoder().end())
+  })
+
+  it("keep the parameters of a tool that are no JSON as text", () => {
+    const events = eventsOf({ ...message, content: message.content.slice(6, 7) })
+    const { data, parts } = assembled(events.toSpliced(4, 2))
+    const call = parts.find((part) => part.type === "tool-call")
+    const [block] = data.content
+    assert.isString(call?.params)
+    assert.strictEqual(block?.type === "tool_use" && block.input, call?.params)
+  })
+
+  it("take the parameters of a tool that come at its beginning", () => {
+    const [start, ...rest] = eventsOf({ ...message, content: [] })
+    const { data, parts } = assembled([
+      start ?? {},
+      {
+        type: "content_block_start",
+        index: 0,
+        content_block: { type: "tool_use", id: "t", name: "n", input: { a: 1 } }
+      },
+      { type: "content_block_stop", index: 0 },
+      ...rest
+    ])
+    assert.deepStrictEqual(folded(parts), contentOf(data))
+    assert.deepStrictEqual(parts.flatMap((part) => part.type === "tool-call" ? [part.params] : []), [{ a: 1 }])
+  })
+
+  it.each([
+    {
+      name: "a delta of a block that has not begun",
+      events: [eventsOf(message)[0], { type: "content_block_stop", index: 7 }]
+    },
+    { name: "a block before its message", events: [{ type: "content_block_stop", index: 0 }] },
+    { name: "a wrong shape", events: [{ type: "message_start", message: { id: 3 } }] }
+  ])("make no sense: $name", ({ events }) => {
+    const decoder = makeDecoder()
+    const results = events.map((event) => decoder.push(event, "message"))
+    const last = results.at(-1)
+    assert.strictEqual(last !== undefined && Result.isFailure(last) ? last.failure._tag : undefined, "MalformedEvent")
+  })
+})
+
+// -----------------------------------------------------------------------------
+// Over HTTP
+// -----------------------------------------------------------------------------
+
+const modelAt = (baseUrl: string) =>
+  Effect.flatMap(
+    Anthropic.makeMessages({ model: "claude-opus-5-5", apiKey, baseUrl, retry: { times: 0 } }),
+    (backend) => iModel.make(backend)
+  )
+
+const streaming = (body: string, answer: Answer = {}): Answer => ({
+  ...answer,
+  body,
+  headers: { "content-type": "text/event-stream; charset=utf-8", ...answer.headers }
+})
+
+const setup = Effect.fnUntraced(function*(answer: Answer) {
+  const server = yield* serve(answer)
+  return { server, model: yield* modelAt(`${server.url}/v1`) }
+})
+
+const args = { messages: [{ role: "user" as const, content: "hi" }], max_tokens: 16 }
+
+/** The parts until a stream breaks off, and why it does. */
+const brokenStream = Effect.fnUntraced(function*(answer: Answer) {
+  const { model } = yield* setup(answer)
+  const parts: Array<Calling.StreamPart> = []
+  const error = yield* Effect.flip(Stream.runForEach(model.stream(args), (part) => Effect.sync(() => parts.push(part))))
+  if (error._tag !== "BackendError") {
+    return assert.fail(error._tag)
+  }
+  return { parts, reason: error.reason }
+})
+
+const interruptionOf = (reason: Errors.BackendErrorReason) =>
+  reason._tag === "StreamInterrupted" ? reason : assert.fail(reason._tag)
+
+layer(FetchHttpClient.layer)("Anthropic's stream", (it) => {
+  it.effect("is asked for as its own SDK does, and has the parts of the answer", () =>
+    Effect.gen(function*() {
+      const { model, server } = yield* setup(streaming(sse(eventsOf(message))))
+      const parts = yield* Stream.runCollect(model.stream(args))
+      assert.deepStrictEqual(folded(parts), contentOf(decoded(message)))
+
+      const client = new SDK({ apiKey: "k", baseURL: server.url, maxRetries: 0 })
+      yield* Effect.promise(() => client.messages.stream({ ...args, model: "claude-opus-5-5" }).finalMessage())
+      const [own, theirs] = yield* server.seen
+      assert.strictEqual(`${own?.method} ${own?.path}`, `${theirs?.method} ${theirs?.path}`)
+      assert.deepStrictEqual(own?.body, theirs?.body)
+      assert.strictEqual(own?.headers["accept"], theirs?.headers["accept"])
+    }))
+
+  it.effect("comes to what its own SDK makes of the same bytes", () =>
+    Effect.gen(function*() {
+      const { server } = yield* setup(streaming(sse(eventsOf(message))))
+      const client = new SDK({ apiKey: "k", baseURL: server.url, maxRetries: 0 })
+      const final = yield* Effect.promise(() =>
+        client.messages.stream({ ...args, model: "claude-opus-5-5" }).finalMessage()
+      )
+      const { data } = assembled(eventsOf(message))
+      assert.deepStrictEqual(data, decoded(JSON.parse(JSON.stringify(final))))
+    }))
+
+  it.effect("has the same parts wherever its bytes are split", () =>
+    Effect.gen(function*() {
+      const small = { ...message, content: message.content.slice(5, 7) }
+      const bytes = new TextEncoder().encode(sse(eventsOf(small, [20])))
+      let at = 0
+      const split = HttpClient.make((request) =>
+        Effect.sync(() => {
+          const body = new ReadableStream<Uint8Array>({
+            start: (controller) => {
+              controller.enqueue(bytes.slice(0, at))
+              controller.enqueue(bytes.slice(at))
+              controller.close()
+            }
+          })
+          const headers = { "content-type": "text/event-stream" }
+          return HttpClientResponse.fromWeb(request, new globalThis.Response(body, { headers }))
+        })
+      )
+      const model = yield* Effect.provideService(modelAt("http://localhost/v1"), HttpClient.HttpClient, split)
+      const expected = contentOf(decoded(small))
+      for (at = 0; at <= bytes.length; at++) {
+        const parts = yield* Stream.runCollect(model.stream(args))
+        assert.deepStrictEqual(folded(parts), expected, `split at ${at}`)
+      }
+    }))
+
+  it.effect("is read as a whole answer where a server does not stream", () =>
+    Effect.gen(function*() {
+      const { model } = yield* setup({ body: message })
+      const parts = yield* Stream.runCollect(model.stream(args))
+      assert.deepStrictEqual(folded(parts), contentOf(decoded(message)))
+    }))
+
+  it.effect("breaks off with what came, when an error comes in the middle of it", () =>
+    Effect.gen(function*() {
+      const events = eventsOf({ ...message, content: [{ type: "text", text: "Blue.", citations: null }] })
+      const error = { type: "error", error: { type: "overloaded_error", message: "Overloaded" } }
+      const { parts, reason } = yield* brokenStream(streaming(sse([...events.slice(0, 4), error])))
+      const interruption = interruptionOf(reason)
+      assert.strictEqual(interruption.text, "Blue.")
+      assert.strictEqual(interruption.usage.inputTokens.total, 109)
+      assert.strictEqual(interruption.reason?._tag, "InternalProviderError")
+      assert.include(interruption.message, "Overloaded")
+      assert.isTrue(parts.some((part) => part.type === "text-delta"))
+    }))
+
+  it.effect.each(
+    [
+      { type: "overloaded_error", reason: "InternalProviderError" },
+      { type: "rate_limit_error", reason: "RateLimitError" },
+      { type: "api_error", reason: "InternalProviderError" },
+      { type: "billing_error", reason: "QuotaExhaustedError" },
+      { type: "authentication_error", reason: "AuthenticationError" },
+      { type: "an_error_of_tomorrow", reason: "UnknownError" }
+    ] as const
+  )(
+    "fails as a whole answer would when nothing came before the error: $type",
+    ({ reason, type }) =>
+      Effect.gen(function*() {
+        const error = { type: "error", error: { type, message: "No." } }
+        const broken = yield* brokenStream(streaming(sse([...eventsOf(message).slice(0, 1), error])))
+        assert.strictEqual(broken.reason._tag, reason)
+        assert.deepStrictEqual(broken.parts, [])
+      })
+  )
+
+  it.effect.each([
+    { name: "a cut", answer: streaming(sse(eventsOf(message)), { end: "cut" }) },
+    { name: "an end before the stop reason", answer: streaming(sse(eventsOf(message).slice(0, -2))) },
+    {
+      name: "an event that is not JSON",
+      answer: streaming(`${sse(eventsOf(message).slice(0, 8))}event: message_delta\ndata: {"type":\n\n`)
+    },
+    {
+      name: "an event of another shape",
+      answer: streaming(sse([...eventsOf(message).slice(0, 8), { type: "content_block_delta", index: "one" }]))
+    }
+  ])("breaks off: $name", ({ answer }) =>
+    Effect.gen(function*() {
+      const { parts, reason } = yield* brokenStream(answer)
+      assert.strictEqual(interruptionOf(reason).isRetryable, false)
+      assert.isAbove(parts.length, 0)
+      assert.isFalse(parts.some((part) => part.type === "finish"))
+    }))
+
+  it.effect("breaks off when it falls silent", () =>
+    Effect.gen(function*() {
+      const { model, server } = yield* setup(streaming(sse(eventsOf(message)), { end: "stall" }))
+      const error = yield* TestClock.withLive(
+        Effect.flip(Stream.runDrain(model.stream(args, { idleTimeout: "200 millis" })))
+      )
+      assert.strictEqual(error._tag === "BackendError" && error.reason._tag, "StreamInterrupted")
+      yield* TestClock.withLive(Effect.timeout(server.hangUp, "5 seconds"))
+    }))
+
+  it.effect("closes the socket when its reader leaves", () =>
+    Effect.gen(function*() {
+      const { model, server } = yield* setup(streaming(sse(eventsOf(message)), { end: "stall" }))
+      const fiber = yield* Effect.forkChild(Stream.runDrain(model.stream(args)))
+      yield* server.arrival
+      yield* Fiber.interrupt(fiber)
+      yield* TestClock.withLive(Effect.timeout(server.hangUp, "5 seconds"))
+    }))
+})
