@@ -183,16 +183,16 @@ layer(FetchHttpClient.layer)("OpenAi.makeEmbeddings", (it) => {
   it.effect("can be configured", () =>
     Effect.gen(function*() {
       const server = yield* serve(provider)
+      const environment = ConfigProvider.layer(
+        ConfigProvider.fromEnv({ env: { MODEL: "m", KEY: "sk-of-the-environment", ADDRESS: server.url } })
+      )
       const backend = OpenAi.layerEmbeddingsConfig({
         model: Config.String("MODEL"),
         apiKey: Config.Redacted("KEY"),
         baseUrl: Config.String("ADDRESS")
       })
       yield* iModel.respond({ input: "blue" }).pipe(
-        Effect.provide(Layer.provide(iModel.layer(), backend)),
-        Effect.provide(ConfigProvider.layer(
-          ConfigProvider.fromEnv({ env: { MODEL: "m", KEY: "sk-of-the-environment", ADDRESS: server.url } })
-        ))
+        Effect.provide(Layer.provide(iModel.layer(), backend).pipe(Layer.provide(environment)))
       )
       const { body, headers } = yield* server.arrival
       assert.deepInclude(body, { model: "m", input: "blue" })

@@ -608,6 +608,7 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
       },
       { fields: { status: "incomplete", incomplete_details: { reason: "constructor" } }, expected: "other" },
       { fields: { status: "queued", output: [] }, expected: "unknown" },
+      { fields: { status: "failed" }, expected: "error" },
       { fields: { status: "cancelled" }, expected: "other" }
     ])("says $expected for $fields", ({ expected, fields }) =>
       Effect.gen(function*() {
@@ -960,16 +961,16 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
     it.effect("can name the model, the key and the address", () =>
       Effect.gen(function*() {
         const server = yield* serve({ body: blue })
+        const environment = ConfigProvider.layer(
+          ConfigProvider.fromEnv({ env: { MODEL: "gpt-5", KEY: "sk-of-the-environment", ADDRESS: server.url } })
+        )
         const backend = OpenAi.layerResponsesConfig({
           model: Config.String("MODEL"),
           apiKey: Config.Redacted("KEY"),
           baseUrl: Config.String("ADDRESS")
         })
         const response = yield* iModel.respond({ prompt: "A colour?" }).pipe(
-          Effect.provide(Layer.provide(iModel.layer(), backend)),
-          Effect.provide(ConfigProvider.layer(
-            ConfigProvider.fromEnv({ env: { MODEL: "gpt-5", KEY: "sk-of-the-environment", ADDRESS: server.url } })
-          ))
+          Effect.provide(Layer.provide(iModel.layer(), backend).pipe(Layer.provide(environment)))
         )
         assert.strictEqual(response.text, "Blue.")
         const { body, headers, path } = yield* server.arrival

@@ -240,6 +240,8 @@ const finishReasonOf = (data: Data): AiResponse.FinishReason => {
     case "queued":
     case "in_progress":
       return "unknown"
+    case "failed":
+      return "error"
     default:
       return "other"
   }
