@@ -1,6 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Layer, Redacted, Schema } from "effect"
-import { Prompt, Tool } from "effect/ai"
+import { Prompt, Response, Tool } from "effect/ai"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { type BackendError, type Calling, iModel, OpenAi } from "effect-imodel"
 import OpenAI from "openai"
@@ -792,7 +792,9 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
     it.effect("has the words of a text that was changed", () =>
       Effect.gen(function*() {
         const { content } = yield* respondTo(blue)
-        const changed = content.map((part) => part.type === "text" ? { ...part, text: "Red." } : part)
+        const changed = content.map((part) =>
+          part.type === "text" ? Response.makePart("text", { text: "Red.", metadata: part.metadata }) : part
+        )
         assert.deepStrictEqual(yield* continued(changed), [message("1", text("Red."))])
       }))
   })

@@ -211,7 +211,7 @@ describe("a streamed response", () => {
       const [first, second] = [0, 1].map((index) =>
         eventsOf(answer, 2).filter((event) => "output_index" in event && event.output_index === index)
       )
-      const byTurns = (first ?? []).flatMap((event, i) => [event, ...(second?.slice(i, i + 1) ?? [])])
+      const byTurns = (first ?? []).flatMap((event, i) => [event].concat(second?.slice(i, i + 1) ?? []))
       const { parts, response } = yield* streamOf(bytesOf(...byTurns, endOf(answer)))
       assert.deepStrictEqual(saidBy(parts).prompt, saidBy(response.content).prompt)
     }))

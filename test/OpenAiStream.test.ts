@@ -114,10 +114,10 @@ const deltasOf = ({ calls, cited, logprobs, reasoning, refusal, text }: Choice, 
   return [
     { delta: { role: "assistant", content: text === "" ? null : "", refusal: null } },
     ...piecesOf(reasoning ?? "", size).map((reasoning_content) => ({ delta: { reasoning_content } })),
-    ...piecesOf(text, size).map((content) => ({
-      delta: { content },
-      ...(logprobs && { logprobs: { content: [logprobOf(content)], refusal: null } })
-    })),
+    ...piecesOf(text, size).map((content) => {
+      const delta = { content }
+      return logprobs ? { delta, logprobs: { content: [logprobOf(content)], refusal: null } } : { delta }
+    }),
     ...piecesOf(refusal ?? "", size).map((refusal) => ({ delta: { refusal } })),
     ...(cited ? [{ delta: { annotations: [annotation] } }] : []),
     ...calls.map(({ id, name }, index) => ({

@@ -15,11 +15,10 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
 import * as Endpoint from "../Endpoint.ts"
-import { type BackendErrorReason, Unsupported } from "../Errors.ts"
-import { describeOutput, functionTools, isOutputSchema, normalizeChat } from "../internal/chat.ts"
+import { normalizeChat } from "../internal/chat.ts"
 import { contentOf } from "../internal/openAi/answer.ts"
+import { toBody } from "../internal/openAi/body.ts"
 import * as Vectors from "../internal/openAi/embeddings.ts"
-import { messagesOfPrompt } from "../internal/openAi/prompt.ts"
 import { reasonOf } from "../internal/openAi/reason.ts"
 import { normalize as normalizeResponse } from "../internal/openAi/responses/answer.ts"
 import { toBody as toResponseBody, toStreamedBody } from "../internal/openAi/responses/body.ts"
@@ -124,7 +123,7 @@ export const makeChat = Effect.fnUntraced(function*(
   const { model, provider = "openai" } = options
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
   const apiKey = options.apiKey ?? vendor.apiKey
-  const bodyOf = (payload: ChatPayload) =>
+  const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
     toBody(provider, payload, options.reasoning ?? Vendors.reasons(provider, payload.model))
   return yield* Endpoint.make({
     provider,
@@ -188,49 +187,6 @@ export const layerChatConfig = (
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > => ServiceBackend.layer(Effect.flatMap(Config.unwrap(options), makeChat))
-
-type ChatPayload = Wire.ChatRequest["Type"]
-
-const toBody = Effect.fnUntraced(function*(
-  provider: string,
-  payload: ChatPayload,
-  reasoning: boolean
-): Effect.fn.Return<typeof Wire.ChatBody.Type, BackendErrorReason> {
-  const { extra_body, max_tokens, messages, prompt, response_format, tool_choice, tools, ...fields } = payload
-  if (reasoning) yield* refuseSampling(provider, payload)
-  return {
-    ...fields,
-    messages: prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt),
-    ...(max_tokens != null && (reasoning ? { max_completion_tokens: max_tokens } : { max_tokens })),
-    ...(tools !== undefined && { tools: yield* functionTools(provider, tools) }),
-    ...(tool_choice !== undefined && { tool_choice: toolChoiceOf(tool_choice) }),
-    ...(response_format !== undefined && {
-      response_format: isOutputSchema(response_format)
-        ? yield* describeOutput(response_format, toCodecOpenAI)
-        : response_format
-    }),
-    ...extra_body
-  }
-})
-
-// https://platform.openai.com/docs/guides/reasoning: what chooses among words is fixed, unless the model does not reason.
-const refuseSampling = (provider: string, payload: ChatPayload): Effect.Effect<void, Unsupported> => {
-  const neutral = { temperature: 1, top_p: 1, presence_penalty: 0, frequency_penalty: 0 }
-  if (payload.reasoning_effort === "none") return Effect.void
-  for (const name of ["temperature", "top_p", "presence_penalty", "frequency_penalty"] as const) {
-    const value = payload[name] ?? neutral[name]
-    if (value !== neutral[name]) {
-      const feature = `${name}: ${value} with the reasoning model ${payload.model} (say reasoning: false if it is none)`
-      return Effect.fail(new Unsupported({ provider, feature }))
-    }
-  }
-  return Effect.void
-}
-
-const toolChoiceOf = (choice: NonNullable<Wire.ChatRequest["Type"]["tool_choice"]>) =>
-  typeof choice === "object" && "tool" in choice
-    ? { type: "function" as const, function: { name: choice.tool } }
-    : choice
 
 // -----------------------------------------------------------------------------
 // What responses and embeddings share

@@ -16,7 +16,7 @@ import { Tool } from "./tools.ts"
 type Payload = ResponseRequest["Type"]
 
 /** The body of a call that is answered as a whole. */
-export const toBody = (provider: string, { stream_options: _, ...payload }: Payload) => bodyOf(provider, payload)
+export const toBody = (provider: string, { stream_options: _options, ...payload }: Payload) => bodyOf(provider, payload)
 
 /** The body of a call that is streamed. */
 export const toStreamedBody = (provider: string, payload: Payload) =>

@@ -3,7 +3,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 
 /** A field that may be missing, and is then absent: what has it is JSON, and can be sent back as it came. */
-export const absent = Schema.optionalKey
+export const absent = <S extends Schema.Top>(schema: S) => Schema.optionalKey(schema)
 
 /** A field that may be missing or `null`. */
 export const nullish = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
@@ -24,13 +24,13 @@ export const ofTomorrow = (kinds: ReadonlyArray<string>) => {
 
 const CacheBreakpoint = nullish(Schema.Struct({ mode: Schema.Literal("explicit") }))
 
-export const InputText = Schema.Struct({
+const InputText = Schema.Struct({
   type: Schema.Literal("input_text"),
   text: Schema.String,
   prompt_cache_breakpoint: CacheBreakpoint
 })
 
-export const InputImage = Schema.Struct({
+const InputImage = Schema.Struct({
   type: Schema.Literal("input_image"),
   image_url: nullish(Schema.String),
   file_id: nullish(Schema.String),
@@ -38,7 +38,7 @@ export const InputImage = Schema.Struct({
   prompt_cache_breakpoint: CacheBreakpoint
 })
 
-export const InputFile = Schema.Struct({
+const InputFile = Schema.Struct({
   type: Schema.Literal("input_file"),
   file_id: nullish(Schema.String),
   filename: nullish(Schema.String),
@@ -51,7 +51,7 @@ export const InputFile = Schema.Struct({
 export const InputContent = Schema.Union([InputText, InputImage, InputFile])
 
 /** The citation of a page, of a file, or of a file in a container. */
-export const Annotation = Schema.Struct({
+const Annotation = Schema.Struct({
   type: Schema.String,
   url: absent(Schema.String),
   title: nullish(Schema.String),
@@ -69,19 +69,19 @@ const TokenLogProb = {
   bytes: nullish(Schema.Array(Schema.Finite))
 }
 
-export const LogProb = Schema.Struct({
+const LogProb = Schema.Struct({
   ...TokenLogProb,
   top_logprobs: absent(Schema.Array(Schema.Struct(TokenLogProb)))
 })
 
-export const OutputText = Schema.Struct({
+const OutputText = Schema.Struct({
   type: Schema.Literal("output_text"),
   text: Schema.String,
   annotations: absent(Schema.Array(Annotation)),
   logprobs: nullish(Schema.Array(LogProb))
 })
 
-export const Refusal = Schema.Struct({ type: Schema.Literal("refusal"), refusal: Schema.String })
+const Refusal = Schema.Struct({ type: Schema.Literal("refusal"), refusal: Schema.String })
 
 export const OutputContent = Schema.Union([OutputText, Refusal, ofTomorrow(["output_text", "refusal"])])
 

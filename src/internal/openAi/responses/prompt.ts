@@ -145,7 +145,7 @@ const assembled = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Item> =>
   Arr.isReadonlyArrayNonEmpty(pieces)
     ? Arr.groupWith(pieces, belongTogether).map((group) =>
       itemOf(
-        group.reduce((item, piece) => ({ ...item, ...piece.item }), {}),
+        Object.fromEntries(group.flatMap(({ item }) => Object.entries(item))),
         group.flatMap(({ content }) => content === undefined ? [] : [content])
       )
     )

@@ -50,12 +50,13 @@ const ComparisonFilter = Schema.Struct({
   ])
 })
 
-interface CompoundFilter {
+/** @public It is named in the types of other modules. */
+export interface CompoundFilter {
   readonly type: "and" | "or"
   readonly filters: ReadonlyArray<ComparisonFilter | CompoundFilter>
 }
 
-const CompoundFilter = Schema.Struct({
+export const CompoundFilter = Schema.Struct({
   type: Schema.Literals(["and", "or"]),
   filters: Schema.Array(
     Schema.Union([ComparisonFilter, Schema.suspend((): Schema.Codec<CompoundFilter> => CompoundFilter)])
