@@ -536,6 +536,19 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
             error: { type: "http_error", code: 500, message: "no" }
           },
           { type: "image_generation_call", id: "ig_1", status: "completed", result: "AQID", output_format: "webp" },
+          {
+            type: "shell_call",
+            id: "sh_1",
+            call_id: "call_1",
+            action: { commands: ["ls"] },
+            environment: { type: "container_reference", container_id: "c" }
+          },
+          {
+            type: "shell_call_output",
+            id: "sho_1",
+            call_id: "call_1",
+            output: [{ stdout: "a", stderr: "", outcome: { type: "exit", exit_code: 0 } }]
+          },
           message("1", text("Done."))
         ]))
         assert.deepStrictEqual(toolCalls, [])
@@ -564,7 +577,14 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
             { id: "mcp_1", name: "find", params: { q: 1 }, executed: true },
             { id: "mcp_1", result: { type: "http_error", code: 500, message: "no" }, failed: true, executed: true },
             { id: "ig_1", name: "image_generation", params: {}, executed: true },
-            { mediaType: "image/webp", data: [1, 2, 3] }
+            { mediaType: "image/webp", data: [1, 2, 3] },
+            { id: "call_1", name: "shell", params: { commands: ["ls"] }, executed: true },
+            {
+              id: "call_1",
+              result: [{ stdout: "a", stderr: "", outcome: { type: "exit", exit_code: 0 } }],
+              failed: false,
+              executed: true
+            }
           ]
         )
       }))

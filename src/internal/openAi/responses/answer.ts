@@ -22,11 +22,15 @@ type Content = typeof OutputContent.Type
 type Parts = ReadonlyArray<Part>
 
 export const normalize = (data: Data, { response_format }: ResponseRequest["Type"]) => {
-  // What a model says on its way is no part of its answer.
-  const output = data.output.filter((item) => item.type !== "message" || item.phase !== "commentary")
+  const content = contentOf(data)
+  // What a model says on its way is not what was asked for.
+  const isComment = (item: OutputItem) => item.type === "message" && item.phase === "commentary"
+  const answer = data.output.some(isComment)
+    ? contentOf({ ...data, output: data.output.filter((item) => !isComment(item)) })
+    : content
   return Effect.map(
-    normalizeChat(contentOf({ ...data, output }), data.model, response_format, toCodecOpenAI),
-    (told) => ({ ...told, content: contentOf(data) })
+    normalizeChat(answer, data.model, response_format, toCodecOpenAI),
+    (told) => ({ ...told, content })
   )
 }
 
@@ -53,11 +57,7 @@ export const partsOfItem = (item: OutputItem, index: number): Parts => {
     case "reasoning":
       return reasoningParts(item)
     case "function_call":
-      return [
-        toolCall(item.call_id, item.name, toolParams(item.arguments), {
-          item: itemOfCall(item)
-        })
-      ]
+      return [toolCall(item.call_id, item.name, toolParams(item.arguments), { item: itemOfCall(item) })]
     case "custom_tool_call":
       return [toolCall(item.call_id, item.name, item.input, { item })]
     case "computer_call": {
@@ -69,12 +69,12 @@ export const partsOfItem = (item: OutputItem, index: number): Parts => {
     case "apply_patch_call":
       return [toolCall(item.call_id, "apply_patch", item.operation, { item })]
     case "shell_call":
-      return [toolCall(item.call_id, "shell", item.action, { item }, isHosted(item))]
+      return [toolCall(item.call_id, "shell", item.action, { item }, !isForCaller(item))]
     case "shell_call_output":
       return [toolResult(item.call_id, "shell", item.output, { item })]
     case "tool_search_call": {
       const id = item.call_id ?? item.id ?? String(index)
-      return [toolCall(id, "tool_search", item.arguments, { item }, item.execution !== "client")]
+      return [toolCall(id, "tool_search", item.arguments, { item }, !isForCaller(item))]
     }
     case "web_search_call":
       return hosted(item, index, "web_search", item.action)
@@ -95,6 +95,24 @@ export const partsOfItem = (item: OutputItem, index: number): Parts => {
       ]
     default:
       return [reasoning("", { item })]
+  }
+}
+
+/** Whether it is the call of a tool that the provider does not run itself. */
+const isForCaller = (item: OutputItem): boolean => {
+  switch (item.type) {
+    case "function_call":
+    case "custom_tool_call":
+    case "computer_call":
+    case "local_shell_call":
+    case "apply_patch_call":
+      return true
+    case "shell_call":
+      return item.environment?.["type"] !== "container_reference"
+    case "tool_search_call":
+      return item.execution === "client"
+    default:
+      return false
   }
 }
 
@@ -200,9 +218,6 @@ const hosted = (
   return result == null ? [call] : [call, toolResult(id, name, result)]
 }
 
-const isHosted = ({ environment }: { readonly environment?: Schema.JsonObject | null }): boolean =>
-  environment?.["type"] === "container_reference"
-
 const imageOf = (
   { id = null, output_format = "png", result, type }: Extract<OutputItem, { readonly type: "image_generation_call" }>
 ): Parts => {
@@ -235,7 +250,7 @@ const finishReasonOf = (data: Data): AiResponse.FinishReason => {
     case "completed":
     case null:
     case undefined:
-      return asksForTools(data) ? "tool-calls" : "stop"
+      return data.output.some(isForCaller) ? "tool-calls" : "stop"
     // It works in the background, and has no end yet.
     case "queued":
     case "in_progress":
@@ -251,12 +266,6 @@ const incompleteReasons = new Map<string, AiResponse.FinishReason>([
   ["max_output_tokens", "length"],
   ["content_filter", "content-filter"]
 ])
-
-/** Whether there is a tool for the caller to call. */
-const asksForTools = (data: Data): boolean =>
-  data.output.some((item, i) =>
-    partsOfItem(item, i).some((part) => part.type === "tool-call" && !part.providerExecuted)
-  )
 
 // Cached tokens are part of the input's, and reasoning tokens part of the output's, as with chat completions.
 // https://platform.openai.com/docs/api-reference/responses/object#responses-object-usage
