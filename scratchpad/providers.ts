@@ -6,8 +6,7 @@
  */
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Config, Console, Effect, Layer, Redacted, Stream } from "effect"
-import type { HttpClient } from "effect/http"
-import { Anthropic, Gemini, iModel, OpenAi, type ServiceBackend, Simulator } from "effect-imodel"
+import { Anthropic, Gemini, iModel, OpenAi, Simulator } from "effect-imodel"
 
 const ask = {
   messages: [{ role: "system", content: "Be brief." }, { role: "user", content: "Name three colours of autumn." }],
@@ -33,7 +32,7 @@ const key = (variable: string) => live ? variable : Redacted.make("no key is nee
 const backends: ReadonlyArray<{
   readonly name: string
   readonly variable: string
-  readonly layer: Layer.Layer<ServiceBackend.ServiceBackend, unknown, HttpClient.HttpClient>
+  readonly layer: ReturnType<typeof OpenAi.layerChat>
 }> = [
   {
     name: "OpenAI",

@@ -196,10 +196,10 @@ export interface Options<S extends RequestSchema, Data> {
     ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>)
     | undefined
   /**
-   * The tokens that a call will cost, as an estimate.
+   * The tokens that a call will cost, as an estimate; `undefined` for the default.
    * @default the tokens of the arguments by the `tokenizer`, and their `max_tokens`
    */
-  readonly cost?: ((payload: S["Type"]) => Cost) | undefined
+  readonly cost?: ((payload: S["Type"]) => Cost | undefined) | undefined
   /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again. @default never */

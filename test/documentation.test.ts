@@ -59,7 +59,8 @@ describe("examples", () => {
             "effect-imodel": ["../../src/index.ts"],
             "effect-imodel/Anthropic": ["../../src/providers/Anthropic.ts"],
             "effect-imodel/Gemini": ["../../src/providers/Gemini.ts"],
-            "effect-imodel/OpenAi": ["../../src/providers/OpenAi.ts"]
+            "effect-imodel/OpenAi": ["../../src/providers/OpenAi.ts"],
+            "effect-imodel/Provider": ["../../src/providers/Provider.ts"]
           }
         },
         include: ["."]
