@@ -33,6 +33,8 @@ export interface Learned {
 export interface Taken {
   readonly taken: number
   readonly left: number
+  /** What was taken a moment before, by any process: the provider may not have heard of that. */
+  readonly recent: number
   readonly lowered: number
   readonly born: string
 }

@@ -316,7 +316,7 @@ export const make = Effect.fnUntraced(function*(
     const unconfirmed = limits.hold(reserved, now)
     if (unconfirmed > 0) return yield* tellAnd((millis) => hold(Math.min(millis, unconfirmed)))
     const waits = !denies || next.attempts.length > 0
-    const follower = waits && running + 1 < places ? next.node?.after : undefined
+    const follower = limits.isShared && waits && running + 1 < places ? next.node?.after : undefined
     const asked = limits.take(reserved, {
       next: follower && Limits.reservationOf(follower),
       waits,

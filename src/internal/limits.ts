@@ -65,7 +65,7 @@ export interface Answered {
 
 /** How the callings stand of which one wants to be admitted. */
 interface Standing {
-  /** What the one after it will want, if there is one. */
+  /** What the one after it will want, if there is one and all processes stand in one line. */
   readonly next: Use | undefined
   /** Whether it waits in line when it cannot be admitted now. */
   readonly waits: boolean
@@ -166,27 +166,17 @@ export const make = Effect.fnUntraced(function*(
     }
   }
 
-  const exchange = (question: Question): Stored<Answer> => {
-    newsAt = Number.POSITIVE_INFINITY
-    due = undefined
-    return Effect.matchEffect(account.exchange(question), {
-      onSuccess: (answer) => {
-        if (answer.pausedMillis > 0) onPause?.(answer.pausedMillis)
-        const admitted = answer.receipt !== undefined
-        const waiting = admitted ? question.next : question.waits ? question.want : undefined
-        if (waiting !== undefined) due = { want: waiting, at: now() + Math.min(answer.waitMillis, renewalMillis) }
-        if (isShared) {
-          inSharedLine = waiting !== undefined
-          toldRunning = question.running + (admitted ? 1 : 0)
-          toldAt = now()
-        }
-        return Effect.succeed(answer)
-      },
-      onFailure: (error) => {
-        newsAt = Number.NEGATIVE_INFINITY
-        return Effect.fail(error)
-      }
-    })
+  /** Notes what the store has answered. */
+  const hear = (question: Question, answer: Answer) => {
+    const admitted = answer.receipt !== undefined
+    const waiting = admitted ? question.next : question.waits ? question.want : undefined
+    newsAt = account.hasNews() ? now() + account.patienceMillis : Number.POSITIVE_INFINITY
+    due = waiting && { want: waiting, at: now() + Math.min(answer.waitMillis, renewalMillis) }
+    if (answer.pausedMillis > 0) onPause?.(answer.pausedMillis)
+    if (!isShared) return
+    inSharedLine = waiting !== undefined
+    toldRunning = question.running + (admitted ? 1 : 0)
+    toldAt = now()
   }
 
   const hold = (use: Use, nowMillis: number): number => {
@@ -208,12 +198,12 @@ export const make = Effect.fnUntraced(function*(
       const millis = Math.min(due.at, newsAt) - now()
       if (millis > 0) return Effect.succeed(millis)
     }
-    const following = isShared && next !== undefined ? wantOf(next) : undefined
-    return Effect.map(exchange({ want, next: following, waits, running }), ({ receipt, waitMillis }) => {
-      if (receipt !== undefined && !confirmed) {
-        for (const limit of limits) limit.unconfirmed += limit.amount(use)
-      }
-      return receipt ?? Math.min(waitMillis, renewalMillis)
+    const question = { want, next: next && wantOf(next), waits, running }
+    return Effect.map(account.exchange(question), (answer) => {
+      hear(question, answer)
+      if (answer.receipt === undefined) return Math.min(answer.waitMillis, renewalMillis)
+      if (!confirmed) { for (const limit of limits) limit.unconfirmed += limit.amount(use) }
+      return answer.receipt
     })
   }
 
@@ -223,7 +213,7 @@ export const make = Effect.fnUntraced(function*(
     const { learned, options } = account.buckets[bucket] ?? {}
     if (learned === undefined || options === undefined) return
     const excess = taken.left - remaining * learned.price - (learned.lowered - taken.lowered)
-    const raises = excess < -options.headroomMillis && (owes || learned.owing > 0)
+    const raises = -excess > options.headroomMillis + taken.recent && (owes || learned.owing > 0)
     if (excess > 0 || raises || Number.isFinite(newsAt)) note(bucket, { op: "reconcile", taken, remaining })
   }
 
@@ -245,7 +235,10 @@ export const make = Effect.fnUntraced(function*(
       return Number.isFinite(at) ? Math.max(0, at - now()) : at
     },
     leave: (running) =>
-      Effect.suspend(() => Effect.asVoid(exchange({ want: undefined, next: undefined, waits: false, running }))),
+      Effect.suspend(() => {
+        const question = { want: undefined, next: undefined, waits: false, running }
+        return Effect.map(account.exchange(question), (answer) => hear(question, answer))
+      }),
     putBack: (use) => {
       for (const [i, n] of wantOf(use).entries()) if (n > 0) note(i, { op: "release", n })
     },

@@ -14,6 +14,7 @@ import {
   fullMillis,
   type Learned,
   priceOf,
+  type Receipt,
   type Stored,
   type Taken
 } from "./account.ts"
@@ -69,7 +70,7 @@ export const makeBucket = Effect.fnUntraced(function*(
     const taken = takeMillis(millis - owed)
     return Effect.matchEffect(owed === 0 ? taken : Effect.andThen(taken, charge(owed)), {
       onSuccess: ({ remaining }) =>
-        Effect.succeed({ taken: millis, left: remaining, lowered: learned.lowered, born: learned.born }),
+        Effect.succeed({ taken: millis, left: remaining, recent: 0, lowered: learned.lowered, born: learned.born }),
       onFailure: (error) =>
         error.reason._tag === "RateLimitExceeded"
           ? Effect.succeed(Duration.toMillis(error.reason.retryAfter))
@@ -131,17 +132,24 @@ export const make = (buckets: ReadonlyArray<Bucket>): Account => {
     }
   })
 
-  const take = Effect.fnUntraced(function*(want: ReadonlyArray<number>) {
-    const receipt: Array<Taken | undefined> = []
-    const undo = Effect.suspend(() => {
-      for (const i of receipt.keys()) if (receipt[i] !== undefined) news.push([i, { op: "release", n: want[i] ?? 0 }])
+  const undo = (receipt: Receipt, want: ReadonlyArray<number>) =>
+    Effect.suspend(() => {
+      for (const [i, taken] of receipt.entries()) {
+        if (taken !== undefined) news.push([i, { op: "release", n: want[i] ?? 0 }])
+      }
       return Effect.ignore(tell)
     })
-    for (const [i, bucket] of buckets.entries()) {
-      const amount = want[i] ?? 0
-      const taken = amount > 0 ? yield* Effect.tapError(bucket.take(amount), () => undo) : undefined
+
+  const take = Effect.fnUntraced(function*(want: ReadonlyArray<number>) {
+    const receipt: Array<Receipt[number]> = []
+    for (const bucket of buckets) {
+      const n = want[receipt.length] ?? 0
+      const first = receipt.length === 0
+      const taken = n === 0
+        ? undefined
+        : yield* (first ? bucket.take(n) : Effect.tapError(bucket.take(n), () => undo(receipt, want)))
       if (typeof taken === "number") {
-        yield* undo
+        yield* undo(receipt, want)
         return { receipt: undefined, waitMillis: taken, pausedMillis: 0 }
       }
       receipt.push(taken)
@@ -160,7 +168,7 @@ export const make = (buckets: ReadonlyArray<Bucket>): Account => {
     patienceMillis: 0,
     leaseMillis: Number.POSITIVE_INFINITY,
     exchange: (question) => {
-      const answer = question?.want === undefined ? nothing : take(question.want)
+      const answer = question?.want === undefined ? nothing : buckets.length === 0 ? everything : take(question.want)
       return news.length === 0 ? answer : Effect.andThen(tell, answer)
     },
     levels: Effect.forEach(buckets, ({ level }) => level),
@@ -173,4 +181,5 @@ export const make = (buckets: ReadonlyArray<Bucket>): Account => {
   }
 }
 
+const everything: Effect.Effect<Answer> = Effect.succeed({ receipt: [], waitMillis: 0, pausedMillis: 0 })
 const nothing: Effect.Effect<Answer> = Effect.succeed({ receipt: undefined, waitMillis: 0, pausedMillis: 0 })

@@ -132,8 +132,8 @@ export const make = Effect.fnUntraced(function*(
     exchange: (question) =>
       Effect.map(sent(question), ({ buckets, granted, paused, wait }) => ({
         receipt: granted
-          ? buckets.map(({ born, level, lowered, taken }) =>
-            taken > 0 ? { taken, left: level, lowered, born } : undefined
+          ? buckets.map(({ born, level, lowered, recent, taken }) =>
+            taken > 0 ? { taken, left: level, recent, lowered, born } : undefined
           )
           : undefined,
         waitMillis: wait < 0 ? Number.POSITIVE_INFINITY : wait,

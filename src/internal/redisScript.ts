@@ -36,13 +36,15 @@ export const Reply = Schema.fromJsonString(Schema.Struct({
   /** `-1` when only another member's news can make it due. */
   wait: Schema.Finite,
   paused: Schema.Finite,
+  // As texts, since the JSON of Redis keeps 14 digits of a number.
   buckets: Schema.Array(Schema.Struct({
     born: Schema.String,
-    level: Schema.Finite,
-    price: Schema.Finite,
-    taken: Schema.Finite,
-    lowered: Schema.Finite,
-    owing: Schema.Finite
+    level: Schema.FiniteFromString,
+    price: Schema.FiniteFromString,
+    taken: Schema.FiniteFromString,
+    recent: Schema.FiniteFromString,
+    lowered: Schema.FiniteFromString,
+    owing: Schema.FiniteFromString
   }))
 }))
 
@@ -65,6 +67,7 @@ local now = time[1] * 1000 + time[2] / 1000
 local never = 1e15
 local forgotten = 600000
 local kept = 3600000
+local journey = 200
 
 local line = cjson.decode(redis.call("GET", KEYS[1]) or '{"members":{},"seq":0,"paused":0}')
 local members = line.members
@@ -79,11 +82,13 @@ me.lease = now + q.leaseMillis
 local buckets, named = {}, {}
 for i, b in ipairs(q.buckets) do
   local key = KEYS[i + 1]
-  local v = redis.call("HMGET", key, "born", "at", "level", "price", "lowered", "owing", "base")
-  local s = { key = key, full = b.full, headroom = b.headroom, base = b.price, taken = 0 }
+  local v = redis.call("HMGET", key, "born", "at", "level", "price", "lowered", "owing", "base", "recent")
+  local s = { key = key, full = b.full, headroom = b.headroom, base = b.price, taken = 0, recent = 0 }
   if v[1] then
     s.born, s.price, s.lowered, s.owing = v[1], tonumber(v[4]), tonumber(v[5]), tonumber(v[6])
-    s.level = math.min(b.full, tonumber(v[3]) + math.max(0, now - tonumber(v[2])))
+    local elapsed = math.max(0, now - tonumber(v[2]))
+    s.level = math.min(b.full, tonumber(v[3]) + elapsed)
+    s.recent = tonumber(v[8]) * math.exp(-elapsed / journey)
     -- It is configured anew.
     if tonumber(v[7]) ~= b.price then s.price = b.price end
   else
@@ -116,7 +121,7 @@ local changes = {
   reconcile = function(s, c)
     if c.taken.born ~= s.born then return end
     local excess = c.taken.left - c.remaining * s.price - (s.lowered - c.taken.lowered)
-    local more = excess > 0 and excess or -math.min(s.owing, math.max(0, -excess - s.headroom))
+    local more = excess > 0 and excess or -math.min(s.owing, math.max(0, -excess - s.headroom - c.taken.recent))
     s.owing = s.owing + more
     lower(s, more)
   end
@@ -209,13 +214,14 @@ local reply = {
   paused = math.max(0, line.paused - now),
   buckets = {}
 }
+local function exact(n) return string.format("%.17g", n) end
 for i, s in ipairs(buckets) do
-  local exact = function(n) return string.format("%.17g", n) end
   redis.call("HSET", s.key, "born", s.born, "at", exact(now), "level", exact(s.level), "price", exact(s.price),
-    "lowered", exact(s.lowered), "owing", exact(s.owing), "base", exact(s.base))
+    "lowered", exact(s.lowered), "owing", exact(s.owing), "base", exact(s.base), "recent", exact(s.recent + s.taken))
   redis.call("PEXPIRE", s.key, math.ceil(s.full - s.level) + kept)
   reply.buckets[i] = {
-    born = s.born, level = s.level, price = s.price, taken = s.taken, lowered = s.lowered, owing = s.owing
+    born = s.born, level = exact(s.level), price = exact(s.price), taken = exact(s.taken), recent = exact(s.recent),
+    lowered = exact(s.lowered), owing = exact(s.owing)
   }
 end
 for _, member in pairs(members) do member.id, member.at = nil, nil end
