@@ -1,11 +1,12 @@
 /** The store of shared limits on a real Redis: what accounts take and wait for, whatever happens to Redis or to each other. */
 import { NodeRedis } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Latch, Layer } from "effect"
+import { Effect, Exit, Latch, Layer, Schema } from "effect"
 import { LimitStore, TokenBucket } from "effect-imodel"
 import { Redis } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { assertAbout, connect, hour, leaving, left, open, wanting } from "./support/accounts.ts"
+import { ReferenceLine } from "./support/line.ts"
 import { makeLimit } from "./support/limits.ts"
 import { hasRedis, howToGetRedis, serve } from "./support/redis.ts"
 
@@ -13,6 +14,8 @@ const command = Effect.fnUntraced(function*<A>(url: string, name: string, ...arg
   const layer = NodeRedis.layer({ url })
   return yield* Effect.provide(Effect.flatMap(Redis.Redis, (redis) => redis.send<A>(name, ...args)), layer)
 }, Effect.orDie)
+
+let runs = 0
 
 describe.skipIf(!hasRedis)(hasRedis ? "LimitStore on Redis" : `LimitStore on Redis: ${howToGetRedis}`, () => {
   it.live("takes from both buckets or from neither, and never more than there is", () =>
@@ -239,4 +242,51 @@ describe.skipIf(!hasRedis)(hasRedis ? "LimitStore on Redis" : `LimitStore on Red
         Layer.build(LimitStore.layerRedis(NodeRedis.layer({ url: url.replace("//", "//:secret@") })))
       )
     }))
+
+  const amount = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+  const member = amount(2)
+  const Step = Schema.Union([
+    Schema.Struct({
+      op: Schema.Literal("ask"),
+      member,
+      want: Schema.Tuple([amount(5), amount(20)]),
+      next: Schema.UndefinedOr(Schema.Tuple([amount(5), amount(20)]))
+    }),
+    Schema.Struct({ op: Schema.Literal("leave"), member }),
+    Schema.Struct({ op: Schema.Literal("change"), member, bucket: amount(1), n: amount(20), gives: Schema.Boolean })
+  ])
+
+  it.live.prop(
+    "for any steps of several processes: who takes, who waits how long, and what is left, as in one line",
+    [Schema.Array(Step).check(Schema.isMaxLength(40))],
+    ([steps]) =>
+      Effect.gen(function*() {
+        const { url } = yield* serve()
+        const capacities = [10, 40]
+        const options = { key: `steps-${runs++}`, capacities }
+        const accounts = yield* Effect.forEach([0, 1, 2], () => open(url, options))
+        const reference = new ReferenceLine(capacities, hour)
+        for (const step of steps) {
+          const account = accounts[step.member]
+          if (account === undefined) continue
+          if (step.op === "ask") {
+            const expected = reference.ask(step.member, step.want, step.next)
+            const answer = yield* account.exchange(wanting(step.want, { next: step.next }))
+            assert.strictEqual(answer.receipt !== undefined, expected === 0)
+            const wait = expected > 0 || step.next === undefined ? expected : reference.waitOf(step.member)
+            assert.approximately(answer.waitMillis, wait, 5000)
+          } else if (step.op === "leave") {
+            reference.leave(step.member)
+            yield* account.exchange(leaving)
+          } else {
+            const n = step.gives ? -step.n : step.n
+            reference.change(step.bucket, -n)
+            account.note(step.bucket, { op: "settle", n })
+            yield* account.exchange()
+          }
+          assertAbout(yield* left(account), reference.levels)
+        }
+      }).pipe(Effect.scoped),
+    { arbitrary: { runs: 50 } }
+  )
 })

@@ -77,7 +77,7 @@ export interface Limits {
   readonly isLocal: boolean
   /** Whether all processes that share them stand in one line. */
   readonly isShared: boolean
-  /** Asks the store for nothing but an answer. */
+  /** Asks the store for nothing but a sign that it is there. */
   readonly ask: Stored<unknown>
   /** The limit that is too small for it, whatever the time. */
   readonly tooSmall: (use: Use) => { readonly cost: number; readonly capacity: number } | undefined
@@ -220,7 +220,7 @@ export const make = Effect.fnUntraced(function*(
   return {
     isLocal: account.isLocal,
     isShared,
-    ask: Effect.suspend(() => account.exchange()),
+    ask: account.levels,
     tooSmall: (use) => {
       for (const { amount, bucket: { capacity } } of limits) {
         if (amount(use) > capacity) return { cost: amount(use), capacity }
