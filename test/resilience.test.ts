@@ -146,7 +146,7 @@ describe("while a store is away", () => {
         assert.strictEqual(yield* store.completed, 0)
         assert.match(
           store.messages.join("\n"),
-          /^The store of the limits of mine does not answer: calls wait until it does$/
+          /^The store of the limits of mine does not answer, so calls wait$/
         )
         assert.deepInclude(yield* store.away, { value: 1 })
         yield* store.comeBack

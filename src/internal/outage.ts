@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function*(
       onReturn()
     })
     return Effect.andThen(
-      Effect.logWarning(`The store of the limits of ${name} does not answer: ${meanwhile} until it does`, why),
+      Effect.logWarning(`The store of the limits of ${name} does not answer, so ${meanwhile}`, why),
       Effect.forkIn(returned, scope)
     )
   }
@@ -67,6 +67,7 @@ export const make = Effect.fnUntraced(function*(
     }
     const exit = inTime.value
     if (Exit.isSuccess(exit)) return exit.value
+    if (Exit.hasInterrupts(exit)) return yield* Effect.interrupt
     yield* lose(exit.cause, Effect.succeed(exit))
     return undefined
   })
