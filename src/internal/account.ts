@@ -25,6 +25,8 @@ export interface Learned {
   lowered: number
   /** By how much it may be raised again when the provider turns out to have more. */
   owing: number
+  /** What was taken from it in all, where others take too. */
+  spent: number
   /** Names this life of the bucket: a store may lose it. */
   born: string
 }
@@ -35,6 +37,8 @@ export interface Taken {
   readonly left: number
   /** What was taken a moment before, by any process: the provider may not have heard of that. */
   readonly recent: number
+  /** What was taken in all by then, itself included, where others take too. */
+  readonly spent: number
   readonly lowered: number
   readonly born: string
 }
@@ -57,7 +61,7 @@ export type Change =
   /** The provider refused what was taken, and did not count it. */
   | { readonly op: "refused"; readonly taken: Taken }
   /** The provider said how many were left, when it answered to what was taken. */
-  | { readonly op: "reconcile"; readonly taken: Taken; readonly remaining: number }
+  | { readonly op: "reconcile"; readonly taken: Taken; readonly remaining: number; readonly refused: boolean }
 
 /** How it stands with the callings of an account. */
 export interface Question {

@@ -209,12 +209,18 @@ export const make = Effect.fnUntraced(function*(
 
   // What has no effect by what is known of the bucket is not told: another process may have changed it, but the next answer
   // of the provider says so too.
-  const reconcile = (bucket: number, taken: Taken, remaining: number, owes: boolean) => {
+  const reconcile = (
+    bucket: number,
+    taken: Taken,
+    remaining: number,
+    { owes, refused }: { owes: boolean; refused: boolean }
+  ) => {
     const { learned, options } = account.buckets[bucket] ?? {}
     if (learned === undefined || options === undefined) return
     const excess = taken.left - remaining * learned.price - (learned.lowered - taken.lowered)
+    const lowers = excess > (refused ? 0 : learned.spent - taken.spent)
     const raises = -excess > options.headroomMillis + taken.recent && (owes || learned.owing > 0)
-    if (excess > 0 || raises || Number.isFinite(newsAt)) note(bucket, { op: "reconcile", taken, remaining })
+    if (lowers || raises || Number.isFinite(newsAt)) note(bucket, { op: "reconcile", taken, remaining, refused })
   }
 
   return {
@@ -254,7 +260,7 @@ export const make = Effect.fnUntraced(function*(
         } else if (!said.refused && unused > 0) {
           // What was refused was given back when that was heard.
           account.note(i, { op: "withhold", n: unused })
-          reconcile(i, taken, remaining, true)
+          reconcile(i, taken, remaining, { owes: true, refused: false })
         }
       }
     },
@@ -267,7 +273,7 @@ export const make = Effect.fnUntraced(function*(
         if (price !== undefined && price !== account.buckets[i]?.learned.price) note(i, { op: "price", price })
         if (allowance.remaining === undefined) continue
         if (refused) note(i, { op: "refused", taken })
-        reconcile(i, taken, allowance.remaining, false)
+        reconcile(i, taken, allowance.remaining, { owes: false, refused })
       }
     },
     confirm: () => {

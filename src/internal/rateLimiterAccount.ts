@@ -41,7 +41,13 @@ export const makeBucket = Effect.fnUntraced(function*(
   options: BucketOptions
 ): Effect.fn.Return<Bucket, RateLimiter.RateLimiterError> {
   const full = fullMillis(options)
-  const learned: Learned = { price: priceOf(options.windowMillis, options.capacity), lowered: 0, owing: 0, born: "" }
+  const learned: Learned = {
+    price: priceOf(options.windowMillis, options.capacity),
+    lowered: 0,
+    owing: 0,
+    spent: 0,
+    born: ""
+  }
   const bucket = { algorithm: "token-bucket", key, limit: full, window: Duration.millis(full) } as const
 
   const returns = new Set<() => void>()
@@ -70,7 +76,14 @@ export const makeBucket = Effect.fnUntraced(function*(
     const taken = takeMillis(millis - owed)
     return Effect.matchEffect(owed === 0 ? taken : Effect.andThen(taken, charge(owed)), {
       onSuccess: ({ remaining }) =>
-        Effect.succeed({ taken: millis, left: remaining, recent: 0, lowered: learned.lowered, born: learned.born }),
+        Effect.succeed({
+          taken: millis,
+          left: remaining,
+          recent: 0,
+          spent: 0,
+          lowered: learned.lowered,
+          born: learned.born
+        }),
       onFailure: (error) =>
         error.reason._tag === "RateLimitExceeded"
           ? Effect.succeed(Duration.toMillis(error.reason.retryAfter))

@@ -48,7 +48,7 @@ export const makeBucket = (store: Store, name: string, options: BucketOptions): 
   name,
   key: `${store.prefix}${tagged(name)}`,
   options,
-  learned: { price: priceOf(options.windowMillis, options.capacity), lowered: 0, owing: 0, born: "" },
+  learned: { price: priceOf(options.windowMillis, options.capacity), lowered: 0, owing: 0, spent: 0, born: "" },
   seenAt: undefined
 })
 
@@ -105,11 +105,11 @@ export const make = Effect.fnUntraced(function*(
     const reply = yield* decode(text)
     told = undefined
     turn++
-    for (const [i, { born, lowered, owing, price }] of reply.buckets.entries()) {
+    for (const [i, { born, lowered, owing, price, spent }] of reply.buckets.entries()) {
       const bucket = buckets[i]
       if (bucket === undefined) continue
       bucket.seenAt = now()
-      Object.assign(bucket.learned, { born, lowered, owing, price } satisfies Learned)
+      Object.assign(bucket.learned, { born, lowered, owing, price, spent } satisfies Learned)
     }
     return reply
   })
@@ -132,8 +132,8 @@ export const make = Effect.fnUntraced(function*(
     exchange: (question) =>
       Effect.map(sent(question), ({ buckets, granted, paused, wait }) => ({
         receipt: granted
-          ? buckets.map(({ born, level, lowered, recent, taken }) =>
-            taken > 0 ? { taken, left: level, recent, lowered, born } : undefined
+          ? buckets.map(({ born, level, lowered, recent, spent, taken }) =>
+            taken > 0 ? { taken, left: level, recent, spent, lowered, born } : undefined
           )
           : undefined,
         waitMillis: wait < 0 ? Number.POSITIVE_INFINITY : wait,

@@ -43,6 +43,7 @@ export const Reply = Schema.fromJsonString(Schema.Struct({
     price: Schema.FiniteFromString,
     taken: Schema.FiniteFromString,
     recent: Schema.FiniteFromString,
+    spent: Schema.FiniteFromString,
     lowered: Schema.FiniteFromString,
     owing: Schema.FiniteFromString
   }))
@@ -82,12 +83,13 @@ me.lease = now + q.leaseMillis
 local buckets, named = {}, {}
 for i, b in ipairs(q.buckets) do
   local key = KEYS[i + 1]
-  local v = redis.call("HMGET", key, "born", "at", "level", "price", "lowered", "owing", "base", "recent")
-  local s = { key = key, full = b.full, headroom = b.headroom, base = b.price, taken = 0, recent = 0 }
+  local v = redis.call("HMGET", key, "born", "at", "level", "price", "lowered", "owing", "base", "recent", "spent")
+  local s = { key = key, full = b.full, headroom = b.headroom, base = b.price, taken = 0, recent = 0, spent = 0 }
   if v[1] then
     s.born, s.price, s.lowered, s.owing = v[1], tonumber(v[4]), tonumber(v[5]), tonumber(v[6])
     local elapsed = math.max(0, now - tonumber(v[2]))
     s.level = math.min(b.full, tonumber(v[3]) + elapsed)
+    s.spent = tonumber(v[9])
     s.recent = tonumber(v[8]) * math.exp(-elapsed / journey)
     -- It is configured anew.
     if tonumber(v[7]) ~= b.price then s.price = b.price end
@@ -121,7 +123,10 @@ local changes = {
   reconcile = function(s, c)
     if c.taken.born ~= s.born then return end
     local excess = c.taken.left - c.remaining * s.price - (s.lowered - c.taken.lowered)
-    local more = excess > 0 and excess or -math.min(s.owing, math.max(0, -excess - s.headroom - c.taken.recent))
+    -- Of those who took at about the same time nobody knows who reached the provider first.
+    local after = c.refused and 0 or s.spent - c.taken.spent
+    local more = excess > 0 and math.max(0, excess - after)
+      or -math.min(s.owing, math.max(0, -excess - s.headroom - c.taken.recent))
     s.owing = s.owing + more
     lower(s, more)
   end
@@ -189,6 +194,7 @@ if question then
       for i, s in ipairs(buckets) do
         s.taken = question.want[i] * s.price
         s.level = s.level - s.taken
+        s.spent = s.spent + s.taken
       end
       me.want, me.running, wait = nil, me.running + 1, 0
       if question.next then me.want, me.seq = wanting(question.next), last() end
@@ -217,10 +223,11 @@ local reply = {
 local function exact(n) return string.format("%.17g", n) end
 for i, s in ipairs(buckets) do
   redis.call("HSET", s.key, "born", s.born, "at", exact(now), "level", exact(s.level), "price", exact(s.price),
-    "lowered", exact(s.lowered), "owing", exact(s.owing), "base", exact(s.base), "recent", exact(s.recent + s.taken))
+    "lowered", exact(s.lowered), "owing", exact(s.owing), "base", exact(s.base), "recent", exact(s.recent + s.taken),
+    "spent", exact(s.spent))
   redis.call("PEXPIRE", s.key, math.ceil(s.full - s.level) + kept)
   reply.buckets[i] = {
-    born = s.born, level = exact(s.level), price = exact(s.price), taken = exact(s.taken), recent = exact(s.recent),
+    born = s.born, level = exact(s.level), price = exact(s.price), taken = exact(s.taken), recent = exact(s.recent), spent = exact(s.spent),
     lowered = exact(s.lowered), owing = exact(s.owing)
   }
 end
