@@ -11,12 +11,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Semaphore from "effect/Semaphore"
 import type { Answer, Change } from "./internal/account.ts"
 import * as Accounts from "./internal/accounts.ts"
+import * as Outage from "./internal/outage.ts"
 import { duration, illegal, positive, positiveDuration } from "./internal/options.ts"
 
 /**
@@ -137,14 +139,14 @@ export const make = Effect.fnUntraced(function*(
   const account = yield* Accounts.open([bucket], { key: undefined, concurrency: undefined })
   const turn = Semaphore.makeUnsafe(1)
 
+  const ask = (n: number, waits: boolean) => account.exchange({ want: [n], next: undefined, waits, running: 0 })
+  const leave = Effect.suspend(() => account.exchange({ want: undefined, next: undefined, waits: false, running: 0 }))
+  const promptly = account.isLocal ? identity : Outage.promptly
   const tell = (change: Change) =>
     Effect.suspend(() => {
       account.note(0, change)
-      return Effect.asVoid(account.exchange())
+      return Effect.asVoid(promptly(account.exchange()))
     })
-
-  const ask = (n: number, waits: boolean) => account.exchange({ want: [n], next: undefined, waits, running: 0 })
-  const leave = account.exchange({ want: undefined, next: undefined, waits: false, running: 0 })
 
   // A store may answer late: what it gave to one who has left meanwhile goes back.
   const takeBack = (asked: Fiber.Fiber<Answer, RateLimiter.RateLimiterError>, n: number) =>
@@ -171,7 +173,10 @@ export const make = Effect.fnUntraced(function*(
         ({ receipt, waitMillis }) =>
           receipt !== undefined
             ? Effect.succeed(true)
-            : Effect.as(Effect.timeoutOption(sooner.await, Math.min(waitMillis, account.leaseMillis / 3)), false)
+            : Effect.as(
+              Effect.timeoutOption(sooner.await, Math.ceil(Math.min(waitMillis, account.leaseMillis / 3))),
+              false
+            )
       ).pipe(Effect.onInterrupt(() => takeBack(asked, n)))
     }
   }, Effect.scoped)
@@ -197,7 +202,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.andThen(
         fitting(n),
         Effect.map(
-          turn.withPermitsIfAvailable(1)(ask(n, false)),
+          turn.withPermitsIfAvailable(1)(promptly(ask(n, false))),
           (answer) => Option.isSome(answer) && answer.value.receipt !== undefined
         )
       ),
@@ -208,7 +213,7 @@ export const make = Effect.fnUntraced(function*(
         : illegal(`reserved and actual must be finite and not negative, got ${reserved} and ${actual}`),
     reset: tell({ op: "fill" }),
     available: Effect.map(
-      account.levels,
+      promptly(account.levels),
       ([level = 0]) =>
         level >= windowMillis - headroomMillis ? capacity : Math.max(0, Math.floor(level / bucket.learned.price))
     )

@@ -92,6 +92,7 @@ export const make = Effect.fnUntraced(function*(
     : undefined
   const outage = yield* Outage.make({
     name,
+    isLocal: limits.isLocal,
     meanwhile: {
       closed: "calls wait",
       local: `calls are admitted by ${localShare} of the limits`,
@@ -322,7 +323,7 @@ export const make = Effect.fnUntraced(function*(
       waits,
       running
     })
-    const taken = limits.isLocal ? yield* asked : yield* outage.within(asked, (late) => {
+    const taken = yield* outage.within(asked, (late) => {
       if (typeof late !== "number") limits.putBack(reserved)
     })
     if (taken === undefined) return

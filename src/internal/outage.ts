@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import type { Stored } from "./account.ts"
 
@@ -12,8 +13,21 @@ const timeoutMillis = 1_000
 /** How long after a failure the store is asked again. */
 const retryMillis = 1_000
 
+/** What the store answers, or a failure when it does not in time. */
+export const promptly = <A>(asked: Stored<A>): Stored<A> =>
+  Effect.timeoutOrElse(asked, {
+    duration: timeoutMillis,
+    orElse: () => Effect.fail(new RateLimiter.RateLimiterError({ reason: silence }))
+  })
+
+const silence = new RateLimiter.RateLimitStoreError({
+  message: `The store of the limits does not answer within ${timeoutMillis} milliseconds`
+})
+
 export interface Options {
   readonly name: string
+  /** A store in this process answers at once, and is never away. */
+  readonly isLocal: boolean
   /** What is done meanwhile, for the log. */
   readonly meanwhile: string
   /** Asks the store whether it is there. */
@@ -27,11 +41,11 @@ export interface Outage {
   /**
    * What the store answers; `undefined` when it is away, or goes away with this. What it answers too late goes to `onLate`.
    */
-  readonly within: <A>(asked: Stored<A>, onLate: (answer: A) => void) => Effect.Effect<A | undefined>
+  readonly within: <A>(asked: Stored<A>, onLate: (answer: A) => void) => Stored<A | undefined>
 }
 
 export const make = Effect.fnUntraced(function*(
-  { ask, meanwhile, name, onReturn }: Options
+  { ask, isLocal, meanwhile, name, onReturn }: Options
 ): Effect.fn.Return<Outage, never, Scope.Scope> {
   const scope = yield* Effect.scope
   let away = false
@@ -72,5 +86,5 @@ export const make = Effect.fnUntraced(function*(
     return undefined
   })
 
-  return { isAway: () => away, within }
+  return { isAway: () => away, within: isLocal ? (asked) => asked : within }
 })

@@ -55,7 +55,8 @@ export const Reply = Schema.fromJsonString(Schema.Struct({
  * `told`.
  *
  * When each of them is due is found by serving them in their order, each at the first instant at which all buckets have what
- * it wants. Who is due now gets it. Whoever turns out to be due sooner than he was told is called.
+ * it wants. Who is due now gets it. The first in line is called when he turns out to be due sooner than he was told; when he
+ * has taken, he who was behind him is the first. So nobody is called more often than something is taken or told.
  */
 export const exchange = Redis.script(
   (keys: ReadonlyArray<string>, exchange: Exchange) => [...keys, JSON.stringify(exchange)],
@@ -66,7 +67,7 @@ local q = cjson.decode(ARGV[1])
 local time = redis.call("TIME")
 local now = time[1] * 1000 + time[2] / 1000
 local never = 1e15
-local forgotten = 600000
+local forgotten = 60000
 local kept = 3600000
 local journey = 200
 
@@ -183,7 +184,7 @@ local granted, wait = false, 0
 local question = q.question
 if question then
   local place = me.want and me.seq
-  me.want, me.running = nil, question.running
+  me.want, me.running = nil, q.concurrency and question.running or 0
   if question.want then
     me.want, me.seq = wanting(question.want), place or last()
     plan()
@@ -196,7 +197,8 @@ if question then
         s.level = s.level - s.taken
         s.spent = s.spent + s.taken
       end
-      me.want, me.running, wait = nil, me.running + 1, 0
+      me.want, wait = nil, 0
+      if q.concurrency then me.running = me.running + 1 end
       if question.next then me.want, me.seq = wanting(question.next), last() end
     elseif not question.waits then
       me.want = nil
@@ -204,15 +206,17 @@ if question then
   end
 end
 
-for _, member in ipairs(plan()) do
+for place, member in ipairs(plan()) do
   if member == me then
     wait = math.max(0, me.at - now)
     me.told = me.at
-  elseif member.at < member.told - 1 then
+  elseif place == 1 and member.at < member.told - 1 then
     member.told = member.at
     redis.call("PUBLISH", q.channel .. string.match(member.id, "^[^/]*"), member.id)
   end
 end
+-- Of who neither waits nor runs nor has told anything, nothing is to be remembered.
+if not me.want and me.running == 0 and #q.news == 0 then members[q.member] = nil end
 
 local reply = {
   granted = granted,
