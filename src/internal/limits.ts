@@ -207,8 +207,8 @@ export const make = Effect.fnUntraced(function*(
     })
   }
 
-  // What has no effect by what is known of the bucket is not told: another process may have changed it, but the next answer
-  // of the provider says so too.
+  // What has no effect, by what is known of the bucket, is not told: if another process has changed it meanwhile, the next
+  // answer of the provider shows that too.
   const reconcile = (
     bucket: number,
     taken: Taken,
@@ -220,7 +220,9 @@ export const make = Effect.fnUntraced(function*(
     const excess = taken.left - remaining * learned.price - (learned.lowered - taken.lowered)
     const lowers = excess > (refused ? 0 : learned.spent - taken.spent)
     const raises = -excess > options.headroomMillis + taken.recent && (owes || learned.owing > 0)
-    if (lowers || raises || Number.isFinite(newsAt)) note(bucket, { op: "reconcile", taken, remaining, refused })
+    if (lowers || raises || newsAt < Number.POSITIVE_INFINITY) {
+      note(bucket, { op: "reconcile", taken, remaining, refused })
+    }
   }
 
   return {
