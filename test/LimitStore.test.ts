@@ -115,6 +115,17 @@ describe.skipIf(!hasRedis)(hasRedis ? "LimitStore on Redis" : `LimitStore on Red
       assert.isDefined((yield* second.exchange(wanting([1]))).receipt)
     }))
 
+  it.live("bounds what runs at once where there are no buckets", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serve()
+      const options = { key: "bare", capacities: [], concurrency: 1 }
+      const [first, second] = [yield* open(url, options), yield* open(url, options)]
+      assert.isDefined((yield* first.exchange(wanting([]))).receipt)
+      assert.isUndefined((yield* second.exchange(wanting([]))).receipt)
+      yield* first.exchange(leaving)
+      assert.isDefined((yield* second.exchange(wanting([]))).receipt)
+    }))
+
   it.live("forgets who is not heard of within the lease: his place in line, and what ran", () =>
     Effect.gen(function*() {
       const { url } = yield* serve()

@@ -102,16 +102,16 @@ export const make = Effect.fnUntraced(function*(
         }
       })
     })
-    const reply = yield* decode(text)
+    const { buckets: seen = [], ...answer } = yield* decode(text)
     told = undefined
     turn++
-    for (const [i, { born, lowered, owing, price, spent }] of reply.buckets.entries()) {
+    for (const [i, { born, lowered, owing, price, spent }] of seen.entries()) {
       const bucket = buckets[i]
       if (bucket === undefined) continue
       bucket.seenAt = now()
       Object.assign(bucket.learned, { born, lowered, owing, price, spent } satisfies Learned)
     }
-    return reply
+    return { ...answer, buckets: seen }
   })
   // One after the other, so that each tells the news that came before it.
   const inTurn = Semaphore.makeUnsafe(1).withPermit

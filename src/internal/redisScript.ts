@@ -36,8 +36,8 @@ export const Reply = Schema.fromJsonString(Schema.Struct({
   /** `-1` when only another member's news can make it due. */
   wait: Schema.Finite,
   paused: Schema.Finite,
-  // As texts, since the JSON of Redis keeps 14 digits of a number.
-  buckets: Schema.Array(Schema.Struct({
+  // Absent when there are none: the JSON of Redis does not know an empty array. Numbers are texts, of which it keeps all digits.
+  buckets: Schema.optionalKey(Schema.Array(Schema.Struct({
     born: Schema.String,
     level: Schema.FiniteFromString,
     price: Schema.FiniteFromString,
@@ -46,7 +46,7 @@ export const Reply = Schema.fromJsonString(Schema.Struct({
     spent: Schema.FiniteFromString,
     lowered: Schema.FiniteFromString,
     owing: Schema.FiniteFromString
-  }))
+  })))
 }))
 
 /**
@@ -222,7 +222,7 @@ local reply = {
   granted = granted,
   wait = wait >= never - now and -1 or wait,
   paused = math.max(0, line.paused - now),
-  buckets = {}
+  buckets = #buckets > 0 and {} or nil
 }
 local function exact(n) return string.format("%.17g", n) end
 for i, s in ipairs(buckets) do
