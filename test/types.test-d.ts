@@ -97,6 +97,7 @@ describe("BackendError", () => {
       | "NetworkError"
       | "UnknownError"
       | "ContextLengthExceeded"
+      | "ProcessFailure"
       | "StreamInterrupted"
       | "Unsupported"
     >()
