@@ -1,0 +1,10 @@
+/** Claude Code as a backend, against programs that behave as it does, and as it should not. */
+import { NodeServices } from "@effect/platform-node"
+import { afterEach, assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Redacted, Sink, Stream } from "effect"
+import { ClaudeCode, iModel } from "effect-imodel"
+import { FastCheck } from "effect/testing"
+import { ChildProcessSpawner } from "effect/process"
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fake, processesWith } from "./support/claude.ts"
