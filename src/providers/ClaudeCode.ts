@@ -230,8 +230,7 @@ export const makeQuery = Effect.fnUntraced(function*(
 
   const prepare = Effect.fnUntraced(function*(
     payload: Request.Query,
-    emit: ServiceBackend.Emit,
-    isStreamed: boolean
+    reading: Reading
   ): Effect.fn.Return<Ask, BackendErrorReason, Platform> {
     const { additionalDirectories = [], response_format } = payload
     const format = isOutputSchema(response_format)
@@ -246,9 +245,7 @@ export const makeQuery = Effect.fnUntraced(function*(
       ),
       environment: extend(environment, { ...payload.env, ...variablesOf(payload) }),
       jsonSchema: format && JSON.stringify(format.json_schema.schema),
-      reader: new Reader(),
-      emit,
-      isStreamed
+      ...reading
     }
   })
 
@@ -258,10 +255,11 @@ export const makeQuery = Effect.fnUntraced(function*(
     isStreamed: boolean
   ): Effect.fn.Return<NormalizedResponse<QueryResult>, BackendErrorReason, Platform> {
     const { response_format } = payload
-    const ask = yield* Effect.mapError(prepare(payload, emit, isStreamed), neverSent)
-    const { reader } = ask
+    const reader = new Reader()
+    // Nothing is waited for before the session, so that those who ask first are first.
     const answering = sessions.on(payload, (session) => {
-      const answered = answer(payload, session, ask)
+      const prepared = Effect.mapError(prepare(payload, { emit, isStreamed, reader }), neverSent)
+      const answered = Effect.flatMap(prepared, (ask) => answer(payload, session, ask))
       return timeout === undefined ? answered : Effect.timeoutOrElse(answered, {
         duration: timeout,
         orElse: () =>
@@ -298,16 +296,19 @@ export const makeQuery = Effect.fnUntraced(function*(
   })
 })
 
+interface Reading {
+  readonly reader: Reader
+  readonly emit: ServiceBackend.Emit
+  readonly isStreamed: boolean
+}
+
 /** What the runs of one answer have in common. */
-interface Ask {
+interface Ask extends Reading {
   readonly question: Question
   readonly cwd: string
   readonly additional: ReadonlyArray<string>
   readonly environment: Environment
   readonly jsonSchema: string | undefined
-  readonly reader: Reader
-  readonly emit: ServiceBackend.Emit
-  readonly isStreamed: boolean
 }
 
 /**
@@ -330,7 +331,7 @@ export const layerQuery = (
  * import { Config } from "effect"
  * import { ClaudeCode } from "effect-imodel"
  *
- * const backend = ClaudeCode.layerQueryConfig({ root: Config.String("AGENT_ROOT"), timeout: "10 minutes" })
+ * const backend = ClaudeCode.layerQueryConfig({ root: Config.String("AGENT_ROOT"), timeout: Config.Duration("AGENT_TIMEOUT") })
  * ```
  *
  * @category layers

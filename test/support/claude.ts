@@ -1,7 +1,7 @@
 /** Programs that take the place of `claude`, and what is left of them. */
 import { Effect, type Scope } from "effect"
 import { execFileSync } from "node:child_process"
-import { chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -57,9 +57,32 @@ const sleeper = (options) =>
   spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)", directory], { stdio: "ignore", ...options })
 `
 
-/** The processes that have a text in their arguments. */
+/** The processes that have a text in their arguments or in their environment. */
 export const processesWith = (text: string): ReadonlyArray<string> =>
-  execFileSync("ps", ["-A", "-o", "stat=,args="], { encoding: "utf8", maxBuffer: 1e8 })
+  execFileSync("ps", ["axeww", "-o", "stat=,args="], { encoding: "utf8", maxBuffer: 1e8 })
     .split("\n")
     // One that has ended and is not yet collected by the system is no process of ours.
     .filter((line) => line.includes(text) && !line.startsWith("Z"))
+
+const version = "2.1.330"
+
+/**
+ * The path of the real program, installed once for all runs of the tests; or why there is none.
+ */
+export const installed = ((): { readonly executable?: string; readonly missing?: string } => {
+  const directory = join(tmpdir(), `effect-imodel-claude-code-${version}`)
+  const executable = join(directory, "node_modules", ".bin", "claude")
+  try {
+    if (!existsSync(executable)) {
+      const fresh = mkdtempSync(`${directory}-`)
+      const args = ["install", "--prefix", fresh, "--no-audit", "--no-fund", `@anthropic-ai/claude-code@${version}`]
+      execFileSync("npm", args, { stdio: "pipe", timeout: 120_000 })
+      renameSync(fresh, directory)
+    }
+    execFileSync(executable, ["--version"], { stdio: "pipe", timeout: 20_000 })
+    return { executable }
+  } catch (error) {
+    const [reason] = String(error).split("\n")
+    return { missing: `npm install @anthropic-ai/claude-code@${version} in ${directory}: ${reason}` }
+  }
+})()
