@@ -26,19 +26,21 @@ interface Agent {
 }
 
 /** Uses a model over a program of these lines, and looks that no process of it is left. */
-const agent = <A, E>(
-  lines: string,
-  use: (agent: Agent) => Effect.Effect<A, E, Scope.Scope>,
-  options: ClaudeCode.QueryOptions = {}
-) =>
-  Effect.gen(function*() {
+const agent = Effect.fnUntraced(
+  function*<A, E>(
+    lines: string,
+    use: (agent: Agent) => Effect.Effect<A, E, Scope.Scope>,
+    options: ClaudeCode.QueryOptions = {}
+  ) {
     const { directory, executable } = yield* fake(lines)
     const backend = yield* ClaudeCode.makeQuery({ executable, root: directory, retry: { times: 0 }, ...options })
     const model = yield* iModel.make(backend)
     const answer = yield* use({ model, directory })
     assert.deepStrictEqual(processesWith(directory), [])
     return answer
-  }).pipe(Effect.provide(NodeServices.layer))
+  },
+  Effect.provide(NodeServices.layer)
+)
 
 const respond = (
   lines: string,
@@ -493,7 +495,7 @@ describe.concurrent("a failure", () => {
         `)
       const login = yield* failed("authentication_failed", "Not logged in")
       assert(login._tag === "AuthenticationError")
-      assert.match(login.message, /claude \/login/)
+      assert.match(login.message, /Run `claude` and log in/)
       const broken = yield* failed("server_error", "Connection dropped", "api_error: 'connection_failed'")
       assert.strictEqual(broken._tag, "NetworkError")
     }))
@@ -758,15 +760,15 @@ describe("layerQuery", () => {
   it.live("is a backend of any program", () =>
     Effect.gen(function*() {
       const { directory, executable } = yield* fake("answer(asked)")
-      const { text } = yield* iModel.respond({ prompt: "Name a colour." }).pipe(
-        Effect.provide(iModel.layer({ limitRequests: 10, limitTokens: 1000 })),
-        Effect.provide(
-          Layer.fresh(
-            ClaudeCode.layerQueryConfig({ executable: Config.succeed(executable), root: Config.succeed(directory) })
-          )
-        ),
-        Effect.provide(NodeServices.layer)
+      const backend = ClaudeCode.layerQueryConfig({
+        executable: Config.succeed(executable),
+        root: Config.succeed(directory)
+      })
+      const model = iModel.layer({ limitRequests: 10, limitTokens: 1000 }).pipe(
+        Layer.provide(backend),
+        Layer.provide(NodeServices.layer)
       )
+      const { text } = yield* Effect.provide(iModel.respond({ prompt: "Name a colour." }), model)
       assert.strictEqual(text, "Name a colour.")
     }))
 })

@@ -6,6 +6,7 @@
  */
 import * as AiError from "effect/ai/AiError"
 import { type BackendErrorReason, ContextLengthExceeded, type ProcessFailure, Unsupported } from "../../Errors.ts"
+import * as Anthropic from "../anthropic/reason.ts"
 import type { Scrub } from "../http.ts"
 import type { Result } from "./events.ts"
 import { provider } from "./prompt.ts"
@@ -14,50 +15,34 @@ import { provider } from "./prompt.ts"
 export const isUnfinished = ({ subtype }: Result): boolean => subtype.startsWith("error_max_")
 
 /** `error` is the code that the message of a failure has. */
-export const reasonOf = (
-  result: Result,
-  error: string | undefined,
-  scrub: Scrub
-): BackendErrorReason => {
+export const reasonOf = (result: Result, error: string | undefined, scrub: Scrub): BackendErrorReason => {
   const message = scrub(result.result ?? result.errors?.join("\n") ?? "")
-  const status = result.api_error_status ?? undefined
-  const description = message === "" ? `Claude Code failed (${result.subtype})` : message
-  const http = status === undefined ? {} : { http: { response: { status, headers: {} }, body: message } }
-  if (result.terminal_reason === "prompt_too_long" || /prompt is too long/i.test(message)) {
-    return new ContextLengthExceeded({ description })
+  const description = message === "" ? `Claude Code failed: ${result.subtype}` : message
+  const { api_error: apiError, api_error_status: status, api_error_type: type } = result
+  if (result.terminal_reason === "prompt_too_long") return new ContextLengthExceeded({ description })
+  if (unknownSession.test(message)) return new AiError.InvalidRequestError({ parameter: "resume", description })
+  if (spent.test(message)) return new AiError.QuotaExhaustedError({})
+  if (status != null || type != null) {
+    return Anthropic.reasonOf({
+      status: status ?? 500,
+      at: status == null ? "as Claude Code tells" : `HTTP ${status}, as Claude Code tells`,
+      body: type == null ? undefined : { type: "error", error: { type, message } },
+      excerpt: message,
+      retryAfter: undefined,
+      http: { ...(status != null && { response: { status, headers: {} } }), body: message }
+    })
   }
-  if (/^(No conversation found|Error: --resume|No deferred tool marker)/.test(message)) {
-    return new AiError.InvalidRequestError({ parameter: "resume", description })
-  }
-  switch (result.api_error_type ?? typeOf(status) ?? error) {
-    case "authentication_error":
-      return new AiError.AuthenticationError({ kind: "InvalidKey", description, ...http })
+  switch (error) {
     case "authentication_failed":
-      return new AiError.AuthenticationError({ kind: "MissingKey", description: `${description}. ${login}` })
-    case "permission_error":
-      return new AiError.AuthenticationError({ kind: "InsufficientPermissions", description, ...http })
+      return notLoggedIn(description)
     case "billing_error":
-      return new AiError.QuotaExhaustedError(http)
-    case "rate_limit_error":
+      return new AiError.QuotaExhaustedError({})
     case "rate_limit":
-      // A limit of a subscription lasts for hours or days.
-      return /usage limit|hit your .*limit|limit reached/i.test(message)
-        ? new AiError.QuotaExhaustedError(http)
-        : new AiError.RateLimitError(http)
-    case "not_found_error":
-      return new AiError.InvalidRequestError({ parameter: "model", description, ...http })
-    case "invalid_request_error":
+      return new AiError.RateLimitError({})
     case "invalid_request":
-    case "request_too_large":
-      return /credit balance is too low/i.test(message)
-        ? new AiError.QuotaExhaustedError(http)
-        : new AiError.InvalidRequestError({ description, ...http })
-    case "api_error":
-    case "overloaded_error":
-    case "timeout_error":
-      return new AiError.InternalProviderError({ description, ...http })
+      return new AiError.InvalidRequestError({ description })
     case "server_error":
-      return result.api_error === "connection_failed"
+      return apiError === "connection_failed"
         ? new AiError.NetworkError({ reason: "TransportError", method: "POST", url: "/v1/messages", description })
         : new AiError.InternalProviderError({ description })
     default:
@@ -65,26 +50,16 @@ export const reasonOf = (
   }
 }
 
-const login = "Run `claude /login`, or give an apiKey"
+// A limit of a subscription lasts for hours or days, unlike that of requests a minute.
+const spent = /hit your .*limit|usage limit reached|out of (extra usage|usage credits)|credit balance is too low/i
 
-const typeOf = (status: number | undefined): string | undefined => {
-  switch (status) {
-    case undefined:
-      return undefined
-    case 401:
-      return "authentication_error"
-    case 402:
-      return "billing_error"
-    case 403:
-      return "permission_error"
-    case 404:
-      return "not_found_error"
-    case 429:
-      return "rate_limit_error"
-    default:
-      return status >= 500 ? "api_error" : "invalid_request_error"
-  }
-}
+const unknownSession = /^(No conversation found|Error: --resume)/
+
+const notLoggedIn = (said: string) =>
+  new AiError.AuthenticationError({
+    kind: "MissingKey",
+    description: `${said}. Run \`claude\` and log in, or give an apiKey`
+  })
 
 /** What a program that ended without a result had to say. */
 export const reasonOfExit = (failure: ProcessFailure): BackendErrorReason => {
@@ -95,12 +70,11 @@ export const reasonOfExit = (failure: ProcessFailure): BackendErrorReason => {
       `the option ${unknown}: this version of Claude Code does not know it. Update it with \`claude update\``
     return new Unsupported({ provider, feature })
   }
-  const invalid = /option '(--[\w-]+)[^']*' argument .* is invalid/.exec(stderr)?.[1]
-  if (invalid !== undefined) return new AiError.InvalidRequestError({ description: stderr })
-  if (/^(No conversation found|Error: --resume)/.test(stderr)) {
+  if (/^error: option .* is invalid/.test(stderr)) return new AiError.InvalidRequestError({ description: stderr })
+  if (unknownSession.test(stderr)) {
     return new AiError.InvalidRequestError({ parameter: "resume", description: stderr })
   }
   return /not logged in|invalid api key|please run \/login/i.test(stderr)
-    ? new AiError.AuthenticationError({ kind: "MissingKey", description: `${stderr}. ${login}` })
+    ? notLoggedIn(stderr)
     : failure
 }
