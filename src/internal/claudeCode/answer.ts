@@ -40,7 +40,7 @@ export interface Answer {
 }
 
 /** What the tools did, those of subagents too. A use that failed is only counted. */
-export interface Summary {
+interface Summary {
   /** How often each tool was used. */
   readonly tools: Readonly<Record<string, number>>
   readonly files_read: ReadonlyArray<string>
