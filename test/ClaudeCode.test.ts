@@ -190,8 +190,10 @@ describe("a run", () => {
       assert.deepStrictEqual(call?.params, { command: "ls" })
     }))
 
-  it.live("takes a line of 10 MB", () =>
+  it.live("takes a line of 10 MB, and says as much", () =>
     Effect.gen(function*() {
+      const { text: asked } = yield* respond("answer(String(asked.length))", { prompt: "é".repeat(6_000_000) })
+      assert.strictEqual(asked, "6000000")
       const { text } = yield* respond("answer('é😀'.repeat(2_000_000))")
       assert.strictEqual(text.length, 6_000_000)
     }))
@@ -508,6 +510,17 @@ describe.concurrent("a failure", () => {
       assert.isUndefined(reason.exitCode)
     }))
 
+  it.live("does not repeat the arguments that it could not be started with", () =>
+    Effect.gen(function*() {
+      const secret = "s3cret".repeat(50_000)
+      for (const systemPrompt of [secret, `${secret.slice(0, 60)}\0`]) {
+        const reason = yield* refusal("answer('Hi')", { prompt: "Hello", systemPrompt })
+        assert(reason._tag === "ProcessFailure")
+        assert.match(reason.message, /could not be started/)
+        assert.notInclude(reason.message, "s3cret")
+      }
+    }))
+
   it.live("names the option that an old version does not know", () =>
     Effect.gen(function*() {
       const reason = yield* refusal("console.error(\"error: unknown option '--json-schema=x'\"); process.exit(1)")
@@ -747,10 +760,10 @@ describe("a schema of the answer", () => {
       const lines = `
         const schema = JSON.parse(args.find((arg) => arg.startsWith("--json-schema=")).slice(14))
         init()
-        result('{"name":"' + Object.keys(schema.properties) + '"}', { structured_output: { name: "x" } })`
+        result("", { structured_output: { name: Object.keys(schema.properties).join() } })`
       const { data, value } = yield* agent(lines, ({ model }) => model.respondAs(Colour, { prompt: "A colour" }))
       assert.deepStrictEqual(value, { name: "name" })
-      assert.deepStrictEqual(data.structured_output, { name: "x" })
+      assert.deepStrictEqual(data.structured_output, { name: "name" })
       const reason = yield* refusal("answer('blue')", { prompt: "A colour", response_format: Colour })
       assert.strictEqual(reason._tag, "InvalidOutputError")
     }))

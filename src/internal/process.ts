@@ -15,7 +15,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import type * as PlatformError from "effect/PlatformError"
+import * as PlatformError from "effect/PlatformError"
+import * as Predicate from "effect/Predicate"
 import * as ChildProcess from "effect/process/ChildProcess"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Pull from "effect/Pull"
@@ -66,14 +67,16 @@ export const run = Effect.fnUntraced(function*<A, E>(
   const mark = uuid()
   // What is added first is run last.
   yield* Effect.addFinalizer(() => endStragglers(mark))
-  const child = yield* Effect.mapError(
-    spawner.spawn(ChildProcess.make(program.executable, program.args, {
-      cwd: program.cwd,
-      env: { ...program.env, [markVariable]: mark },
-      stdin: Stream.make(new TextEncoder().encode(program.input)),
-      forceKillAfter
-    })),
-    (error) => notStarted(program, error)
+  const command = ChildProcess.make(program.executable, program.args, {
+    cwd: program.cwd,
+    env: { ...program.env, [markVariable]: mark },
+    stdin: Stream.make(new TextEncoder().encode(program.input)),
+    forceKillAfter
+  })
+  const child = yield* spawner.spawn(command).pipe(
+    Effect.catch((error) => notStarted(program, error)),
+    // Node throws what it does not expect of the system, such as arguments that are too long.
+    Effect.catchDefect((error) => notStarted(program, error))
   )
   const complaints = new Tail()
   const complaining = yield* Effect.forkScoped(
@@ -128,14 +131,21 @@ const messageOf = (cause: unknown): string => cause instanceof Error ? cause.mes
 const silent = ({ executable }: Program, limit: Duration.Duration) =>
   Effect.fail(new StreamInterrupted({ description: `${executable} said nothing for ${Duration.format(limit)}` }))
 
-const notStarted = ({ executable, installation, scrub }: Program, { reason }: PlatformError.PlatformError) =>
-  neverSent(
+/** The words of the platform hold all arguments, and are not repeated. */
+const notStarted = ({ executable, installation }: Program, error: unknown) => {
+  const reason = PlatformError.isPlatformError(error) ? error.reason : undefined
+  const code = codeOf(reason?.cause ?? error) ?? reason?.description ?? reason?._tag
+  return Effect.fail(neverSent(
     new ProcessFailure({
-      description: reason._tag === "NotFound"
+      description: reason?._tag === "NotFound"
         ? `${executable} is not installed, or not on the PATH: ${installation}`
-        : `${executable} could not be started: ${scrub(reason.message)}`
+        : `${executable} could not be started${code === undefined ? "" : `: ${code}`}`
     })
-  )
+  ))
+}
+
+const codeOf = (error: unknown): string | undefined =>
+  Predicate.hasProperty(error, "code") && typeof error.code === "string" ? error.code : undefined
 
 const unanswered = (
   { executable }: Program,

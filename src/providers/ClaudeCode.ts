@@ -175,17 +175,16 @@ export const makeQuery = Effect.fnUntraced(function*(
     { cwd, emit, environment: { scrub, variables }, reader }: Ask
   ) => {
     const read = Effect.fnUntraced(function*(events: ReadonlyArray<unknown>) {
-      let result: Option.Option<Events.Result> = Option.none()
+      let read: Result.Result<Option.Option<Events.Result>, string> = Result.succeedNone
       for (const event of events) {
-        const read = reader.push(event)
-        if (Result.isFailure(read)) {
-          return yield* new AiError.InvalidResponseError({ description: scrub(read.failure) })
-        }
-        result = read.success
-        if (Option.isSome(result)) break
+        read = reader.push(event)
+        if (Result.isFailure(read) || Option.isSome(read.success)) break
       }
       yield* emit(reader.take(), reader.usage)
-      return result
+      return yield* Effect.mapError(
+        Effect.fromResult(read),
+        (description) => new AiError.InvalidResponseError({ description: scrub(description) })
+      )
     })
     const program: Process.Program = {
       executable: options.executable ?? "claude",
@@ -215,7 +214,7 @@ export const makeQuery = Effect.fnUntraced(function*(
       question,
       ask
     )
-    if (payload.autoFinish && (isUnfinished(result) || result.result === "")) {
+    if (payload.autoFinish && lacksMessage(result)) {
       result = yield* run(
         finishingArgumentsOf(payload, result.session_id, jsonSchema, isStreamed),
         finishingQuestion,
@@ -277,7 +276,7 @@ export const makeQuery = Effect.fnUntraced(function*(
       content: reader.content,
       text: data.text,
       ...(isOutputSchema(response_format) && {
-        value: yield* decodeOutput(response_format, defaultCodecTransformer, data.text)
+        value: yield* decodeOutput(response_format, defaultCodecTransformer, structuredText(data))
       }),
       rawResponse: reader.raw,
       metadata: { model: data.model, sessionId: data.session_id }
@@ -295,6 +294,12 @@ export const makeQuery = Effect.fnUntraced(function*(
     stream: (payload, emit) => Effect.provideContext(query(payload, emit, true), platform)
   })
 })
+
+const lacksMessage = (result: Events.Result): boolean =>
+  isUnfinished(result) || (!result.result && result.structured_output === undefined)
+
+const structuredText = ({ structured_output, text }: QueryResult): string =>
+  structured_output === undefined ? text : JSON.stringify(structured_output)
 
 interface Reading {
   readonly reader: Reader
