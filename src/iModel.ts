@@ -30,7 +30,7 @@ import { illegal, positive, positiveDuration } from "./internal/options.ts"
 import * as Pool from "./internal/pool.ts"
 import { CaptureContent } from "./internal/references.ts"
 import { makeSink } from "./internal/streaming.ts"
-import { type Arguments, type Backend, type Cost, ServiceBackend } from "./ServiceBackend.ts"
+import { type Arguments, type Backend, type Cost, type ProviderMetadata, ServiceBackend } from "./ServiceBackend.ts"
 import type { TokenBucket } from "./TokenBucket.ts"
 
 // -----------------------------------------------------------------------------
@@ -53,6 +53,8 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly provider: string
   readonly version: string
   readonly tags: ReadonlySet<string>
+  /** What the backend keeps from one call to the next, for example the session that it continues. */
+  readonly providerMetadata: ProviderMetadata
   /** Admits the callings of this model. `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
   /**
@@ -368,6 +370,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     provider: backend.provider,
     version: backend.version,
     tags: backend.tags,
+    providerMetadata: backend.providerMetadata,
     executor,
     createCalling: (args, createOptions) =>
       Effect.tap(

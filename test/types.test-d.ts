@@ -108,6 +108,7 @@ describe("BackendError", () => {
       | "NetworkError"
       | "UnknownError"
       | "ContextLengthExceeded"
+      | "ProcessFailure"
       | "StreamInterrupted"
       | "Unsupported"
     >()
