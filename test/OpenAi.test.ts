@@ -259,6 +259,22 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           }])
         }))
 
+      it.effect.each(["reasoning", "reasoning_content"])(
+        "sends back the thoughts of an answer as they came: %s",
+        (field) =>
+          Effect.gen(function*() {
+            const message = { role: "assistant", content: null, [field]: "Hm.", tool_calls: [toolCall("call_1", "{}")] }
+            const { content } = yield* respondTo(completionOf({ message, finish_reason: "tool_calls" }))
+            assert.deepStrictEqual(yield* messagesOf(Prompt.fromResponseParts(content)), [message])
+          })
+      )
+
+      it.effect("sends thoughts of messages in the wire's own words", () =>
+        Effect.gen(function*() {
+          const messages = [{ role: "assistant", content: "Blue.", reasoning_content: "Hm." }] as const
+          assert.deepStrictEqual(yield* bodyOf({ messages }), { model: "gpt-4o-mini", messages })
+        }))
+
       it.effect("sends an assistant message that only calls tools without a content", () =>
         Effect.gen(function*() {
           const messages = yield* messagesOf([{
@@ -706,6 +722,11 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           parameter: "messages[0]"
         },
         {
+          name: "an output limit that is given twice",
+          args: { prompt: "hi", max_tokens: 5, max_completion_tokens: 6 },
+          parameter: "max_tokens"
+        },
+        {
           name: "a response format without its schema",
           args: { prompt: "hi", response_format: { type: "json_schema" } },
           parameter: "response_format.json_schema"
@@ -756,6 +777,13 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
         {
           feature: "prompt: a reasoning part of an assistant message",
           prompt: [{ role: "assistant", content: [{ type: "reasoning", text: "Hm." }] }]
+        },
+        {
+          feature: "prompt: a tool-call part of an assistant message",
+          prompt: [{
+            role: "assistant",
+            content: [{ type: "tool-call", id: "1", name: "web_search", params: {}, providerExecuted: true }]
+          }]
         },
         {
           feature: "prompt: a tool-approval-response part of a tool message",

@@ -2,9 +2,11 @@
 import * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { Unsupported } from "../../Errors.ts"
 import { resultText } from "../chat.ts"
-import type { ChatMessage } from "./schema.ts"
+import { type ChatMessage, ReasoningField } from "./schema.ts"
 
 type Message = typeof ChatMessage.Type
 type UserPart = Exclude<Extract<Message, { readonly role: "user" }>["content"], string>[number]
@@ -35,14 +37,18 @@ const messagesOf = Effect.fnUntraced(function*(
     case "assistant": {
       const texts: Array<string> = []
       const calls: Array<Prompt.ToolCallPart> = []
+      const thoughts: { [Field in ReasoningField]?: string } = {}
       for (const part of message.content) {
+        const field = part.type === "reasoning" ? reasoningFieldOf(part) : undefined
         if (part.type === "text") texts.push(part.text)
-        else if (part.type === "tool-call") calls.push(part)
+        else if (part.type === "tool-call" && !part.providerExecuted) calls.push(part)
+        else if (part.type === "reasoning" && field !== undefined) thoughts[field] = (thoughts[field] ?? "") + part.text
         else return yield* new Unsupported({ provider, feature: `prompt: a ${part.type} part of an assistant message` })
       }
       return [{
         role: "assistant",
         content: texts.length === 0 ? null : texts.join(""),
+        ...thoughts,
         ...(calls.length === 0 ? {} : {
           tool_calls: calls.map(({ id, name, params }) => ({
             id,
@@ -63,6 +69,14 @@ const messagesOf = Effect.fnUntraced(function*(
           : Effect.fail(new Unsupported({ provider, feature: `prompt: a ${part.type} part of a tool message` })))
   }
 })
+
+const decodeReasoningField = Schema.decodeUnknownOption(
+  Schema.Struct({ openai: Schema.Struct({ reasoningField: ReasoningField }) })
+)
+
+/** The field that a thought came in; none for one that did not come over this wire. */
+const reasoningFieldOf = ({ options }: Prompt.ReasoningPart): ReasoningField | undefined =>
+  Option.getOrUndefined(decodeReasoningField(options))?.openai.reasoningField
 
 const audioFormats = new Map<string, "wav" | "mp3">([
   ["audio/wav", "wav"],

@@ -4,8 +4,8 @@ import * as Schema from "effect/Schema"
 import type { Decoder } from "../../Endpoint.ts"
 import { describeIssue } from "../invalidArgument.ts"
 import { PartWriter } from "../parts.ts"
-import { finishOf, metadataOf, sourcesOf, usageOf } from "./answer.ts"
-import { ChatChunk, type ChatCompletion, ErrorBody } from "./schema.ts"
+import { finishOf, metadataOf, reasoningOf, sourcesOf, usageOf } from "./answer.ts"
+import { ChatChunk, type ChatCompletion, ErrorBody, type ReasoningField } from "./schema.ts"
 
 type Chunk = typeof ChatChunk.Type
 type Completion = typeof ChatCompletion.Type
@@ -83,6 +83,7 @@ class ChoiceDraft {
   private content: string | null = null
   private refusal = ""
   private reasoning = ""
+  private reasoningField: ReasoningField = "reasoning_content"
   private readonly annotations: Array<NonNullable<Choice["message"]["annotations"]>[number]> = []
   private readonly toolCalls = new Map<number, { id: string; name: string; written: string }>()
 
@@ -95,9 +96,10 @@ class ChoiceDraft {
   }
 
   add(delta: NonNullable<Chunk["choices"][number]["delta"]>): void {
-    const reasoning = delta.reasoning_content ?? delta.reasoning ?? ""
-    this.reasoning += reasoning
-    this.parts?.reasoning(reasoning)
+    const { metadata, reasoningField, text } = reasoningOf(delta)
+    if (this.reasoning === "") this.reasoningField = reasoningField
+    this.reasoning += text
+    this.parts?.reasoning(text, metadata)
     if (delta.content != null) this.content = (this.content ?? "") + delta.content
     this.parts?.text(delta.content ?? "")
     this.refusal += delta.refusal ?? ""
@@ -138,7 +140,7 @@ class ChoiceDraft {
         role: "assistant",
         content: this.content,
         ...(this.refusal !== "" && { refusal: this.refusal }),
-        ...(this.reasoning !== "" && { reasoning_content: this.reasoning }),
+        ...(this.reasoning !== "" && { [this.reasoningField]: this.reasoning }),
         ...(this.annotations.length > 0 && { annotations: this.annotations }),
         ...(this.toolCalls.size > 0 && {
           tool_calls: [...this.toolCalls.values()].map(({ id, name, written }): ToolCall => ({
