@@ -49,12 +49,22 @@ export const promptOrMessages = Schema.makeFilter((
 )
 
 /** What the model is to see of a tool's result: the content made for it, or the result itself. */
-export const resultText = ({ modelOutput, result }: Prompt.ToolResultPart): string =>
+export const resultText = (
+  { modelOutput, result }: Prompt.ToolResultPart
+): Effect.Effect<string, AiError.InvalidRequestError> =>
   modelOutput !== undefined
-    ? Prompt.toolModelOutputToText(modelOutput)
-    : typeof result === "string"
-    ? result
-    : JSON.stringify(result ?? null)
+    ? Effect.succeed(Prompt.toolModelOutputToText(modelOutput))
+    : textOrJson(result ?? null)
+
+/** The parameters of a call as text. Those that were no JSON when they came have stayed the text that they were. */
+export const paramsText = ({ params }: Prompt.ToolCallPart): Effect.Effect<string, AiError.InvalidRequestError> =>
+  textOrJson(params ?? {})
+
+const textOrJson = (value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
+  typeof value === "string" ? Effect.succeed(value) : Effect.try({
+    try: () => JSON.stringify(value),
+    catch: (error) => neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description: String(error) }))
+  })
 
 // -----------------------------------------------------------------------------
 // Tools

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Unsupported } from "../../Errors.ts"
-import { resultText } from "../chat.ts"
+import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
+import { paramsText, resultText } from "../chat.ts"
 import { type ChatMessage, ReasoningField } from "./schema.ts"
 
 type Message = typeof ChatMessage.Type
@@ -14,7 +14,7 @@ type UserPart = Exclude<Extract<Message, { readonly role: "user" }>["content"], 
 export const messagesOfPrompt = (
   provider: string,
   input: Prompt.RawInput
-): Effect.Effect<ReadonlyArray<Message>, Unsupported> =>
+): Effect.Effect<ReadonlyArray<Message>, BackendErrorReason> =>
   typeof input === "string"
     ? Effect.succeed([{ role: "user", content: input }])
     : Effect.map(
@@ -25,7 +25,7 @@ export const messagesOfPrompt = (
 const messagesOf = Effect.fnUntraced(function*(
   provider: string,
   message: Prompt.Message
-): Effect.fn.Return<ReadonlyArray<Message>, Unsupported> {
+): Effect.fn.Return<ReadonlyArray<Message>, BackendErrorReason> {
   switch (message.role) {
     case "system":
       return [{ role: "system", content: message.content }]
@@ -45,30 +45,28 @@ const messagesOf = Effect.fnUntraced(function*(
         else if (part.type === "reasoning" && field !== undefined) thoughts[field] = (thoughts[field] ?? "") + part.text
         else return yield* new Unsupported({ provider, feature: `prompt: a ${part.type} part of an assistant message` })
       }
+      const tool_calls = yield* Effect.forEach(calls, (call) =>
+        Effect.map(paramsText(call), (written) => ({
+          id: call.id,
+          type: "function" as const,
+          function: { name: call.name, arguments: written }
+        })))
       return [{
         role: "assistant",
         content: texts.length === 0 ? null : texts.join(""),
         ...thoughts,
-        ...(calls.length === 0 ? {} : {
-          tool_calls: calls.map(({ id, name, params }) => ({
-            id,
-            type: "function" as const,
-            function: { name, arguments: JSON.stringify(params ?? {}) }
-          }))
-        })
+        ...(tool_calls.length > 0 && { tool_calls })
       }]
     }
     case "tool":
-      return yield* Effect.forEach(message.content, (part) =>
-        part.type === "tool-result"
-          ? Effect.succeed({
-            role: "tool" as const,
-            tool_call_id: part.id,
-            content: resultText(part)
-          })
-          : Effect.fail(new Unsupported({ provider, feature: `prompt: a ${part.type} part of a tool message` })))
+      return yield* Effect.forEach(message.content, (part) => toolMessage(provider, part))
   }
 })
+
+const toolMessage = (provider: string, part: Prompt.ToolMessagePart): Effect.Effect<Message, BackendErrorReason> =>
+  part.type === "tool-result"
+    ? Effect.map(resultText(part), (content) => ({ role: "tool" as const, tool_call_id: part.id, content }))
+    : Effect.fail(new Unsupported({ provider, feature: `prompt: a ${part.type} part of a tool message` }))
 
 const decodeReasoningField = Schema.decodeUnknownOption(
   Schema.Struct({ openai: Schema.Struct({ reasoningField: ReasoningField }) })
