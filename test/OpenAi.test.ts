@@ -231,6 +231,18 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           assert.deepStrictEqual(messages, [{ role: "tool", tool_call_id: "call_1", content: "a cat" }])
         }))
 
+      it.effect("sends what an image has for the wire in its options", () =>
+        Effect.gen(function*() {
+          const data = new URL("https://example.com/a.png")
+          const options = { openai: { detail: "low" }, anthropic: { cacheControl: { type: "ephemeral" } } }
+          const messages = yield* messagesOf([{
+            role: "user",
+            content: [{ type: "file", mediaType: "image/png", data, options }]
+          }])
+          const image_url = { url: "https://example.com/a.png", detail: "low" }
+          assert.deepStrictEqual(messages, [{ role: "user", content: [{ type: "image_url", image_url }] }])
+        }))
+
       it.effect("sends a tool result that is nothing with a content, which the wire requires", () =>
         Effect.gen(function*() {
           const messages = yield* messagesOf([{
@@ -760,6 +772,20 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           assert.deepStrictEqual(yield* server.seen, [])
         }))
 
+      it.effect.each([
+        { options: { openai: { detail: "some" } }, mediaType: "image/png", message: /openai\.detail/ },
+        { options: { openai: { colour: "blue" } }, mediaType: "image/png", message: /openai\.colour/ },
+        { options: { openai: { detail: "low" } }, mediaType: "application/pdf", message: /openai\.detail/ }
+      ])("are refused in the options of a part of a prompt: $options", ({ mediaType, message, options }) =>
+        Effect.gen(function*() {
+          const { model, server } = yield* setup({ body: completion })
+          const prompt = Prompt.make([{ role: "user", content: [{ type: "file", mediaType, data: "AQID", options }] }])
+          const error = yield* Effect.flip((yield* model.invoke({ prompt })).response)
+          assert.strictEqual(parameterOf(error), "prompt")
+          assert.match(error.message, message)
+          assert.deepStrictEqual(yield* server.seen, [])
+        }))
+
       const unsupported: ReadonlyArray<
         { readonly feature: string; readonly prompt: ReadonlyArray<Prompt.MessageEncoded> }
       > = [
@@ -856,7 +882,8 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
       const appearances: ReadonlyArray<{ readonly name: string; readonly answer: (seen: Seen) => Answer }> = [
         {
           name: "a refusal in OpenAI's shape",
-          answer: (seen) => refusal(401, { message: `Incorrect API key provided: ${seen.headers["authorization"]}` })
+          answer: (seen) =>
+            refusal(401, { message: `Incorrect API key provided: ${seen.headers["authorization"]}` })
         },
         {
           name: "a refusal in words",

@@ -1,12 +1,16 @@
 /** An `effect/ai` prompt as chat messages. What the wire cannot carry is refused. */
+import * as AiError from "effect/ai/AiError"
 import * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import { paramsText, resultText } from "../chat.ts"
-import { type ChatMessage, ReasoningField } from "./schema.ts"
+import { describeIssue } from "../invalidArgument.ts"
+import { neverSent } from "../unsent.ts"
+import { type ChatMessage, ImageDetail, ReasoningField } from "./schema.ts"
 
 type Message = typeof ChatMessage.Type
 type UserPart = Exclude<Extract<Message, { readonly role: "user" }>["content"], string>[number]
@@ -83,25 +87,42 @@ const audioFormats = new Map<string, "wav" | "mp3">([
   ["audio/mpeg", "mp3"]
 ])
 
-const userPart = (provider: string, part: Prompt.UserMessagePart): Effect.Effect<UserPart, Unsupported> => {
-  if (part.type === "text") return Effect.succeed({ type: "text", text: part.text })
-  const { data, mediaType } = part
-  if (mediaType.startsWith("image/")) {
-    return Effect.succeed({ type: "image_url", image_url: { url: urlOf(mediaType, data) } })
+const userPart = Effect.fnUntraced(function*(
+  provider: string,
+  part: Prompt.UserMessagePart
+): Effect.fn.Return<UserPart, BackendErrorReason> {
+  if (part.type === "file" && part.mediaType.startsWith("image/")) {
+    const options = yield* imageOptions(part)
+    return { type: "image_url", image_url: { url: urlOf(part.mediaType, part.data), ...options } }
   }
+  yield* noOptions(part)
+  if (part.type === "text") return { type: "text", text: part.text }
+  const { data, mediaType } = part
   const format = audioFormats.get(mediaType)
   if (format !== undefined && !(data instanceof URL)) {
-    return Effect.succeed({ type: "input_audio", input_audio: { data: base64(data), format } })
+    return { type: "input_audio", input_audio: { data: base64(data), format } }
   }
   if (mediaType === "application/pdf" && !(data instanceof URL)) {
-    return Effect.succeed({
-      type: "file",
-      file: { filename: part.fileName ?? "document.pdf", file_data: urlOf(mediaType, data) }
-    })
+    return { type: "file", file: { filename: part.fileName ?? "document.pdf", file_data: urlOf(mediaType, data) } }
   }
   const where = data instanceof URL ? ", given as a URL" : ""
-  return Effect.fail(new Unsupported({ provider, feature: `prompt: a file of type ${mediaType}${where}` }))
+  return yield* new Unsupported({ provider, feature: `prompt: a file of type ${mediaType}${where}` })
+})
+
+/** Reads what `options.openai` of what the user says has for this wire. What it has too much is refused, as any argument is. */
+const optionsReader = <A>(schema: Schema.ConstraintDecoder<A>) => {
+  const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
+  return ({ options, type }: Prompt.UserMessagePart): Effect.Effect<A, AiError.InvalidRequestError> => {
+    const decoded = decode(options["openai"] ?? {})
+    if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
+    const { message, path } = describeIssue(decoded.failure)
+    const description = `The options of a ${type} part are wrong: openai.${path}: ${message}`
+    return Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description })))
+  }
 }
+
+const imageOptions = optionsReader(Schema.Struct({ detail: ImageDetail }))
+const noOptions = optionsReader(Schema.Record(Schema.String, Schema.Never))
 
 const base64 = (data: string | Uint8Array): string => typeof data === "string" ? data : Base64.encode(data)
 

@@ -21,13 +21,15 @@ import {
 
 const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
 
+export const ImageDetail = Schema.optional(Schema.Literals(["auto", "low", "high"]))
+
 const UserPart = Schema.Union([
   TextPart,
   Schema.Struct({
     type: Schema.Literal("image_url"),
     image_url: Schema.Struct({
       url: Schema.String,
-      detail: Schema.optional(Schema.Literals(["auto", "low", "high"]))
+      detail: ImageDetail
     })
   }),
   Schema.Struct({
