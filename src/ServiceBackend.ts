@@ -115,6 +115,8 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   readonly tags: ReadonlySet<string>
   /** What it keeps from one call to the next, for example the session that it continues. */
   readonly providerMetadata: ProviderMetadata
+  /** What it is to a model that may call it; `undefined` for one that is no tool. */
+  readonly tool: Tool.Any | undefined
   /** The `headroom` of limits in front of this backend, unless they state their own. */
   readonly headroom: Duration.Duration
   /** The `idleTimeout` of its streams, unless a call states its own; `undefined` for none. */
@@ -225,6 +227,8 @@ export interface Options<S extends RequestSchema, Data> {
   readonly operation?:
     | { readonly name: string; readonly provider?: string; /** Who is asked. */ readonly server?: URL }
     | undefined
+  /** What it is to a model that may call it. @default none: it is no tool */
+  readonly tool?: Tool.Any | undefined
   /** How long a call may be on its way to those who count it. @default none */
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream. @default for ever */
@@ -303,6 +307,7 @@ export const make = <S extends RequestSchema, Data>(
       version: options.version ?? "1",
       tags: new Set(options.tags),
       providerMetadata,
+      tool: options.tool,
       headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
       idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
       loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {

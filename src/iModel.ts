@@ -3,34 +3,24 @@
  *
  * @since 0.1.0
  */
-import * as AiError from "effect/ai/AiError"
-import { defaultCodecTransformer } from "effect/ai/LanguageModel"
-import type * as Arr from "effect/Array"
+import type * as Tool from "effect/ai/Tool"
 import type * as Cause from "effect/Cause"
-import * as Channel from "effect/Channel"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
-import * as Queue from "effect/Queue"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Calling, isCalling, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
-import { BackendError, type PermissionDenied, type TimeoutError } from "./Errors.ts"
-import * as Executor from "./Executor.ts"
-import * as Blocking from "./internal/blocking.ts"
-import { decodeOutput } from "./internal/chat.ts"
-import { identify } from "./internal/identity.ts"
-import { illegal, positive, positiveDuration } from "./internal/options.ts"
-import * as Pool from "./internal/pool.ts"
+import { type Calling, isCalling, type NormalizedResponse, type StreamPart } from "./Calling.ts"
+import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
+import type * as Executor from "./Executor.ts"
+import type * as Hook from "./Hook.ts"
+import * as internal from "./internal/model.ts"
 import { CaptureContent } from "./internal/references.ts"
-import { makeSink } from "./internal/streaming.ts"
 import { type Arguments, type Backend, type Cost, type ProviderMetadata, ServiceBackend } from "./ServiceBackend.ts"
 import type { TokenBucket } from "./TokenBucket.ts"
 
@@ -56,8 +46,12 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly tags: ReadonlySet<string>
   /** What the backend keeps from one call to the next, for example the session that it continues. */
   readonly providerMetadata: ProviderMetadata
+  /** What it is to a model that may call it; `undefined` for one that is no tool. */
+  readonly tool: Tool.Any | undefined
   /** Admits the callings of this model. `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
+  /** What its hooks do, from now on. It ends with the model. */
+  readonly events: Stream.Stream<Hook.Event>
   /**
    * Makes a calling, to be invoked later; its `response` waits until it has been. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
    * are wrong.
@@ -79,6 +73,11 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
       options?: InvokeOptions & CreateOptions
     ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   }
+  /** Invokes the model with arguments of whatever type, as they come from a file or from a model. What is wrong with them fails the calling. */
+  readonly invokeUnknown: (
+    args: unknown,
+    options?: InvokeOptions & CreateOptions
+  ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   /** Invokes the model, and answers with its response or fails with the backend's error. */
   readonly respond: (
     args: Args,
@@ -161,7 +160,7 @@ export interface StreamOptions extends InvokeOptions, CreateOptions {
  * @category options
  * @since 0.1.0
  */
-export interface Options<in Args = Arguments> {
+export interface Options<in Args = Arguments, out H = never> {
   /** Calls a window. @default no limit */
   readonly limitRequests?: number | undefined
   /** Tokens a window. @default no limit */
@@ -234,6 +233,8 @@ export interface Options<in Args = Arguments> {
    * @default the backend's: 2 minutes over HTTP, for ever for a local one
    */
   readonly idleTimeout?: Duration.Input | undefined
+  /** What stands around its callings, the first outermost. @default none */
+  readonly hooks?: ReadonlyArray<H> | undefined
   /** @default the backend's name */
   readonly name?: string | undefined
   /** @default none */
@@ -260,139 +261,14 @@ export class iModel extends Context.Service<iModel, Model>()("effect-imodel/iMod
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*<Args, Data>(
+export const make: <Args, Data, H extends Hook.Any = never>(
   backend: Backend<Args, Data>,
-  options: Options<Args> = {}
-): Effect.fn.Return<Model<Args, Data>, OptionsError, Scope.Scope> {
-  const defaultTimeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
-  const defaultQueueTimeout = options.queueTimeout === undefined
-    ? undefined
-    : yield* positiveDuration("queueTimeout", options.queueTimeout)
-  const { cost, priority } = options
-  const defaults = (defaultTimeout ?? defaultQueueTimeout ?? priority) === undefined
-    ? undefined
-    : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout, priority }
-  const firstPartTimeout = options.firstPartTimeout === undefined
-    ? undefined
-    : yield* positiveDuration("firstPartTimeout", options.firstPartTimeout)
-  const idleTimeout = options.idleTimeout === undefined
-    ? backend.idleTimeout
-    : yield* positiveDuration("idleTimeout", options.idleTimeout)
-  const executor = yield* findExecutor(backend, options)
-  const direct = yield* Pool.makeDirect
-  const blocking = options.rateLimiter && (yield* Blocking.make(options.rateLimiter))
-  const now = yield* Clock.currentTimeMillis
-  const countsTokens = executor?.countsTokens ?? false
-
-  if (countsTokens && cost === undefined) yield* backend.loadTokenizer
-
-  const create = (args: Args, createOptions?: CreateOptions) =>
-    backend.createCalling(args, {
-      metadata: createOptions?.metadata,
-      expectedOutput: options.expectedOutputTokens,
-      cost: !countsTokens ? () => 0 : cost === undefined ? undefined : () => cost(args)
-    })
-
-  const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
-    const timeout = invokeOptions?.timeout ?? defaultTimeout
-    if (executor !== undefined) {
-      return executor.submit(
-        calling,
-        invokeOptions === undefined
-          ? defaults
-          : {
-            ...invokeOptions,
-            timeout,
-            queueTimeout: invokeOptions.queueTimeout ?? defaultQueueTimeout,
-            priority: invokeOptions.priority ?? priority
-          }
-      )
-    }
-    const runner = blocking === undefined
-      ? direct
-      : blocking(invokeOptions?.queueTimeout ?? defaultQueueTimeout ?? Duration.seconds(30))
-    return timeout === undefined
-      ? calling[TypeId].join(runner)
-      : Effect.suspend(() => calling[TypeId].joinWithin(runner, Duration.fromInputUnsafe(timeout)))
-  }
-
-  function invoke<A>(
-    calling: Calling<A>,
-    options?: InvokeOptions
-  ): Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
-  function invoke(
-    args: Args,
-    options?: InvokeOptions & CreateOptions
-  ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
-  function invoke(argsOrCalling: Calling | Args, options?: InvokeOptions & CreateOptions) {
-    return isCalling(argsOrCalling)
-      ? submit(argsOrCalling, options)
-      : Effect.flatMap(create(argsOrCalling, options), (calling) => submit(calling, options))
-  }
-
-  const stream = (args: Args, streamOptions?: StreamOptions) =>
-    Stream.fromChannel(
-      Channel.callback<Arr.NonEmptyReadonlyArray<StreamPart>, TimeoutError | PermissionDenied | BackendError>(
-        Effect.fnUntraced(function*(queue) {
-          const calling = yield* create(args, streamOptions)
-          calling[TypeId].sink = makeSink((parts) => Queue.offer(queue, parts), {
-            firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
-            idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
-          })
-          yield* (yield* submit(calling, streamOptions)).response
-          yield* Queue.end(queue)
-        }),
-        { bufferSize: 1, strategy: "suspend" }
-      )
-    )
-
-  const settled = (args: Args, respondOptions?: InvokeOptions & CreateOptions) =>
-    Effect.flatMap(create(args, respondOptions), (calling) => submit(calling, respondOptions))
-
-  const respondAs = Effect.fnUntraced(function*<A>(
-    schema: Schema.ConstraintCodec<A, unknown>,
-    args: Args,
-    respondOptions?: InvokeOptions & CreateOptions
-  ) {
-    const calling = yield* settled({ ...args, response_format: schema }, respondOptions)
-    const response = yield* calling.response
-    const { text, toolCalls, value: decoded } = response
-    if (decoded !== undefined && Schema.is(schema)(decoded)) return { ...response, value: decoded }
-    const called = toolCalls.map(({ name }) => name).join(", ")
-    // A mock, or a backend of one's own, may leave the decoding to us.
-    const value = yield* Effect.mapError(
-      called === ""
-        ? decodeOutput(schema, defaultCodecTransformer, text)
-        : Effect.fail(
-          new AiError.InvalidOutputError({ description: `The model has called ${called}, and not answered` })
-        ),
-      (reason) => new BackendError({ reason, callingId: calling.id })
-    )
-    return { ...response, value }
-  })
-
-  return {
-    ...identify(now, options.metadata),
-    name: options.name ?? backend.name,
-    provider: backend.provider,
-    version: backend.version,
-    tags: backend.tags,
-    providerMetadata: backend.providerMetadata,
-    executor,
-    createCalling: (args, createOptions) =>
-      Effect.tap(
-        create(args, createOptions),
-        ({ execution }) => execution.status === "failed" ? Effect.fail(execution.error) : Effect.void
-      ),
-    invoke,
-    respond: (args, respondOptions) => Effect.flatMap(settled(args, respondOptions), (calling) => calling.response),
-    respondAs,
-    stream
-  }
-})
-
-const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
-  input === undefined ? otherwise : Duration.fromInputUnsafe(input)
+  options?: Options<Args, H>
+) => Effect.Effect<
+  Model<Args, Data | Hook.Data<H>>,
+  OptionsError | Hook.Error<H>,
+  Scope.Scope | Hook.Services<H>
+> = internal.make
 
 /**
  * Why a model cannot be made: a wrong option, or a `RateLimiter` whose store fails.
@@ -401,51 +277,6 @@ const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration
  * @since 0.1.0
  */
 export type OptionsError = Cause.IllegalArgumentError | RateLimiter.RateLimiterError
-
-const findExecutor = Effect.fnUntraced(function*<Args, Data>(backend: Backend<Args, Data>, options: Options<Args>) {
-  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
-  const given = { limitRequests, limitTokens, limitInputTokens, limitOutputTokens, concurrency, queueCapacity }
-  const [own] = Object.entries(given).flatMap(([name, option]) => option === undefined ? [] : [name])
-  const others = (["executor", "rateLimiter"] as const).filter((name) => options[name] !== undefined)
-  const [first, second] = own === undefined ? others : [...others, own]
-  if (first !== undefined && second !== undefined) return yield* illegal(`a model has ${first} or ${second}, not both`)
-  if (own !== undefined) return yield* makeExecutor(backend, options)
-  return options.executor ?? (options.rateLimiter === undefined
-    ? Option.getOrUndefined(yield* Effect.serviceOption(Executor.Executor))
-    : undefined)
-})
-
-const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
-  { headroom, name }: Backend<Args, Data>,
-  options: Options<Args>
-) {
-  const { limitRequests } = options
-  const window = yield* positiveDuration("capacityRefreshTime", options.capacityRefreshTime ?? Duration.minutes(1))
-  const bucket = (name: string, limit: number | undefined) =>
-    limit === undefined
-      ? Effect.undefined
-      : Effect.map(positive(name, limit), (capacity) => ({ capacity, window, headroom: options.headroom ?? headroom }))
-  if (limitRequests !== undefined && limitRequests < 1) {
-    return yield* illegal(
-      `limitRequests must be at least 1, got ${limitRequests}: for less, lengthen capacityRefreshTime`
-    )
-  }
-  return yield* Executor.make({
-    name: options.name ?? name,
-    model: options.name ?? name,
-    key: options.key,
-    requests: yield* bucket("limitRequests", limitRequests),
-    tokens: yield* bucket("limitTokens", options.limitTokens),
-    inputTokens: yield* bucket("limitInputTokens", options.limitInputTokens),
-    outputTokens: yield* bucket("limitOutputTokens", options.limitOutputTokens),
-    concurrency: options.concurrency,
-    queueCapacity: options.queueCapacity,
-    onLimit: options.onLimit,
-    maxDenials: options.maxDenials,
-    onFull: options.onFull,
-    onStoreFailure: options.onStoreFailure
-  })
-})
 
 // -----------------------------------------------------------------------------
 // Layers
@@ -472,7 +303,9 @@ const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<iModel, OptionsError, ServiceBackend> =>
+export const layer = <H extends Hook.Any = never>(
+  options?: Options<Arguments, H>
+): Layer.Layer<iModel, OptionsError | Hook.Error<H>, ServiceBackend | Exclude<Hook.Services<H>, Scope.Scope>> =>
   Layer.effect(iModel, Effect.flatMap(ServiceBackend, (backend) => make(backend, options)))
 
 /**
@@ -506,17 +339,18 @@ export const layer = (options?: Options): Layer.Layer<iModel, OptionsError, Serv
  * @category services
  * @since 0.1.0
  */
-export const Service = <Self>() =>
-<const Id extends string, Args, Data, E = never, R = never>(
-  id: Id,
-  options: Options<Args> & { readonly backend: Effect.Effect<Backend<Args, Data>, E, R> }
-): ServiceClass<Self, Id, Args, Data, E, R> => {
-  const { backend, ...modelOptions } = options
-  const tag = Context.Service<Self, Model<Args, Data>>()(id)
-  return Object.assign(tag, {
-    layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions)))
-  })
-}
+export const Service =
+  <Self>() =>
+  <const Id extends string, Args, Data, E = never, R = never, H extends Hook.Any = never>(
+    id: Id,
+    options: Options<Args, H> & { readonly backend: Effect.Effect<Backend<Args, Data>, E, R> }
+  ): ServiceClass<Self, Id, Args, Data | Hook.Data<H>, E | Hook.Error<H>, R | Hook.Services<H>> => {
+    const { backend, ...modelOptions } = options
+    const tag = Context.Service<Self, Model<Args, Data | Hook.Data<H>>>()(id)
+    return Object.assign(tag, {
+      layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions)))
+    })
+  }
 
 /**
  * The class that `Service` makes.

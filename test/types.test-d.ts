@@ -110,6 +110,7 @@ describe("BackendError", () => {
       | "ContextLengthExceeded"
       | "ProcessFailure"
       | "StreamInterrupted"
+      | "ToolFailure"
       | "Unsupported"
     >()
     expectTypeOf<PermissionDenied["reason"]>().toEqualTypeOf<Errors.PermissionDeniedReason>()
