@@ -10,6 +10,7 @@ import type * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import type * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -90,8 +91,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly stream?: StreamOptions<Request["Type"], Answer["Type"]> | undefined
   /** Why an answer failed whose status is not of the 200s, or whose body has an `error`. @default by its status */
   readonly reason?: ((answer: FailedAnswer) => BackendErrorReason) | undefined
-  /** The tokens that a call will cost, as an estimate. @default as for `ServiceBackend.make` */
-  readonly cost?: ((payload: Request["Type"]) => ServiceBackend.Cost) | undefined
+  /** The tokens that a call will cost, as an estimate; `undefined` for the default. @default as for `ServiceBackend.make` */
+  readonly cost?: ((payload: Request["Type"]) => ServiceBackend.Cost | undefined) | undefined
   /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */
@@ -228,7 +229,10 @@ export const make = Effect.fnUntraced(function*<
       )
       return HttpClientRequest.setUrlParams(addressed, query)
     }
-    return HttpClientRequest.bodyJsonUnsafe(addressed, yield* Effect.mapError(bodyOf(payload), neverSent))
+    return yield* Effect.mapError(
+      Effect.flatMap(bodyOf(payload), (body) => HttpClientRequest.bodyJson(addressed, body)),
+      (error) => neverSent(error._tag === "HttpBodyError" ? notJson(error) : error)
+    )
   })
 
   const wholeBody = options.body ??
@@ -286,6 +290,9 @@ const untraced = Effect.provideService(HttpClient.TracerDisabledWhen, () => true
 // Some who speak a provider's protocol do not stream.
 const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>
   !/\bjson\b/.test(headers["content-type"] ?? "")
+
+const notJson = ({ cause, reason }: HttpBody.HttpBodyError) =>
+  new AiError.InvalidRequestError({ description: `The arguments are not JSON: ${String(cause ?? reason._tag)}` })
 
 interface Access {
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest

@@ -23,7 +23,8 @@ import type * as Hook from "./Hook.ts"
 import * as Converse from "./internal/converse.ts"
 import * as internal from "./internal/model.ts"
 import { CaptureContent } from "./internal/references.ts"
-import { type Arguments, type Backend, type Cost, ServiceBackend } from "./ServiceBackend.ts"
+import { type Arguments, type Backend, type Cost, type ProviderMetadata, ServiceBackend } from "./ServiceBackend.ts"
+import type { TokenBucket } from "./TokenBucket.ts"
 
 // -----------------------------------------------------------------------------
 // Models
@@ -45,6 +46,8 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly provider: string
   readonly version: string
   readonly tags: ReadonlySet<string>
+  /** What the backend keeps from one call to the next, for example the session that it continues. */
+  readonly providerMetadata: ProviderMetadata
   /** What it is to a model that may call it; `undefined` for one that is no tool. */
   readonly tool: Tool.Any | undefined
   /** Admits the callings of this model. `undefined` for a model without limits. */
@@ -153,8 +156,8 @@ export interface StreamOptions extends InvokeOptions, CreateOptions {
 }
 
 /**
- * The options of a model. A limit, a `concurrency` or a `queueCapacity` gives it an `Executor`; without any of them its
- * calls go straight to the backend.
+ * The options of a model. A limit, a `concurrency` or a `queueCapacity` gives it an `Executor` of its own; without any of
+ * them its calls go to the `Executor` in context, and if there is none straight to the backend.
  *
  * @category options
  * @since 0.1.0
@@ -175,6 +178,18 @@ export interface Options<in Args = Arguments, out H = never> {
    * a twentieth of the window. @default the backend's: 150 milliseconds over HTTP, none for a local one
    */
   readonly headroom?: Duration.Input | undefined
+  /**
+   * The name under which the limits are shared with all models that state the same limits, in whatever process, by a
+   * `LimitStore` or a `RateLimiter` in context.
+   * @default nothing is shared
+   */
+  readonly key?: string | undefined
+  /**
+   * What happens while the store of shared limits fails or does not answer: calls wait, and fail by their own `timeout`; or
+   * they are admitted by a tenth of the limits; or without limits.
+   * @default "closed"
+   */
+  readonly onStoreFailure?: "closed" | "local" | "open" | undefined
   /** How many callings may wait in the queue. @default 100 */
   readonly queueCapacity?: number | undefined
   /** How many callings run at once. @default 100 */
@@ -197,6 +212,19 @@ export interface Options<in Args = Arguments, out H = never> {
   readonly timeout?: Duration.Input | undefined
   /** The longest time that a call waits to be admitted, unless it states its own. @default for ever */
   readonly queueTimeout?: Duration.Input | undefined
+  /** The priority of its calls, where they state none: a lower number goes first. @default the reference `Executor.Priority` */
+  readonly priority?: number | undefined
+  /**
+   * An executor made elsewhere, which several models may have in common; in place of limits of its own.
+   * @default the `Executor` in context, for a model that states no limits
+   */
+  readonly executor?: Executor.Executor | undefined
+  /**
+   * A bucket in place of an executor: every attempt of a call takes one of it, first come first served, and gives up after
+   * `queueTimeout`, or 30 seconds.
+   * @default none
+   */
+  readonly rateLimiter?: TokenBucket | undefined
   /**
    * The longest time from the start of a streamed attempt to the first part of its answer. Then it has broken off
    * (`StreamInterrupted`). @default for ever

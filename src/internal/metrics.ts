@@ -13,11 +13,13 @@ export interface Sources {
   readonly denials: () => number
   readonly retries: () => number
   readonly pauses: () => number
+  readonly storeAway: () => number
 }
 
 const gauges = {
   queued: Metric.gauge("imodel_queued", { description: "Callings that wait to be admitted" }),
-  running: Metric.gauge("imodel_running", { description: "Callings that run" })
+  running: Metric.gauge("imodel_running", { description: "Callings that run" }),
+  storeAway: Metric.gauge("imodel_store_away", { description: "1 while the store of the limits does not answer" })
 }
 
 const counters = {
@@ -28,10 +30,10 @@ const counters = {
   pauses: Metric.counter("imodel_pauses", { description: "How often a provider asked to hold everything back" })
 }
 
-const waits = Metric.histogram("imodel_wait_millis", {
+const waits = {
   description: "How long callings waited to be admitted, in milliseconds",
   boundaries: Metric.exponentialBoundaries({ start: 1, factor: 4, count: 12 })
-})
+}
 
 /** Registers the metrics of one executor until the scope closes; answers how to note a wait. */
 export const register = (
@@ -43,7 +45,7 @@ export const register = (
     // Two executors may have one name; each has its own series.
     const attributes = { ...names, executor_id: uuid() }
     const registrations = [
-      ...(["queued", "running"] as const).map((name) =>
+      ...(["queued", "running", "storeAway"] as const).map((name) =>
         Metric.registerUnsafe(Metric.withAttributes(gauges[name], attributes), context, {
           get: () => ({ value: sources[name]() }),
           ...inert
@@ -56,7 +58,8 @@ export const register = (
         })
       )
     ]
-    const wait = Metric.withAttributes(waits, attributes)
+    // It finds its series faster with the attributes from the beginning.
+    const wait = Metric.histogram("imodel_wait_millis", { ...waits, attributes })
     return Effect.as(
       Effect.addFinalizer(() =>
         Effect.sync(() => {

@@ -1,10 +1,12 @@
 /** A model made of a backend: its executor, its hooks, and the ways to call it. */
+import * as AiError from "effect/ai/AiError"
 import { defaultCodecTransformer } from "effect/ai/LanguageModel"
 import type * as Arr from "effect/Array"
 import * as Channel from "effect/Channel"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
@@ -16,7 +18,7 @@ import * as Executor from "../Executor.ts"
 import * as Hook from "../Hook.ts"
 import type { CreateOptions, InvokeOptions, Model, Options, OptionsError, StreamOptions } from "../iModel.ts"
 import type { Backend, Cost } from "../ServiceBackend.ts"
-import * as TokenBucket from "../TokenBucket.ts"
+import * as Blocking from "./blocking.ts"
 import type { Runner } from "./calling.ts"
 import { decodeOutput } from "./chat.ts"
 import type { Args, Built } from "./hooks/built.ts"
@@ -39,17 +41,19 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   const defaultQueueTimeout = options.queueTimeout === undefined
     ? undefined
     : yield* positiveDuration("queueTimeout", options.queueTimeout)
-  const defaults = (defaultTimeout ?? defaultQueueTimeout) === undefined
+  const { cost, priority } = options
+  const defaults = (defaultTimeout ?? defaultQueueTimeout ?? priority) === undefined
     ? undefined
-    : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout }
+    : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout, priority }
   const firstPartTimeout = options.firstPartTimeout === undefined
     ? undefined
     : yield* positiveDuration("firstPartTimeout", options.firstPartTimeout)
   const idleTimeout = options.idleTimeout === undefined
     ? backend.idleTimeout
     : yield* positiveDuration("idleTimeout", options.idleTimeout)
-  const executor = yield* makeExecutor(backend, options)
+  const executor = yield* findExecutor(backend, options)
   const direct = yield* Pool.makeDirect
+  const blocking = options.rateLimiter && (yield* Blocking.make(options.rateLimiter))
   const { events, publish } = yield* Events.make
   const built = options.hooks === undefined ? undefined : yield* Hook.all(options.hooks)[Hook.TypeId]({
     provider: backend.provider,
@@ -59,8 +63,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   })
   const through = built && (yield* Way.make(built))
   const now = yield* Clock.currentTimeMillis
-  const { cost, limitInputTokens, limitOutputTokens, limitTokens } = options
-  const countsTokens = (limitTokens ?? limitInputTokens ?? limitOutputTokens) !== undefined
+  const countsTokens = executor?.countsTokens ?? false
 
   if (countsTokens && cost === undefined) yield* backend.loadTokenizer
 
@@ -82,12 +85,17 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     invokeOptions === undefined ? defaults : {
       ...invokeOptions,
       timeout: invokeOptions.timeout ?? defaultTimeout,
-      queueTimeout: invokeOptions.queueTimeout ?? defaultQueueTimeout
+      queueTimeout: invokeOptions.queueTimeout ?? defaultQueueTimeout,
+      priority: invokeOptions.priority ?? priority
     }
 
   const admit = <A>(calling: Calling<A>, invokeOptions: InvokeOptions | undefined) =>
     executor === undefined
-      ? joinWithin(calling, direct, invokeOptions?.timeout)
+      ? joinWithin(
+        calling,
+        blocking === undefined ? direct : blocking(invokeOptions?.queueTimeout ?? Duration.seconds(30)),
+        invokeOptions?.timeout
+      )
       : executor.submit(calling, invokeOptions)
 
   const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
@@ -138,10 +146,16 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   ) {
     const calling = yield* settled({ ...args, response_format: schema }, respondOptions)
     const response = yield* calling.response
-    if (Schema.is(schema)(response.value)) return { ...response, value: response.value }
+    const { text, toolCalls, value: decoded } = response
+    if (decoded !== undefined && Schema.is(schema)(decoded)) return { ...response, value: decoded }
+    const called = toolCalls.map(({ name }) => name).join(", ")
     // A mock, or a backend of one's own, may leave the decoding to us.
     const value = yield* Effect.mapError(
-      decodeOutput(schema, defaultCodecTransformer, response.text),
+      called === ""
+        ? decodeOutput(schema, defaultCodecTransformer, text)
+        : Effect.fail(
+          new AiError.InvalidOutputError({ description: `The model has called ${called}, and not answered` })
+        ),
       (reason) => new BackendError({ reason, callingId: calling.id })
     )
     return { ...response, value }
@@ -153,6 +167,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     provider: backend.provider,
     version: backend.version,
     tags: backend.tags,
+    providerMetadata: backend.providerMetadata,
     tool: backend.tool,
     executor,
     events,
@@ -191,19 +206,32 @@ const joinWithin = <A>(calling: Calling<A>, runner: Runner, limit: Duration.Inpu
 const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
   input === undefined ? otherwise : Duration.fromInputUnsafe(input)
 
+const findExecutor = Effect.fnUntraced(function*<Args, Data, H>(
+  backend: Backend<Args, Data>,
+  options: Options<Args, H>
+) {
+  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
+  const given = { limitRequests, limitTokens, limitInputTokens, limitOutputTokens, concurrency, queueCapacity }
+  const [own] = Object.entries(given).flatMap(([name, option]) => option === undefined ? [] : [name])
+  const others = (["executor", "rateLimiter"] as const).filter((name) => options[name] !== undefined)
+  const [first, second] = own === undefined ? others : [...others, own]
+  if (first !== undefined && second !== undefined) return yield* illegal(`a model has ${first} or ${second}, not both`)
+  if (own !== undefined) return yield* makeExecutor(backend, options)
+  return options.executor ?? (options.rateLimiter === undefined
+    ? Option.getOrUndefined(yield* Effect.serviceOption(Executor.Executor))
+    : undefined)
+})
+
 const makeExecutor = Effect.fnUntraced(function*<Args, Data, H>(
   { headroom, name }: Backend<Args, Data>,
   options: Options<Args, H>
 ) {
-  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
-  const given = [concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity]
-  if (given.every((option) => option === undefined)) return undefined
+  const { limitRequests } = options
   const window = yield* positiveDuration("capacityRefreshTime", options.capacityRefreshTime ?? Duration.minutes(1))
-  const bucket = Effect.fnUntraced(function*(name: string, limit: number | undefined) {
-    if (limit === undefined) return undefined
-    const capacity = yield* positive(name, limit)
-    return yield* TokenBucket.make({ capacity, window, headroom: options.headroom ?? headroom })
-  })
+  const bucket = (name: string, limit: number | undefined) =>
+    limit === undefined
+      ? Effect.undefined
+      : Effect.map(positive(name, limit), (capacity) => ({ capacity, window, headroom: options.headroom ?? headroom }))
   if (limitRequests !== undefined && limitRequests < 1) {
     return yield* illegal(
       `limitRequests must be at least 1, got ${limitRequests}: for less, lengthen capacityRefreshTime`
@@ -212,14 +240,16 @@ const makeExecutor = Effect.fnUntraced(function*<Args, Data, H>(
   return yield* Executor.make({
     name: options.name ?? name,
     model: options.name ?? name,
+    key: options.key,
     requests: yield* bucket("limitRequests", limitRequests),
-    tokens: yield* bucket("limitTokens", limitTokens),
-    inputTokens: yield* bucket("limitInputTokens", limitInputTokens),
-    outputTokens: yield* bucket("limitOutputTokens", limitOutputTokens),
-    concurrency,
-    queueCapacity,
+    tokens: yield* bucket("limitTokens", options.limitTokens),
+    inputTokens: yield* bucket("limitInputTokens", options.limitInputTokens),
+    outputTokens: yield* bucket("limitOutputTokens", options.limitOutputTokens),
+    concurrency: options.concurrency,
+    queueCapacity: options.queueCapacity,
     onLimit: options.onLimit,
     maxDenials: options.maxDenials,
-    onFull: options.onFull
+    onFull: options.onFull,
+    onStoreFailure: options.onStoreFailure
   })
 })

@@ -17,12 +17,14 @@ export interface Sink {
   readonly idleTimeout: Duration.Duration | undefined
   /** Whether parts were handed out, so that another attempt would repeat them. */
   begun: boolean
+  /** How much of the answer was handed out: its text, its reasoning, and the parameters of its calls, in characters. */
+  characters: number
 }
 
 export const makeSink = (
   take: Sink["take"],
   { firstPartTimeout, idleTimeout }: Pick<Sink, "firstPartTimeout" | "idleTimeout">
-): Sink => ({ take, firstPartTimeout, idleTimeout, begun: false })
+): Sink => ({ take, firstPartTimeout, idleTimeout, begun: false, characters: 0 })
 
 type Reason = BackendError | BackendErrorReason
 
@@ -59,6 +61,7 @@ export const streamInto = <Data>(
         if (!Arr.isReadonlyArrayNonEmpty(taken)) return Effect.void
         sink.begun = true
         for (const part of parts) {
+          if ("delta" in part) sink.characters += part.delta.length
           if (part.type === "text-delta") progress.text += part.delta
           else if (part.type === "finish") progress.finish = part
         }
@@ -95,7 +98,8 @@ interface Progress {
   since: number
 }
 
-const interrupted = (error: Reason, { text, usage }: Progress): BackendErrorReason => {
+/** What failed in the middle of an answer, with what there was of it. */
+export const interrupted = (error: Reason, { text, usage }: Pick<Progress, "text" | "usage">): BackendErrorReason => {
   const reason = error._tag === "BackendError" ? error.reason : error
   const known = usage !== undefined && { usage }
   switch (reason._tag) {

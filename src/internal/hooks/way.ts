@@ -95,7 +95,12 @@ const makeReader = (to: Sink, change: Change | undefined): Reader => {
     )
   const sink = makeSink(change === undefined ? to.take : changing(change), to)
   const reading: Reader["reading"] = (way) =>
-    change === undefined ? way : Effect.raceFirst(way, Deferred.await(refused))
+    Effect.ensuring(
+      change === undefined ? way : Effect.raceFirst(way, Deferred.await(refused)),
+      Effect.sync(() => {
+        to.characters = sink.characters
+      })
+    )
 
   const finish = Effect.fnUntraced(function*(response: NormalizedResponse) {
     const [first, ...rest] = sink.begun ? [] : streamPartsOf(response.content)
