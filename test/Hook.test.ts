@@ -496,6 +496,26 @@ describe("onPart", () => {
       assert.deepStrictEqual((yield* read(early.stream({}))).texts, ["instead"])
     }))
 
+  it.effect("does not keep the backend at work when nobody reads on", () =>
+    Effect.gen(function*() {
+      const interrupted = yield* Deferred.make<void>()
+      const told = yield* Deferred.make<void>()
+      const model = yield* streamOf(
+        [Hook.make({
+          onPart: (part) => Effect.succeed(part),
+          postInvocation: () => Deferred.succeed(told, undefined)
+        })],
+        (emit) =>
+          Effect.andThen(emit([start, delta("a")]), Effect.never).pipe(
+            Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+          )
+      )
+      const { texts } = yield* read(Stream.take(model.stream({}), 2))
+      assert.deepStrictEqual(texts, ["a"])
+      yield* Deferred.await(interrupted)
+      yield* Deferred.await(told)
+    }))
+
   it.effect("does not let the backend run ahead of who reads", () =>
     Effect.gen(function*() {
       let emitted = 0
