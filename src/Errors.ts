@@ -158,6 +158,29 @@ export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExcee
   }
 }
 
+/**
+ * The backend is taken to be down, by its circuit breaker, and was not asked. Retryable once the circuit closes.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen", {
+  /** The name of the circuit. */
+  circuit: Schema.String,
+  /** How long it stays open; `undefined` while another call tries whether the backend is back. */
+  retryAfter: Schema.optional(Schema.Duration)
+}) {
+  get isRetryable(): boolean {
+    return true
+  }
+  override get message(): string {
+    const until = this.retryAfter === undefined
+      ? "another call is trying it"
+      : `it is left alone for ${Duration.format(this.retryAfter)}`
+    return `The backend '${this.circuit}' failed too often and was not asked: ${until}`
+  }
+}
+
 const ProviderReason = Schema.Union([
   AiError.AuthenticationError,
   AiError.InvalidRequestError,
@@ -224,6 +247,7 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
  */
 export const BackendErrorReason = Schema.Union([
   ...ProviderReason.members,
+  CircuitOpen,
   ContextLengthExceeded,
   StreamInterrupted,
   Unsupported
@@ -265,9 +289,10 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
     return this.reason.isRetryable
   }
 
-  /** How long the provider asks to wait before the next call, when it said so. */
+  /** How long the provider asks to wait before the next call, or its circuit stays open, when that is known. */
   get retryAfter(): Duration.Duration | undefined {
-    return this.reason._tag === "RateLimitError" ? this.reason.retryAfter : undefined
+    const { reason } = this
+    return reason._tag === "RateLimitError" || reason._tag === "CircuitOpen" ? reason.retryAfter : undefined
   }
 
   override get message(): string {

@@ -25,6 +25,7 @@ import {
   type NormalizedResponse,
   TypeId as CallingTypeId
 } from "./Calling.ts"
+import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
 import { estimateTokens, fourCharacters } from "./internal/estimate.ts"
@@ -116,6 +117,8 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   readonly headroom: Duration.Duration
   /** The `idleTimeout` of its streams, unless a call states its own; `undefined` for none. */
   readonly idleTimeout: Duration.Duration | undefined
+  /** Keeps calls away from it while it is down; `undefined` when nothing does. */
+  readonly circuit: Circuit | undefined
   /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
   readonly loadTokenizer: Effect.Effect<void>
   /**
@@ -216,6 +219,8 @@ export interface Options<S extends RequestSchema, Data> {
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream. @default for ever */
   readonly idleTimeout?: Duration.Input | undefined
+  /** Keeps calls away from it while it is down. Each attempt passes it. @default nothing does */
+  readonly circuit?: Circuit | undefined
 }
 
 /**
@@ -261,7 +266,7 @@ export const make = <S extends RequestSchema, Data>(
   Effect.map(Clock.currentTimeMillis, (now) => {
     const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
     let tokenizer = fourCharacters
-    const { call, stream } = options
+    const { call, circuit, stream } = options
     const streaming = stream ?? ((payload, emit, calling) =>
       Effect.tap(
         Effect.map(
@@ -273,9 +278,10 @@ export const make = <S extends RequestSchema, Data>(
     const work: Work<Data, S["Type"]> = {
       run: (payload, calling) => {
         const { sink } = calling[CallingTypeId]
-        return sink === undefined
+        const attempt = sink === undefined
           ? call(payload, calling)
           : streamInto(sink, (emit) => streaming(payload, emit, calling))
+        return circuit === undefined ? attempt : circuit.attempt(attempt)
       },
       retry: options.retry && retrying(options.retry),
       operation: options.operation && { provider: options.provider, ...options.operation }
@@ -289,6 +295,7 @@ export const make = <S extends RequestSchema, Data>(
       tags: new Set(options.tags),
       headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
       idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
+      circuit,
       loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {
         tokenizer = loaded ?? tokenizer
       }),

@@ -20,6 +20,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Calling, isCalling, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
+import type { Circuit } from "./Circuit.ts"
 import { BackendError, type PermissionDenied, type TimeoutError } from "./Errors.ts"
 import * as Executor from "./Executor.ts"
 import { decodeOutput } from "./internal/chat.ts"
@@ -51,6 +52,8 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly provider: string
   readonly version: string
   readonly tags: ReadonlySet<string>
+  /** Keeps calls away from the backend while it is down; `undefined` when nothing does. */
+  readonly circuit: Circuit | undefined
   /** Admits the callings of this model. `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
   /**
@@ -262,7 +265,17 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       cost: !countsTokens ? () => 0 : cost === undefined ? undefined : () => cost(args)
     })
 
-  const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
+  const { circuit } = backend
+  // What would be refused when its turn has come need not wait for it.
+  const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) =>
+    circuit === undefined
+      ? admit(calling, invokeOptions)
+      : Effect.flatMap(
+        circuit.refusal,
+        (refusal) => refusal === undefined ? admit(calling, invokeOptions) : calling[TypeId].refuse(refusal)
+      )
+
+  const admit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
     const timeout = invokeOptions?.timeout ?? defaultTimeout
     if (executor !== undefined) {
       return executor.submit(
@@ -332,6 +345,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     provider: backend.provider,
     version: backend.version,
     tags: backend.tags,
+    circuit,
     executor,
     createCalling: (args, createOptions) =>
       Effect.tap(

@@ -1,4 +1,5 @@
 export * as Calling from "./Calling.ts"
+export * as Circuit from "./Circuit.ts"
 export * as Endpoint from "./Endpoint.ts"
 export { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
 export * as Errors from "./Errors.ts"

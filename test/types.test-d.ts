@@ -96,6 +96,7 @@ describe("BackendError", () => {
       | "InvalidOutputError"
       | "NetworkError"
       | "UnknownError"
+      | "CircuitOpen"
       | "ContextLengthExceeded"
       | "StreamInterrupted"
       | "Unsupported"

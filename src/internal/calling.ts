@@ -293,6 +293,17 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     this.conclude(Exit.interrupt())
   }
 
+  /** Settles a calling that nobody has started, in place of starting it. */
+  refuse(reason: BackendErrorReason): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
+    return Effect.suspend(() => {
+      if (this.runner === undefined && this.outcome === undefined) {
+        this.reject(reason)
+        this.settle()
+      }
+      return this.outcome ?? this.wait
+    })
+  }
+
   /** Settles a calling that cannot begin: it asks for something wrong. */
   reject(reason: BackendErrorReason): this {
     this.conclude(Exit.fail(reason))

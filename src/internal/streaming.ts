@@ -104,6 +104,7 @@ const interrupted = (error: Reason, { text, usage }: Progress): BackendErrorReas
     // It has come whole, and is not what was asked for.
     case "InvalidOutputError":
       return reason
+    case "CircuitOpen":
     case "ContextLengthExceeded":
     case "Unsupported":
       return new StreamInterrupted({ description: reason.message, text, ...known })

@@ -14,6 +14,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
+import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import { type BackendErrorReason, Unsupported } from "../Errors.ts"
 import { describeOutput, functionTools, isOutputSchema, normalizeChat } from "../internal/chat.ts"
@@ -78,6 +79,8 @@ export interface ChatOptions {
   readonly reasoning?: boolean | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
   readonly retry?: ServiceBackend.Retry | undefined
+  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
+  readonly circuitBreaker?: Circuit.Options | true | undefined
 }
 
 /**
@@ -143,6 +146,7 @@ export const makeChat = Effect.fnUntraced(function*(
     operation: { name: "chat", ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
     tokenizer: tokenizerOf(model),
     retry: options.retry,
+    circuitBreaker: options.circuitBreaker,
     normalize: (data, { response_format }) => normalizeChat(contentOf(data), data.model, response_format, toCodecOpenAI)
   })
 })
