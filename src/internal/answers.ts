@@ -1,6 +1,5 @@
 /** Reads the answers of an HTTP API: whole ones, streamed ones, and those that are none. */
 import * as AiError from "effect/ai/AiError"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Sse from "effect/encoding/Sse"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -35,59 +34,54 @@ export interface Head {
 
 export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
   /** Reads a head, and fails for what promises no answer. */
-  const head = Effect.fnUntraced(function*(response: HttpClientResponse.HttpClientResponse, calling: Calling) {
-    const limits = rateLimitsOf(response.headers, yield* Clock.currentTimeMillis)
-    calling[TypeId].hear({ limits, refused: response.status === 429 })
-    if (response.status < 200 || response.status >= 300) {
-      const told = yield* Effect.orElseSucceed(response.text, () => "")
-      return yield* format.reasonOf(yield* failedAnswer(response, told, format.scrub))
-    }
-    const requestId = response.headers["x-request-id"] ?? response.headers["request-id"]
-    const metadata = {
-      ...(requestId !== undefined && { requestId }),
-      ...reported(limits),
-      attempts: calling.attempts.length + 1
-    }
-    return { response, metadata }
-  })
+  const head = (
+    response: HttpClientResponse.HttpClientResponse,
+    calling: Calling
+  ): Effect.Effect<Head, BackendErrorReason> =>
+    Effect.clockWith((clock) => {
+      const limits = rateLimitsOf(response.headers, clock.currentTimeMillisUnsafe())
+      calling[TypeId].hear({ limits, refused: response.status === 429 })
+      if (response.status < 200 || response.status >= 300) {
+        return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => failed(response, text))
+      }
+      const requestId = response.headers["x-request-id"] ?? response.headers["request-id"]
+      const metadata = {
+        ...(requestId !== undefined && { requestId }),
+        ...reported(limits),
+        attempts: calling.attempts.length + 1
+      }
+      return Effect.succeed({ response, metadata })
+    })
 
-  const normalized = Effect.fnUntraced(function*(
+  const failed = (response: HttpClientResponse.HttpClientResponse, text: string) =>
+    Effect.flatMap(failedAnswer(response, text, format.scrub), (answer) => Effect.fail(format.reasonOf(answer)))
+
+  const normalized = (
     data: Data,
     payload: Payload,
     rawResponse: unknown,
     metadata: Readonly<Record<string, unknown>>
-  ) {
-    const fields = format.normalize === undefined ? undefined : yield* format.normalize(data, payload)
-    return makeResponse<Data>({
-      ...fields,
-      data,
-      rawResponse,
-      metadata: { ...fields?.metadata, ...metadata }
-    })
-  })
+  ): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> =>
+    format.normalize === undefined
+      ? Effect.succeed(makeResponse({ data, rawResponse, metadata }))
+      : Effect.map(format.normalize(data, payload), (fields) =>
+        makeResponse({ ...fields, data, rawResponse, metadata: { ...fields.metadata, ...metadata } }))
 
   /** Reads an answer that comes whole. */
-  const whole = Effect.fnUntraced(function*(
-    { metadata, response }: Head,
-    payload: Payload
-  ) {
-    const text = yield* response.text
-    const json = parseJson(text)
-    if (Option.isNone(json)) {
-      return yield* invalidResponse(
-        text.trim() === "" ? "the body is empty" : `the body is not JSON: ${excerptOf(format.scrub(text))}`
-      )
-    }
-    const decoded = format.decode(json.value)
-    if (Result.isFailure(decoded)) {
-      if (Predicate.hasProperty(json.value, "error")) {
-        return yield* format.reasonOf(yield* failedAnswer(response, text, format.scrub))
+  const whole = ({ metadata, response }: Head, payload: Payload) =>
+    Effect.flatMap(response.text, (text): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> => {
+      const json = parseJson(text)
+      if (Option.isNone(json)) {
+        return invalidResponse(
+          text.trim() === "" ? "the body is empty" : `the body is not JSON: ${excerptOf(format.scrub(text))}`
+        )
       }
+      const decoded = format.decode(json.value)
+      if (Result.isSuccess(decoded)) return normalized(decoded.success, payload, json.value, metadata)
+      if (Predicate.hasProperty(json.value, "error")) return failed(response, text)
       const { message, path } = describeIssue(decoded.failure)
-      return yield* invalidResponse(path === "" ? message : `${path}: ${message}`)
-    }
-    return yield* normalized(decoded.success, payload, json.value, metadata)
-  })
+      return invalidResponse(path === "" ? message : `${path}: ${message}`)
+    })
 
   /** Reads an answer that comes in events. */
   const stream = Effect.fnUntraced(function*(
@@ -117,7 +111,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       }
       yield* emit(parts, decoder.usage())
       if (failure?._tag === "ErrorEvent") {
-        return yield* format.reasonOf(yield* failedAnswer(response, JSON.stringify(failure.body), format.scrub))
+        return yield* failed(response, JSON.stringify(failure.body))
       }
       if (failure !== undefined) return yield* brokenOff(format.scrub(failure.description))
       return over || decoder.isOver()

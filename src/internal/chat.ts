@@ -183,20 +183,21 @@ export const decodeOutput = <A>(
 // -----------------------------------------------------------------------------
 
 /** What a chat answer is in the normal shape: its parts, the model that gave it, and its value where there is to be one. */
-export const normalizeChat = Effect.fnUntraced(function*(
+export const normalizeChat = (
   content: ReadonlyArray<Part>,
   model: string | undefined,
   format: unknown,
   transformer: LanguageModel.CodecTransformer
-): Effect.fn.Return<Partial<Pick<NormalizedResponse, "content" | "metadata" | "value">>, AiError.InvalidOutputError> {
+): Effect.Effect<Partial<Pick<NormalizedResponse, "content" | "metadata" | "value">>, AiError.InvalidOutputError> => {
   const told = { content, metadata: { ...(model !== undefined && { model }) } }
   // A model that calls tools has not answered yet.
-  const isAnswer = !content.some((part) => part.type === "tool-call" && !part.providerExecuted)
-  if (!isOutputSchema(format) || !isAnswer) return told
+  if (!isOutputSchema(format) || content.some((part) => part.type === "tool-call" && !part.providerExecuted)) {
+    return Effect.succeed(told)
+  }
   let text = ""
   for (const part of content) if (part.type === "text") text += part.text
-  return { ...told, value: yield* decodeOutput(format, transformer, text) }
-})
+  return Effect.map(decodeOutput(format, transformer, text), (value) => ({ ...told, value }))
+}
 
 /** The arguments of a tool as the model wrote them: decoded from JSON, or as they are when they are none. */
 export const toolParams = (written: string): unknown =>

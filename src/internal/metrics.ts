@@ -28,10 +28,10 @@ const counters = {
   pauses: Metric.counter("imodel_pauses", { description: "How often a provider asked to hold everything back" })
 }
 
-const waits = Metric.histogram("imodel_wait_millis", {
+const waits = {
   description: "How long callings waited to be admitted, in milliseconds",
   boundaries: Metric.exponentialBoundaries({ start: 1, factor: 4, count: 12 })
-})
+}
 
 /** Registers the metrics of one executor until the scope closes; answers how to note a wait. */
 export const register = (
@@ -56,7 +56,8 @@ export const register = (
         })
       )
     ]
-    const wait = Metric.withAttributes(waits, attributes)
+    // It finds its series faster with the attributes from the beginning.
+    const wait = Metric.histogram("imodel_wait_millis", { ...waits, attributes })
     return Effect.as(
       Effect.addFinalizer(() =>
         Effect.sync(() => {

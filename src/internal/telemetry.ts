@@ -161,34 +161,41 @@ const partsOf = (content: unknown): ReadonlyArray<unknown> =>
 // Metrics
 // -----------------------------------------------------------------------------
 
-const durations = Metric.histogram("gen_ai.client.operation.duration", {
+const durations = {
+  id: "gen_ai.client.operation.duration",
   description: "How long attempts took, in seconds",
   boundaries: [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
-})
+}
 
-const tokens = Metric.histogram("gen_ai.client.token.usage", {
+const tokens = {
+  id: "gen_ai.client.token.usage",
   description: "Tokens of an answer, as the provider counts them",
   boundaries: [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864]
-})
+}
 
-type Histogram = Metric.Histogram<number>
+// A metric finds its series faster when it has its attributes from the beginning.
+const cache = new Map<string, Metric.Histogram<number>>()
 
-// Finding a metric by its attributes takes longer than noting a number in it.
-const cache = new Map<string, Histogram>()
-
-const withNames = (metric: Histogram, { name, provider }: Operation, model: string, key: string, value: string) => {
-  const id = [metric.id, name, provider, model, value].join("\n")
-  let named = cache.get(id)
-  if (named === undefined) {
-    named = Metric.withAttributes(metric, {
+const histogram = (
+  { boundaries, description, id }: typeof durations,
+  { name, provider }: Operation,
+  model: string,
+  key: string,
+  value: string
+) => {
+  const series = [id, name, provider, model, value].join("\n")
+  let found = cache.get(series)
+  if (found === undefined) {
+    const attributes = {
       "gen_ai.operation.name": name,
       "gen_ai.provider.name": provider,
       "gen_ai.request.model": model,
       ...(value !== "" && { [key]: value })
-    })
-    cache.set(id, named)
+    }
+    found = Metric.histogram(id, { description, boundaries, attributes })
+    cache.set(series, found)
   }
-  return named
+  return found
 }
 
 const measure = <A, E>(
@@ -205,12 +212,12 @@ const measure = <A, E>(
       Effect.sync(() => {
         const seconds = Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1e9
         const error = Exit.isFailure(exit) ? errorType(exit) ?? "interrupted" : ""
-        withNames(durations, operation, model, "error.type", error).updateUnsafe(seconds, context)
+        histogram(durations, operation, model, "error.type", error).updateUnsafe(seconds, context)
         if (Exit.isFailure(exit) || !isNormalizedResponse(exit.value)) return
         const { inputTokens, outputTokens } = exit.value.usage
         for (const [type, count] of [["input", inputTokens.total], ["output", outputTokens.total]] as const) {
           if (count === undefined) continue
-          withNames(tokens, operation, model, "gen_ai.token.type", type).updateUnsafe(count, context)
+          histogram(tokens, operation, model, "gen_ai.token.type", type).updateUnsafe(count, context)
         }
       }))
   })
