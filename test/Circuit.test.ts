@@ -57,8 +57,11 @@ describe("a circuit", () => {
       )
       const ask = tagOf(model.respond({}))
       assert.deepStrictEqual(yield* times(5, ask), [
-        ...["InternalProviderError", "InternalProviderError", "InternalProviderError"],
-        ...["CircuitOpen", "CircuitOpen"]
+        "InternalProviderError",
+        "InternalProviderError",
+        "InternalProviderError",
+        "CircuitOpen",
+        "CircuitOpen"
       ])
       yield* TestClock.adjust("10 seconds")
       assert.deepStrictEqual(yield* times(3, ask), ["InternalProviderError", "CircuitOpen", "CircuitOpen"])
@@ -192,7 +195,8 @@ describe("a circuit", () => {
       const asking = yield* Effect.forkChild(times(3, ask))
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(yield* Fiber.join(asking), [
-        ...["InternalProviderError", "InternalProviderError"],
+        "InternalProviderError",
+        "InternalProviderError",
         "CircuitOpen"
       ])
     }).pipe(
