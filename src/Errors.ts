@@ -239,19 +239,72 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
   }
 }
 
-/**
- * Schema of every reason a backend can fail for: `effect/ai`'s reasons, used as they are, and our own where it has none.
- *
- * @category errors
- * @since 0.1.0
- */
-export const BackendErrorReason = Schema.Union([
+const SingleReason = Schema.Union([
   ...ProviderReason.members,
   CircuitOpen,
   ContextLengthExceeded,
   StreamInterrupted,
   Unsupported
 ])
+
+/**
+ * Of several models none has answered: each one's reason, in the order in which they were asked.
+ *
+ * **Example** (Why each of them failed)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = iModel.respond({ prompt: "Hello" }).pipe(
+ *   Effect.map((response) => response.text),
+ *   Effect.catchReason("BackendError", "AllFailed", ({ failures }) =>
+ *     Effect.succeed(failures.map(({ model, reason }) => `${model}: ${reason._tag}`).join(", ")))
+ * )
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", {
+  failures: Schema.NonEmptyArray(Schema.Struct({
+    /** The name of the model. */
+    model: Schema.String,
+    reason: Schema.Union([...SingleReason.members, PermissionDenied, TimeoutError])
+  }))
+}) {
+  /** Whether one of them may answer when it is asked again. */
+  get isRetryable(): boolean {
+    return this.failures.some(({ reason }) => {
+      switch (reason._tag) {
+        case "TimeoutError":
+          return true
+        case "PermissionDenied":
+          return reason.reason._tag === "LimitExceeded" || reason.reason._tag === "QueueFull"
+        default:
+          return reason.isRetryable
+      }
+    })
+  }
+  /** The shortest wait that one of them asks for. */
+  get retryAfter(): Duration.Duration | undefined {
+    return this.failures.reduce<Duration.Duration | undefined>((least, { reason }) => {
+      const asked = "retryAfter" in reason ? reason.retryAfter : undefined
+      return asked === undefined || (least !== undefined && Duration.isLessThan(least, asked)) ? least : asked
+    }, undefined)
+  }
+  override get message(): string {
+    return this.failures.map(({ model, reason }) => `${reason.message} [${model}]`).join("; then: ")
+  }
+}
+
+/**
+ * Schema of every reason a backend can fail for: `effect/ai`'s reasons, used as they are, and our own where it has none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const BackendErrorReason = Schema.Union([...SingleReason.members, AllFailed])
 
 /**
  * Why a backend failed.
@@ -291,8 +344,7 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
 
   /** How long the provider asks to wait before the next call, or its circuit stays open, when that is known. */
   get retryAfter(): Duration.Duration | undefined {
-    const { reason } = this
-    return reason._tag === "RateLimitError" || reason._tag === "CircuitOpen" ? reason.retryAfter : undefined
+    return "retryAfter" in this.reason ? this.reason.retryAfter : undefined
   }
 
   override get message(): string {

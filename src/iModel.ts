@@ -19,18 +19,31 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Calling, isCalling, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
+import {
+  type Calling,
+  isCalling,
+  type NormalizedResponse,
+  type StreamPart,
+  TypeId as CallingTypeId
+} from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
 import { BackendError, type PermissionDenied, type TimeoutError } from "./Errors.ts"
 import * as Executor from "./Executor.ts"
 import { decodeOutput } from "./internal/chat.ts"
-import { identify } from "./internal/identity.ts"
+import { identify, ModelTypeId } from "./internal/identity.ts"
 import { illegal, positive, positiveDuration } from "./internal/options.ts"
 import * as Pool from "./internal/pool.ts"
 import { CaptureContent } from "./internal/references.ts"
-import { makeSink } from "./internal/streaming.ts"
+import { makeSink, type Sink } from "./internal/streaming.ts"
+import * as Route from "./Route.ts"
 import { type Arguments, type Backend, type Cost, ServiceBackend } from "./ServiceBackend.ts"
 import * as TokenBucket from "./TokenBucket.ts"
+
+/**
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId: typeof ModelTypeId = ModelTypeId
 
 // -----------------------------------------------------------------------------
 // Models
@@ -44,6 +57,10 @@ import * as TokenBucket from "./TokenBucket.ts"
  * @since 0.1.0
  */
 export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Equal {
+  readonly [TypeId]: {
+    /** Makes a calling, whose answer is handed out in parts where there is somebody to take them. */
+    readonly prepare: (args: Args, take?: Sink["take"], options?: StreamOptions) => Effect.Effect<Calling<Data>>
+  }
   /** A UUID, fresh for every construction. */
   readonly id: string
   readonly createdAt: DateTime.Utc
@@ -270,10 +287,10 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) =>
     circuit === undefined
       ? admit(calling, invokeOptions)
-      : Effect.flatMap(
-        circuit.refusal,
-        (refusal) => refusal === undefined ? admit(calling, invokeOptions) : calling[TypeId].refuse(refusal)
-      )
+      : Effect.flatMap(circuit.refusal, (refusal) => {
+        if (refusal !== undefined) calling[CallingTypeId].refuse(refusal)
+        return admit(calling, invokeOptions)
+      })
 
   const admit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
     const timeout = invokeOptions?.timeout ?? defaultTimeout
@@ -286,8 +303,8 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       )
     }
     return timeout === undefined
-      ? calling[TypeId].join(direct)
-      : Effect.suspend(() => calling[TypeId].joinWithin(direct, Duration.fromInputUnsafe(timeout)))
+      ? calling[CallingTypeId].join(direct)
+      : Effect.suspend(() => calling[CallingTypeId].joinWithin(direct, Duration.fromInputUnsafe(timeout)))
   }
 
   function invoke<A>(
@@ -304,15 +321,22 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       : Effect.flatMap(create(argsOrCalling, options), (calling) => submit(calling, options))
   }
 
+  const prepare = (args: Args, take?: Sink["take"], streamOptions?: StreamOptions) =>
+    Effect.map(create(args, streamOptions), (calling) => {
+      if (take !== undefined) {
+        calling[CallingTypeId].sink = makeSink(take, {
+          firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
+          idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
+        })
+      }
+      return calling
+    })
+
   const stream = (args: Args, streamOptions?: StreamOptions) =>
     Stream.fromChannel(
       Channel.callback<Arr.NonEmptyReadonlyArray<StreamPart>, TimeoutError | PermissionDenied | BackendError>(
         Effect.fnUntraced(function*(queue) {
-          const calling = yield* create(args, streamOptions)
-          calling[TypeId].sink = makeSink((parts) => Queue.offer(queue, parts), {
-            firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
-            idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
-          })
+          const calling = yield* prepare(args, (parts) => Queue.offer(queue, parts), streamOptions)
           yield* (yield* submit(calling, streamOptions)).response
           yield* Queue.end(queue)
         }),
@@ -340,6 +364,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   })
 
   return {
+    [TypeId]: { prepare },
     ...identify(now, options.metadata),
     name: options.name ?? backend.name,
     provider: backend.provider,
@@ -358,6 +383,51 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     stream
   }
 })
+
+/**
+ * Makes one model of several: the first is asked, and when it fails the next one. It takes the arguments that all of them take.
+ *
+ * **Details**
+ *
+ * - A failed attempt is made again at the same model where its backend makes it again, up to three attempts, and the next model
+ *   is asked then. A `retry-after` within the `patience` (10 seconds) is waited for.
+ * - The next model is asked at once when one is silent, does not know the model, has no quota left, cannot do what is asked
+ *   (`Unsupported`), or has too small a context window (`ContextLengthExceeded`): name the model with the larger one after it.
+ * - A rejection for its content (`ContentPolicyError`) is the answer, whoever else might have answered. So is an
+ *   `InvalidRequestError` of the first model that is asked.
+ * - A stream turns to the next model until its first part is out, which has 10 seconds (`firstPartTimeout`) where there is a
+ *   next model. After that it fails, unless `restart` keeps its parts until they are whole.
+ * - A model that was given up is left alone for the `cooldown`, and then tried by one call.
+ * - The `timeout` of a call covers all of it.
+ *
+ * The response is that of the model that answered, which is `metadata.model`, with its usage alone. Every attempt is in
+ * `calling.attempts`, with its `model`. When all have failed the reason is `AllFailed`, with each one's.
+ *
+ * Fails with `IllegalArgumentError` when an option is wrong.
+ *
+ * **Example** (Another provider stands in)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Anthropic, iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const gpt = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o" }), { limitRequests: 500 })
+ *   const claude = yield* iModel.make(yield* Anthropic.makeMessages({ model: "claude-sonnet-4-5" }))
+ *   const either = yield* iModel.fallback([gpt, claude], { timeout: "1 minute" })
+ *   const response = yield* either.respond({ prompt: "Name a colour." })
+ *   return { text: response.text, from: response.metadata.model }
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fallback = <const Several extends Route.Models>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
+  options?: Route.CommonOptions & Options<Route.ArgsOf<Several>>
+): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> =>
+  Effect.flatMap(Route.fallback<Several>(models, options), (backend) => make(backend, options))
 
 const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
   input === undefined ? otherwise : Duration.fromInputUnsafe(input)

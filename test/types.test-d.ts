@@ -96,6 +96,7 @@ describe("BackendError", () => {
       | "InvalidOutputError"
       | "NetworkError"
       | "UnknownError"
+      | "AllFailed"
       | "CircuitOpen"
       | "ContextLengthExceeded"
       | "StreamInterrupted"
