@@ -91,8 +91,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly stream?: StreamOptions<Request["Type"], Answer["Type"]> | undefined
   /** Why an answer failed whose status is not of the 200s, or whose body has an `error`. @default by its status */
   readonly reason?: ((answer: FailedAnswer) => BackendErrorReason) | undefined
-  /** The tokens that a call will cost, as an estimate. @default as for `ServiceBackend.make` */
-  readonly cost?: ((payload: Request["Type"]) => ServiceBackend.Cost) | undefined
+  /** The tokens that a call will cost, as an estimate; `undefined` for the default. @default as for `ServiceBackend.make` */
+  readonly cost?: ((payload: Request["Type"]) => ServiceBackend.Cost | undefined) | undefined
   /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */

@@ -195,6 +195,30 @@ const ProviderReason = Schema.Union([
 ])
 
 /**
+ * The program that does the work could not be started (then there is neither an exit code nor a signal), or ended without an
+ * answer. Never retryable: it may have done some of its work.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ProcessFailure extends Schema.TaggedError<ProcessFailure>()("ProcessFailure", {
+  /** What happened to which program, and what to do about it. */
+  description: Schema.String,
+  exitCode: Schema.optional(Schema.Int),
+  /** The signal that ended it, for example `"SIGKILL"`. */
+  signal: Schema.optional(Schema.String),
+  /** The last lines of its standard error, without credentials. */
+  stderr: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed("")))
+}) {
+  get isRetryable(): boolean {
+    return false
+  }
+  override get message(): string {
+    return this.stderr === "" ? this.description : `${this.description}: ${this.stderr}`
+  }
+}
+
+/**
  * The answer broke off: it was on its way, and is not whole. It was cut or fell silent, or the provider sent an error or
  * nonsense in the middle of it. It is not repeated unless asked for, since the provider did the work and bills it.
  *
@@ -209,8 +233,8 @@ export class StreamInterrupted extends Schema.TaggedError<StreamInterrupted>()("
   usage: Schema.Struct(Response.Usage.fields).pipe(
     Schema.withConstructorDefault(Effect.succeed({ inputTokens: {}, outputTokens: {} }))
   ),
-  /** What the provider said, when it failed in the middle of its answer. */
-  reason: Schema.optional(ProviderReason)
+  /** Why, when the provider or its process failed in the middle of the answer. */
+  reason: Schema.optional(Schema.Union([...ProviderReason.members, ProcessFailure]))
 }) {
   get isRetryable(): boolean {
     return false
@@ -243,6 +267,7 @@ const SingleReason = Schema.Union([
   ...ProviderReason.members,
   CircuitOpen,
   ContextLengthExceeded,
+  ProcessFailure,
   StreamInterrupted,
   Unsupported
 ])

@@ -17,6 +17,7 @@ import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import type * as Types from "effect/Types"
 import {
   type Calling,
@@ -113,12 +114,19 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   readonly name: string
   readonly version: string
   readonly tags: ReadonlySet<string>
+  /** What it keeps from one call to the next, for example the session that it continues. */
+  readonly providerMetadata: ProviderMetadata
   /** The `headroom` of limits in front of this backend, unless they state their own. */
   readonly headroom: Duration.Duration
   /** The `idleTimeout` of its streams, unless a call states its own; `undefined` for none. */
   readonly idleTimeout: Duration.Duration | undefined
   /** Keeps calls away from it while it is down; `undefined` when nothing does. */
   readonly circuit: Circuit | undefined
+  /**
+   * How many callings can usefully be under way at once, where it admits them itself, as one of several models does: they pass
+   * the `Executor` in context there and not here. `undefined` for others.
+   */
+  readonly capacity: number | undefined
   /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
   readonly loadTokenizer: Effect.Effect<void>
   /**
@@ -127,6 +135,14 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
    */
   readonly createCalling: (args: unknown, options?: CallingOptions) => Effect.Effect<Calling<Data>>
 }
+
+/**
+ * What a backend keeps from one call to the next: to be read, watched (`SubscriptionRef.changes`) and set.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProviderMetadata extends SubscriptionRef.SubscriptionRef<Readonly<Record<string, unknown>>> {}
 
 /**
  * What a call is expected to cost, in tokens. A bare number counts as input, where input and output have limits of their own.
@@ -180,6 +196,8 @@ export interface Options<S extends RequestSchema, Data> {
   readonly version?: string | undefined
   readonly tags?: Iterable<string> | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
+  /** @default one that is empty */
+  readonly providerMetadata?: ProviderMetadata | undefined
   /** The arguments. Excess ones are refused. */
   readonly request: S
   /** Does the work. It answers with the data, or with a whole `NormalizedResponse`, and may fail with a bare reason. */
@@ -199,10 +217,10 @@ export interface Options<S extends RequestSchema, Data> {
     ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>)
     | undefined
   /**
-   * The tokens that a call will cost, as an estimate.
+   * The tokens that a call will cost, as an estimate; `undefined` for the default.
    * @default the tokens of the arguments by the `tokenizer`, and their `max_tokens`
    */
-  readonly cost?: ((payload: S["Type"]) => Cost) | undefined
+  readonly cost?: ((payload: S["Type"]) => Cost | undefined) | undefined
   /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again. @default never */
@@ -263,7 +281,9 @@ export type { Emit }
 export const make = <S extends RequestSchema, Data>(
   options: Options<S, Data>
 ): Effect.Effect<Backend<S["Encoded"], Data>> =>
-  Effect.map(Clock.currentTimeMillis, (now) => {
+  Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    const providerMetadata = options.providerMetadata ?? (yield* SubscriptionRef.make({}))
     const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
     let tokenizer = fourCharacters
     const { call, circuit, stream } = options
@@ -293,9 +313,11 @@ export const make = <S extends RequestSchema, Data>(
       name: options.name,
       version: options.version ?? "1",
       tags: new Set(options.tags),
+      providerMetadata,
       headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
       idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
       circuit,
+      capacity: undefined,
       loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {
         tokenizer = loaded ?? tokenizer
       }),

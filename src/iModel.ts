@@ -14,6 +14,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
@@ -29,6 +30,7 @@ import {
 import type { Circuit } from "./Circuit.ts"
 import { BackendError, type PermissionDenied, type TimeoutError } from "./Errors.ts"
 import * as Executor from "./Executor.ts"
+import * as Blocking from "./internal/blocking.ts"
 import { decodeOutput } from "./internal/chat.ts"
 import { identify, ModelTypeId } from "./internal/identity.ts"
 import { illegal, positive, positiveDuration } from "./internal/options.ts"
@@ -36,8 +38,8 @@ import * as Pool from "./internal/pool.ts"
 import { CaptureContent } from "./internal/references.ts"
 import { makeSink, type Sink } from "./internal/streaming.ts"
 import * as Route from "./Route.ts"
-import { type Arguments, type Backend, type Cost, ServiceBackend } from "./ServiceBackend.ts"
-import * as TokenBucket from "./TokenBucket.ts"
+import { type Arguments, type Backend, type Cost, type ProviderMetadata, ServiceBackend } from "./ServiceBackend.ts"
+import type { TokenBucket } from "./TokenBucket.ts"
 
 /**
  * @category type IDs
@@ -71,8 +73,12 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly tags: ReadonlySet<string>
   /** Keeps calls away from the backend while it is down; `undefined` when nothing does. */
   readonly circuit: Circuit | undefined
+  /** What the backend keeps from one call to the next, for example the session that it continues. */
+  readonly providerMetadata: ProviderMetadata
   /** Admits the callings of this model. `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
+  /** How many callings can usefully be under way at once: as many as run and wait in its line, or 100 without limits. */
+  readonly capacity: number
   /**
    * Makes a calling, to be invoked later; its `response` waits until it has been. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
    * are wrong.
@@ -170,8 +176,8 @@ export interface StreamOptions extends InvokeOptions, CreateOptions {
 }
 
 /**
- * The options of a model. A limit, a `concurrency` or a `queueCapacity` gives it an `Executor`; without any of them its
- * calls go straight to the backend.
+ * The options of a model. A limit, a `concurrency` or a `queueCapacity` gives it an `Executor` of its own; without any of
+ * them its calls go to the `Executor` in context, and if there is none straight to the backend.
  *
  * @category options
  * @since 0.1.0
@@ -192,6 +198,18 @@ export interface Options<in Args = Arguments> {
    * a twentieth of the window. @default the backend's: 150 milliseconds over HTTP, none for a local one
    */
   readonly headroom?: Duration.Input | undefined
+  /**
+   * The name under which the limits are shared with all models that state the same limits, in whatever process, by a
+   * `LimitStore` or a `RateLimiter` in context.
+   * @default nothing is shared
+   */
+  readonly key?: string | undefined
+  /**
+   * What happens while the store of shared limits fails or does not answer: calls wait, and fail by their own `timeout`; or
+   * they are admitted by a tenth of the limits; or without limits.
+   * @default "closed"
+   */
+  readonly onStoreFailure?: "closed" | "local" | "open" | undefined
   /** How many callings may wait in the queue. @default 100 */
   readonly queueCapacity?: number | undefined
   /** How many callings run at once. @default 100 */
@@ -214,6 +232,19 @@ export interface Options<in Args = Arguments> {
   readonly timeout?: Duration.Input | undefined
   /** The longest time that a call waits to be admitted, unless it states its own. @default for ever */
   readonly queueTimeout?: Duration.Input | undefined
+  /** The priority of its calls, where they state none: a lower number goes first. @default the reference `Executor.Priority` */
+  readonly priority?: number | undefined
+  /**
+   * An executor made elsewhere, which several models may have in common; in place of limits of its own.
+   * @default the `Executor` in context, for a model that states no limits
+   */
+  readonly executor?: Executor.Executor | undefined
+  /**
+   * A bucket in place of an executor: every attempt of a call takes one of it, first come first served, and gives up after
+   * `queueTimeout`, or 30 seconds.
+   * @default none
+   */
+  readonly rateLimiter?: TokenBucket | undefined
   /**
    * The longest time from the start of a streamed attempt to the first part of its answer. Then it has broken off
    * (`StreamInterrupted`). @default for ever
@@ -258,20 +289,21 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   const defaultQueueTimeout = options.queueTimeout === undefined
     ? undefined
     : yield* positiveDuration("queueTimeout", options.queueTimeout)
-  const defaults = (defaultTimeout ?? defaultQueueTimeout) === undefined
+  const { cost, priority } = options
+  const defaults = (defaultTimeout ?? defaultQueueTimeout ?? priority) === undefined
     ? undefined
-    : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout }
+    : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout, priority }
   const firstPartTimeout = options.firstPartTimeout === undefined
     ? undefined
     : yield* positiveDuration("firstPartTimeout", options.firstPartTimeout)
   const idleTimeout = options.idleTimeout === undefined
     ? backend.idleTimeout
     : yield* positiveDuration("idleTimeout", options.idleTimeout)
-  const executor = yield* makeExecutor(backend, options)
+  const executor = yield* findExecutor(backend, options)
   const direct = yield* Pool.makeDirect
+  const blocking = options.rateLimiter && (yield* Blocking.make(options.rateLimiter))
   const now = yield* Clock.currentTimeMillis
-  const { cost, limitInputTokens, limitOutputTokens, limitTokens } = options
-  const countsTokens = (limitTokens ?? limitInputTokens ?? limitOutputTokens) !== undefined
+  const countsTokens = executor?.countsTokens ?? false
 
   if (countsTokens && cost === undefined) yield* backend.loadTokenizer
 
@@ -299,12 +331,20 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         calling,
         invokeOptions === undefined
           ? defaults
-          : { ...invokeOptions, timeout, queueTimeout: invokeOptions.queueTimeout ?? defaultQueueTimeout }
+          : {
+            ...invokeOptions,
+            timeout,
+            queueTimeout: invokeOptions.queueTimeout ?? defaultQueueTimeout,
+            priority: invokeOptions.priority ?? priority
+          }
       )
     }
+    const runner = blocking === undefined
+      ? direct
+      : blocking(invokeOptions?.queueTimeout ?? defaultQueueTimeout ?? Duration.seconds(30))
     return timeout === undefined
-      ? calling[CallingTypeId].join(direct)
-      : Effect.suspend(() => calling[CallingTypeId].joinWithin(direct, Duration.fromInputUnsafe(timeout)))
+      ? calling[CallingTypeId].join(runner)
+      : Effect.suspend(() => calling[CallingTypeId].joinWithin(runner, Duration.fromInputUnsafe(timeout)))
   }
 
   function invoke<A>(
@@ -371,7 +411,9 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     version: backend.version,
     tags: backend.tags,
     circuit,
+    providerMetadata: backend.providerMetadata,
     executor,
+    capacity: executor?.capacity ?? backend.capacity ?? 100,
     createCalling: (args, createOptions) =>
       Effect.tap(
         create(args, createOptions),
@@ -440,19 +482,29 @@ const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration
  */
 export type OptionsError = Cause.IllegalArgumentError | RateLimiter.RateLimiterError
 
+const findExecutor = Effect.fnUntraced(function*<Args, Data>(backend: Backend<Args, Data>, options: Options<Args>) {
+  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
+  const given = { limitRequests, limitTokens, limitInputTokens, limitOutputTokens, concurrency, queueCapacity }
+  const [own] = Object.entries(given).flatMap(([name, option]) => option === undefined ? [] : [name])
+  const others = (["executor", "rateLimiter"] as const).filter((name) => options[name] !== undefined)
+  const [first, second] = own === undefined ? others : [...others, own]
+  if (first !== undefined && second !== undefined) return yield* illegal(`a model has ${first} or ${second}, not both`)
+  if (own !== undefined) return yield* makeExecutor(backend, options)
+  return options.executor ?? (options.rateLimiter === undefined && backend.capacity === undefined
+    ? Option.getOrUndefined(yield* Effect.serviceOption(Executor.Executor))
+    : undefined)
+})
+
 const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
   { headroom, name }: Backend<Args, Data>,
   options: Options<Args>
 ) {
-  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
-  const given = [concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity]
-  if (given.every((option) => option === undefined)) return undefined
+  const { limitRequests } = options
   const window = yield* positiveDuration("capacityRefreshTime", options.capacityRefreshTime ?? Duration.minutes(1))
-  const bucket = Effect.fnUntraced(function*(name: string, limit: number | undefined) {
-    if (limit === undefined) return undefined
-    const capacity = yield* positive(name, limit)
-    return yield* TokenBucket.make({ capacity, window, headroom: options.headroom ?? headroom })
-  })
+  const bucket = (name: string, limit: number | undefined) =>
+    limit === undefined
+      ? Effect.undefined
+      : Effect.map(positive(name, limit), (capacity) => ({ capacity, window, headroom: options.headroom ?? headroom }))
   if (limitRequests !== undefined && limitRequests < 1) {
     return yield* illegal(
       `limitRequests must be at least 1, got ${limitRequests}: for less, lengthen capacityRefreshTime`
@@ -461,15 +513,17 @@ const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
   return yield* Executor.make({
     name: options.name ?? name,
     model: options.name ?? name,
+    key: options.key,
     requests: yield* bucket("limitRequests", limitRequests),
-    tokens: yield* bucket("limitTokens", limitTokens),
-    inputTokens: yield* bucket("limitInputTokens", limitInputTokens),
-    outputTokens: yield* bucket("limitOutputTokens", limitOutputTokens),
-    concurrency,
-    queueCapacity,
+    tokens: yield* bucket("limitTokens", options.limitTokens),
+    inputTokens: yield* bucket("limitInputTokens", options.limitInputTokens),
+    outputTokens: yield* bucket("limitOutputTokens", options.limitOutputTokens),
+    concurrency: options.concurrency,
+    queueCapacity: options.queueCapacity,
     onLimit: options.onLimit,
     maxDenials: options.maxDenials,
-    onFull: options.onFull
+    onFull: options.onFull,
+    onStoreFailure: options.onStoreFailure
   })
 })
 
@@ -723,6 +777,5 @@ export const invokeAll = (
 ): Effect.Effect<Array<Calling>, TimeoutError | PermissionDenied, iModel> =>
   Effect.flatMap(
     iModel,
-    (model) =>
-      Effect.forEach(args, (args) => model.invoke(args, options), { concurrency: model.executor?.capacity ?? 100 })
+    (model) => Effect.forEach(args, (args) => model.invoke(args, options), { concurrency: model.capacity })
   )

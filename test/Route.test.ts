@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Queue, Ref, Schema, Stream } from "effect"
 import { AiError, Response } from "effect/ai"
 import { TestClock } from "effect/testing"
-import { Calling, Circuit, Errors, iModel, type Route, ServiceBackend } from "effect-imodel"
+import { Calling, Circuit, Errors, Executor, iModel, type Route, ServiceBackend } from "effect-imodel"
 
 type Answer = Effect.Effect<string, Errors.BackendErrorReason>
 
@@ -274,6 +274,19 @@ describe("a fallback", () => {
       const model = yield* iModel.fallback([a])
       const { value } = yield* model.respondAs(Schema.Struct({ n: Schema.Int }), { response_format: undefined })
       assert.strictEqual(value.n, 1)
+    }))
+
+  it.effect("leaves admission to its models, which may share an executor", () =>
+    Effect.gen(function*() {
+      const executor = yield* Executor.make({ concurrency: 1 })
+      const model = yield* Effect.gen(function*() {
+        const a = yield* made("a", fails(new AiError.QuotaExhaustedError({})))
+        const b = yield* made("b", answers("b"))
+        return yield* iModel.fallback([a.model, b.model])
+      }).pipe(Effect.provideService(Executor.Executor, executor))
+      assert.strictEqual(textOf((yield* pass(model.respond({}))).exit), "b")
+      assert.strictEqual((yield* executor.counts).completed, 1)
+      assert.strictEqual(model.capacity, 202)
     }))
 
   it.effect("needs options that make sense", () =>

@@ -1,7 +1,7 @@
 /** A key that goes through every failure of every backend, and is to be found nowhere afterwards. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, type Config, Effect, Logger, Metric, Redacted, References, type Scope, Stream, Tracer } from "effect"
+import { Cause, type Config, Effect, Logger, Metric, Redacted, References, Stream, Tracer } from "effect"
 import type { HttpClient } from "effect/http"
 import { Anthropic, Gemini, iModel, OpenAi, type ServiceBackend } from "effect-imodel"
 import { inspect } from "node:util"
@@ -28,6 +28,7 @@ const backends: Readonly<Record<string, Make>> = {
   "OpenAi.makeChat": (baseUrl) => OpenAi.makeChat({ model: "gpt-4o", apiKey, baseUrl, retry }),
   "OpenAi.makeChat of Azure": (baseUrl) =>
     OpenAi.makeChat({ model: "gpt-4o", provider: "azure", apiKey, baseUrl, retry }),
+  "OpenAi.makeResponses": (baseUrl) => OpenAi.makeResponses({ model: "gpt-5", apiKey, baseUrl, retry }),
   "Anthropic.makeMessages": (baseUrl) => Anthropic.makeMessages({ model: "claude-sonnet-4-5", apiKey, baseUrl, retry }),
   "Gemini.makeGenerateContent": (baseUrl) =>
     Gemini.makeGenerateContent({ model: "gemini-2.5-flash", apiKey, baseUrl, retry })
@@ -113,11 +114,7 @@ const shown = Effect.fnUntraced(function*<A, E, R>(
   return seen.join("\n")
 })
 
-const program = Effect.fnUntraced(function*(make: Make, baseUrl: string): Effect.fn.Return<
-  unknown,
-  unknown,
-  HttpClient.HttpClient | Scope.Scope
-> {
+const program = Effect.fnUntraced(function*(make: Make, baseUrl: string) {
   const backend = yield* make(baseUrl)
   const model = yield* iModel.make(backend, { concurrency: 1 })
   const calling = yield* model.invoke({ prompt: "Hello" })

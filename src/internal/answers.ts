@@ -78,7 +78,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       }
       const decoded = format.decode(json.value)
       if (Result.isSuccess(decoded)) return normalized(decoded.success, payload, json.value, metadata)
-      if (Predicate.hasProperty(json.value, "error")) return failed(response, text)
+      if (Predicate.hasProperty(json.value, "error") && json.value.error !== null) return failed(response, text)
       const { message, path } = describeIssue(decoded.failure)
       return invalidResponse(path === "" ? message : `${path}: ${message}`)
     })

@@ -17,6 +17,7 @@ import type { NormalizedResponse, Part } from "../Calling.ts"
 import { Unsupported } from "../Errors.ts"
 import { parseJson } from "./http.ts"
 import { describeIssue } from "./invalidArgument.ts"
+import { neverSent } from "./unsent.ts"
 
 /** A field of a wire that may be `null`. */
 export const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
@@ -161,7 +162,8 @@ export const describeOutput = (
         strict: true
       }
     }),
-    catch: (error) => new AiError.InvalidRequestError({ parameter: "response_format", description: String(error) })
+    catch: (error) =>
+      neverSent(new AiError.InvalidRequestError({ parameter: "response_format", description: String(error) }))
   })
 
 /** What the text of an answer decodes to. */

@@ -42,5 +42,15 @@ const count = (value: unknown, tokenizer: Tokenizer): number => {
   return sum
 }
 
-/** The parts of a prompt, of OpenAI's messages and of Anthropic's that hold a file. */
-const fileTypes = new Set(["file", "image_url", "input_audio", "image", "base64"])
+/** The parts of a prompt, of OpenAI's messages and items, and of Anthropic's messages that hold a file. */
+const fileTypes = new Set([
+  "file",
+  "image_url",
+  "input_audio",
+  "input_image",
+  "input_file",
+  "image_generation_call",
+  "computer_screenshot",
+  "image",
+  "base64"
+])

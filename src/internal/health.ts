@@ -7,6 +7,7 @@ export const healthOf = (reason: BackendErrorReason): "well" | "unwell" | "unkno
   switch (reason._tag) {
     case "InternalProviderError":
     case "InvalidResponseError":
+    case "ProcessFailure":
     case "StreamInterrupted":
       return "unwell"
     case "NetworkError":

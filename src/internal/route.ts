@@ -13,6 +13,7 @@ import * as Breaker from "effect/persistence/CircuitBreaker"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import { type Calling, type StreamPart, TypeId as CallingTypeId } from "../Calling.ts"
 import { AllFailed, type BackendErrorReason, CircuitOpen, type PermissionDenied, TimeoutError } from "../Errors.ts"
 import type { Model } from "../iModel.ts"
@@ -143,24 +144,39 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       discard: true
     })
 
+  /** Who is to be asked, in this order. Those that rest after a failure come last: they are asked rather than nobody. */
+  const standing = Effect.gen(function*() {
+    const all = yield* Effect.forEach(
+      yield* order,
+      (route) =>
+        Effect.map(Effect.orDie(breaker.state(route.key)), (state) => ({
+          route,
+          isTried: state._tag !== "Closed",
+          rests: state._tag === "Open"
+            ? Duration.isPositive(state.retryAfter)
+            : state._tag === "HalfOpen" && state.probing
+        }))
+    )
+    return [...all.filter(({ rests }) => !rests), ...all.filter(({ rests }) => rests)]
+  })
+
   const run = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
     const failures: Array<AllFailed["failures"][number]> = []
-    // Those that rest after a failure are asked when all others have failed, rather than nobody.
-    const waiting = (yield* order).map((route) => ({ route, rests: false }))
+    const waiting = yield* standing
     for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
-      const { rests, route } = asked
-      const state = yield* Effect.orDie(breaker.state(route.key))
+      const { isTried, rests, route } = asked
+      const more = rests ? waiting.length : waiting.filter(({ rests }) => !rests).length
       const asking = ask(route, args, outer, {
-        allowed: state._tag === "Closed" ? attempts : 1,
-        limit: limitOf(outer, waiting.length, yield* Clock.currentTimeMillis),
-        next: waiting.length > 0
+        allowed: isTried ? 1 : attempts,
+        limit: limitOf(outer, more, yield* Clock.currentTimeMillis),
+        next: more > 0
       })
       const result = yield* Effect.result(
         rests ? asking : breaker.execute(asking, { key: route.key, classify: coolingOfExit })
       )
       if (Result.isSuccess(result)) return result.success
       if (result.failure._tag === "CircuitBreakerError") {
-        waiting.push({ route, rests: true })
+        waiting.push({ route, isTried: true, rests: true })
         continue
       }
       const { begun, reason } = result.failure
@@ -191,6 +207,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   }
   const now = yield* Clock.currentTimeMillis
   const models = routes.map(({ model }) => model)
+  const providerMetadata = yield* SubscriptionRef.make({})
   return {
     [TypeId]: { _Args: identity, _Data: identity },
     ...identify(now),
@@ -201,6 +218,8 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     headroom: Duration.zero,
     idleTimeout: undefined,
     circuit: undefined,
+    capacity: models.reduce((sum, { capacity }) => sum + capacity, 0),
+    providerMetadata,
     loadTokenizer: Effect.void,
     createCalling: (args, callingOptions) =>
       Effect.clockWith((clock) => {

@@ -95,7 +95,8 @@ interface Progress {
   since: number
 }
 
-const interrupted = (error: Reason, { text, usage }: Progress): BackendErrorReason => {
+/** What failed in the middle of an answer, with what there was of it. */
+export const interrupted = (error: Reason, { text, usage }: Pick<Progress, "text" | "usage">): BackendErrorReason => {
   const reason = error._tag === "BackendError" ? error.reason : error
   const known = usage !== undefined && { usage }
   switch (reason._tag) {

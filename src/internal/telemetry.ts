@@ -119,8 +119,8 @@ const errorType = (exit: Exit.Failure<unknown, unknown>): string | undefined => 
 // Content, for those who ask for it
 // -----------------------------------------------------------------------------
 
-const inputMessages = ({ messages, prompt }: Payload): ReadonlyArray<unknown> => {
-  const said = prompt === undefined ? messages : Prompt.isPrompt(prompt) ? prompt.content : prompt
+const inputMessages = ({ input, messages, prompt }: Payload): ReadonlyArray<unknown> => {
+  const said = prompt === undefined ? messages ?? input : Prompt.isPrompt(prompt) ? prompt.content : prompt
   if (typeof said === "string") return [{ role: "user", parts: [{ type: "text", content: said }] }]
   if (!Array.isArray(said)) return []
   return said.map((message: unknown) =>

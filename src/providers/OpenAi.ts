@@ -1,10 +1,10 @@
 /**
- * OpenAI's chat completions, and everybody who speaks its protocol.
+ * OpenAI's chat completions, responses and embeddings, and everybody who speaks its protocol.
  *
  * With a token limit, and the package `gpt-tokenizer` installed, the tokens of OpenAI's own models are counted as the model
  * counts them; otherwise they are estimated.
  *
- * Source: https://platform.openai.com/docs/api-reference/chat
+ * Source: https://platform.openai.com/docs/api-reference
  *
  * @since 0.1.0
  */
@@ -16,16 +16,98 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
 import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
-import { type BackendErrorReason, Unsupported } from "../Errors.ts"
-import { describeOutput, functionTools, isOutputSchema, normalizeChat } from "../internal/chat.ts"
+import { normalizeChat } from "../internal/chat.ts"
 import { contentOf } from "../internal/openAi/answer.ts"
-import { messagesOfPrompt } from "../internal/openAi/prompt.ts"
+import { toBody } from "../internal/openAi/body.ts"
+import * as Vectors from "../internal/openAi/embeddings.ts"
 import { reasonOf } from "../internal/openAi/reason.ts"
+import { normalize as normalizeResponse } from "../internal/openAi/responses/answer.ts"
+import { toBody as toResponseBody, toStreamedBody } from "../internal/openAi/responses/body.ts"
+import * as Responses from "../internal/openAi/responses/schema.ts"
+import { makeDecoder as makeResponseDecoder } from "../internal/openAi/responses/stream.ts"
 import { tokenizerOf } from "../internal/openAi/tokenizer.ts"
 import * as Wire from "../internal/openAi/schema.ts"
 import { makeDecoder } from "../internal/openAi/stream.ts"
 import * as Vendors from "../internal/openAi/vendors.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
+
+/**
+ * Who speaks OpenAI's protocol, where it is known how: `"openai"`, `"azure"`, `"deepseek"`, `"groq"`, `"mistral"`,
+ * `"nvidia_nim"`, `"ollama"`, `"openrouter"`, `"together"`, `"vllm"` and `"xai"`. Anybody else is reached by a `baseUrl`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Vendor = Vendors.VendorName
+
+/**
+ * The names of those who are known to speak OpenAI's protocol.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const vendors: ReadonlyArray<Vendor> = Vendors.names
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The model, unless a call names another, for example `"gpt-4o-mini"`; for Azure, the deployment. */
+  readonly model: string
+  /** Whose address, key and words are the defaults. @default "openai" */
+  readonly provider?: Vendor | undefined
+  /**
+   * Local vendors need none.
+   * @default the environment variable of the provider: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, GROQ_API_KEY, and so on
+   */
+  readonly apiKey?: Endpoint.Credential | undefined
+  /**
+   * @default the provider's. For OpenAI the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1"; for Azure the
+   * environment variable AZURE_OPENAI_ENDPOINT, with "/openai/v1"
+   */
+  readonly baseUrl?: string | undefined
+  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
+  readonly retry?: ServiceBackend.Retry | undefined
+  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
+  readonly circuitBreaker?: Circuit.Options | true | undefined
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface ChatOptions extends Options {
+  /**
+   * Whether the model reasons. Such a model takes `max_completion_tokens` for `max_tokens`, which is renamed, and no
+   * `temperature` and the like, which are refused.
+   * @default by the model's name, of those of OpenAI: gpt-5, o1 and later
+   */
+  readonly reasoning?: boolean | undefined
+}
+
+type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
+
+const endpointOf = Effect.fnUntraced(function*(operation: string, options: Options) {
+  const { circuitBreaker, model, provider = "openai", retry } = options
+  const vendor: Vendors.Vendor = Vendors.vendors[provider]
+  const apiKey = options.apiKey ?? vendor.apiKey
+  return {
+    provider,
+    name: model,
+    baseUrl: options.baseUrl ?? (yield* vendor.baseUrl),
+    auth: apiKey === undefined ? { type: "none" as const } : vendor.auth(apiKey),
+    reason: reasonOf,
+    operation: { name: operation, ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
+    tokenizer: tokenizerOf(model),
+    retry,
+    circuitBreaker
+  }
+})
+
+// -----------------------------------------------------------------------------
+// Chat completions
+// -----------------------------------------------------------------------------
 
 /**
  * The arguments of a chat completion: `prompt` or `messages`, and the fields of OpenAI's wire.
@@ -42,46 +124,6 @@ export interface ChatRequest extends Readonly<Wire.ChatRequest["Encoded"]> {}
  * @since 0.1.0
  */
 export interface ChatCompletion extends Readonly<typeof Wire.ChatCompletion.Type> {}
-
-/**
- * Who speaks OpenAI's protocol, where it is known how: `"openai"`, `"azure"`, `"deepseek"`, `"groq"`, `"mistral"`,
- * `"nvidia_nim"`, `"ollama"`, `"openrouter"`, `"together"`, `"vllm"` and `"xai"`. Anybody else is reached by a `baseUrl`.
- *
- * @category models
- * @since 0.1.0
- */
-export type Vendor = Vendors.VendorName
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface ChatOptions {
-  /** The model, unless a call names another, for example `"gpt-4o-mini"`; for Azure, the deployment. */
-  readonly model: string
-  /** Whose address, key and words are the defaults. @default "openai" */
-  readonly provider?: Vendor | undefined
-  /**
-   * Local vendors need none.
-   * @default the environment variable of the provider: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, GROQ_API_KEY, and so on
-   */
-  readonly apiKey?: Endpoint.Credential | undefined
-  /**
-   * @default the provider's. For OpenAI the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1"; for Azure the
-   * environment variable AZURE_OPENAI_ENDPOINT, with "/openai/v1"
-   */
-  readonly baseUrl?: string | undefined
-  /**
-   * Whether the model reasons. Such a model takes `max_completion_tokens` for `max_tokens`, which is renamed, and no
-   * `temperature` and the like, which are refused.
-   * @default by the model's name, of those of OpenAI: gpt-5, o1 and later
-   */
-  readonly reasoning?: boolean | undefined
-  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
-  readonly retry?: ServiceBackend.Retry | undefined
-  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
-  readonly circuitBreaker?: Circuit.Options | true | undefined
-}
 
 /**
  * Makes the backend of chat completions.
@@ -119,18 +161,14 @@ export const makeChat = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  const { model, provider = "openai" } = options
-  const vendor: Vendors.Vendor = Vendors.vendors[provider]
-  const apiKey = options.apiKey ?? vendor.apiKey
-  const bodyOf = (payload: ChatPayload) =>
+  const endpoint = yield* endpointOf("chat", options)
+  const { provider } = endpoint
+  const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
     toBody(provider, payload, options.reasoning ?? Vendors.reasons(provider, payload.model))
   return yield* Endpoint.make({
-    provider,
-    name: model,
-    baseUrl: options.baseUrl ?? (yield* vendor.baseUrl),
+    ...endpoint,
     path: "/chat/completions",
-    auth: apiKey === undefined ? { type: "none" } : vendor.auth(apiKey),
-    request: Wire.chatRequest(model),
+    request: Wire.chatRequest(options.model),
     response: Wire.ChatCompletion,
     body: bodyOf,
     stream: {
@@ -138,15 +176,10 @@ export const makeChat = Effect.fnUntraced(function*(
         Effect.map(bodyOf(payload), (body) => ({
           ...body,
           stream: true,
-          ...(!vendor.usageUnasked && { stream_options: { include_usage: true } })
+          ...(Vendors.isAskedForUsage(provider) && { stream_options: { include_usage: true } })
         })),
       decoder: makeDecoder
     },
-    reason: reasonOf,
-    operation: { name: "chat", ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
-    tokenizer: tokenizerOf(model),
-    retry: options.retry,
-    circuitBreaker: options.circuitBreaker,
     normalize: (data, { response_format }) => normalizeChat(contentOf(data), data.model, response_format, toCodecOpenAI)
   })
 })
@@ -188,45 +221,189 @@ export const layerChatConfig = (
   HttpClient.HttpClient
 > => ServiceBackend.layer(Effect.flatMap(Config.unwrap(options), makeChat))
 
-type ChatPayload = Wire.ChatRequest["Type"]
+// -----------------------------------------------------------------------------
+// Responses
+// -----------------------------------------------------------------------------
 
-const toBody = Effect.fnUntraced(function*(
-  provider: string,
-  payload: ChatPayload,
-  reasoning: boolean
-): Effect.fn.Return<typeof Wire.ChatBody.Type, BackendErrorReason> {
-  const { extra_body, max_tokens, messages, prompt, response_format, tool_choice, tools, ...fields } = payload
-  if (reasoning) yield* refuseSampling(provider, payload)
-  return {
-    ...fields,
-    messages: prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt),
-    ...(max_tokens != null && (reasoning ? { max_completion_tokens: max_tokens } : { max_tokens })),
-    ...(tools !== undefined && { tools: yield* functionTools(provider, tools) }),
-    ...(tool_choice !== undefined && { tool_choice: toolChoiceOf(tool_choice) }),
-    ...(response_format !== undefined && {
-      response_format: isOutputSchema(response_format)
-        ? yield* describeOutput(response_format, toCodecOpenAI)
-        : response_format
-    }),
-    ...extra_body
-  }
+/**
+ * The arguments of a response: `prompt`, `messages` or `input`, and the fields of OpenAI's wire. A `prompt` may also be one of
+ * the reusable prompts that OpenAI keeps, by its `id`. There is no `stop`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ResponseRequest extends Readonly<Responses.ResponseRequest["Encoded"]> {}
+
+/**
+ * A response, as OpenAI documents it. Items and contents of kinds that are newer than this library are among the others as they
+ * came, but have no type.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Response extends Readonly<typeof Responses.Response.Type> {}
+
+/**
+ * Makes the backend of responses, OpenAI's wire for models that reason and for tools that OpenAI runs.
+ *
+ * The parts of an answer carry what OpenAI must be told of them later: a prompt that is made of them by
+ * `Prompt.fromResponseParts` continues the conversation with the same items, the encrypted reasoning among them. What OpenAI
+ * does not keep (`store: false`) it encrypts when asked to, with `include: ["reasoning.encrypted_content"]`.
+ *
+ * Fails as {@link makeChat} does.
+ *
+ * **Example** (A tool that OpenAI runs)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * class Gpt extends iModel.Service<Gpt>()("app/Gpt", {
+ *   backend: OpenAi.makeResponses({ model: "gpt-5-mini" })
+ * }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const gpt = yield* Gpt
+ *   const response = yield* gpt.respond({
+ *     prompt: "Who won the last World Cup?",
+ *     tools: [{ type: "web_search" }],
+ *     reasoning: { effort: "low", summary: "auto" }
+ *   })
+ *   const sources = response.content.filter((part) => part.type === "source")
+ *   return { text: response.text, sources }
+ * }).pipe(Effect.provide(Gpt.layer), Effect.provide(FetchHttpClient.layer))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeResponses = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
+  const endpoint = yield* endpointOf("chat", options)
+  return yield* Endpoint.make({
+    ...endpoint,
+    path: "/responses",
+    request: Responses.responseRequest(options.model),
+    response: Responses.Response,
+    body: (payload) => toResponseBody(endpoint.provider, payload),
+    stream: {
+      body: (payload) => toStreamedBody(endpoint.provider, payload),
+      decoder: makeResponseDecoder
+    },
+    normalize: normalizeResponse
+  })
 })
 
-// https://platform.openai.com/docs/guides/reasoning: what chooses among words is fixed, unless the model does not reason.
-const refuseSampling = (provider: string, payload: ChatPayload): Effect.Effect<void, Unsupported> => {
-  const neutral = { temperature: 1, top_p: 1, presence_penalty: 0, frequency_penalty: 0 }
-  if (payload.reasoning_effort === "none") return Effect.void
-  for (const name of ["temperature", "top_p", "presence_penalty", "frequency_penalty"] as const) {
-    const value = payload[name] ?? neutral[name]
-    if (value !== neutral[name]) {
-      const feature = `${name}: ${value} with the reasoning model ${payload.model} (say reasoning: false if it is none)`
-      return Effect.fail(new Unsupported({ provider, feature }))
-    }
-  }
-  return Effect.void
-}
+/**
+ * Provides responses as the program's `ServiceBackend`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerResponses = (
+  options: Options
+): Layer.Layer<ServiceBackend.ServiceBackend, OptionsError, HttpClient.HttpClient> =>
+  ServiceBackend.layer(makeResponses(options))
 
-const toolChoiceOf = (choice: NonNullable<Wire.ChatRequest["Type"]["tool_choice"]>) =>
-  typeof choice === "object" && "tool" in choice
-    ? { type: "function" as const, function: { name: choice.tool } }
-    : choice
+/**
+ * Provides responses as the program's `ServiceBackend`, with options from the configuration.
+ *
+ * **Example** (A model named by the environment)
+ *
+ * ```ts
+ * import { Config } from "effect"
+ * import { OpenAi } from "effect-imodel"
+ *
+ * const layer = OpenAi.layerResponsesConfig({ model: Config.String("MODEL") })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerResponsesConfig = (
+  options: Config.Wrap<Options>
+): Layer.Layer<ServiceBackend.ServiceBackend, OptionsError, HttpClient.HttpClient> =>
+  ServiceBackend.layer(Effect.flatMap(Config.unwrap(options), makeResponses))
+
+// -----------------------------------------------------------------------------
+// Embeddings
+// -----------------------------------------------------------------------------
+
+/**
+ * The arguments of embeddings: `input`, one text or several, as texts or as tokens. They are asked for in `base64` unless
+ * `encoding_format` says otherwise, and are decoded in any case.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EmbeddingRequest extends Readonly<Vectors.EmbeddingRequest["Encoded"]> {}
+
+/**
+ * Embeddings, as OpenAI documents them, each of them as numbers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Embeddings extends Readonly<typeof Vectors.Embeddings.Type> {}
+
+/**
+ * Makes the backend of embeddings. Fails as {@link makeChat} does.
+ *
+ * **Example** (Two texts)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * class Embedder extends iModel.Service<Embedder>()("app/Embedder", {
+ *   backend: OpenAi.makeEmbeddings({ model: "text-embedding-3-small" }),
+ *   limitTokens: 1_000_000
+ * }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const embedder = yield* Embedder
+ *   const { data } = yield* embedder.respond({ input: ["blue", "red"], dimensions: 256 })
+ *   return data.data.map(({ embedding }) => embedding)
+ * }).pipe(Effect.provide(Embedder.layer), Effect.provide(FetchHttpClient.layer))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeEmbeddings = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> {
+  return yield* Endpoint.make({
+    ...(yield* endpointOf("embeddings", options)),
+    path: "/embeddings",
+    request: Vectors.embeddingRequest(options.model),
+    response: Vectors.Embeddings,
+    cost: Vectors.tokensOf,
+    normalize: Vectors.normalize
+  })
+})
+
+/**
+ * Provides embeddings as the program's `ServiceBackend`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerEmbeddings = (
+  options: Options
+): Layer.Layer<ServiceBackend.ServiceBackend, OptionsError, HttpClient.HttpClient> =>
+  ServiceBackend.layer(makeEmbeddings(options))
+
+/**
+ * Provides embeddings as the program's `ServiceBackend`, with options from the configuration.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerEmbeddingsConfig = (
+  options: Config.Wrap<Options>
+): Layer.Layer<ServiceBackend.ServiceBackend, OptionsError, HttpClient.HttpClient> =>
+  ServiceBackend.layer(Effect.flatMap(Config.unwrap(options), makeEmbeddings))

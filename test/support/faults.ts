@@ -29,6 +29,7 @@ const apiKey = Redacted.make("no key is needed")
 
 export const wires = {
   "OpenAI chat": (model: string) => erased(OpenAi.makeChat({ model, apiKey })),
+  "OpenAI responses": (model: string) => erased(OpenAi.makeResponses({ model, apiKey })),
   Anthropic: (model: string) => erased(Anthropic.makeMessages({ model, apiKey })),
   Gemini: (model: string) => erased(Gemini.makeGenerateContent({ model, apiKey }))
 }

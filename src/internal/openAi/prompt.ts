@@ -93,7 +93,8 @@ const userPart = (provider: string, part: Prompt.UserMessagePart): Effect.Effect
 
 const base64 = (data: string | Uint8Array): string => typeof data === "string" ? data : Base64.encode(data)
 
-const urlOf = (mediaType: string, data: string | Uint8Array | URL): string =>
+/** The address of a file: its own, or one that holds it. */
+export const urlOf = (mediaType: string, data: string | Uint8Array | URL): string =>
   data instanceof URL
     ? data.href
     : typeof data === "string" && /^(https?|data):/.test(data)

@@ -36,7 +36,7 @@ export const reasonOf = (answer: FailedAnswer): BackendErrorReason => {
   }
   if (status >= 500) return new AiError.InternalProviderError({ description, http })
   if (code === "context_length_exceeded") return new ContextLengthExceeded({ description })
-  if (code === "content_policy_violation" || code === "content_filter") {
+  if (typeof code === "string" && againstPolicy.has(code)) {
     return new AiError.ContentPolicyError({ description, http })
   }
   if (status >= 400) {
@@ -46,12 +46,24 @@ export const reasonOf = (answer: FailedAnswer): BackendErrorReason => {
   return new AiError.UnknownError({ description, http })
 }
 
+const againstPolicy = new Set([
+  "bio_policy",
+  "content_filter",
+  "content_policy_violation",
+  "image_content_policy_violation",
+  "invalid_prompt"
+])
+
 /** The status that an error has, when it comes in the middle of an answer. Some put it into the code. */
 const statusOf = (code: string | number | null | undefined, type: string | null | undefined): number => {
-  if (typeof code === "number" && code >= 400) return code
-  const names = [code, type]
+  if (Number(code) >= 400) return Number(code)
+  const names = [code, type].filter((name) => typeof name === "string")
   if (names.some((name) => name === "rate_limit_exceeded" || name === "insufficient_quota")) return 429
-  return names.some((name) => name === "invalid_request_error" || name === "context_length_exceeded") ? 400 : 500
+  return names.some((name) => againstPolicy.has(name) || refusals.test(name)) ? 400 : 500
 }
+
+// https://platform.openai.com/docs/api-reference/responses/object#responses-object-error
+const refusals =
+  /^(invalid_.*|image_.*|unsupported_.*|empty_image_file|failed_to_download_image|data_residency_mismatch|context_length_exceeded)$/
 
 const decodeBody = Schema.decodeUnknownOption(ErrorBody)

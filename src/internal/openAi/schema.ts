@@ -197,7 +197,7 @@ export const ChatChunk = Schema.Struct({
   choices: Schema.Array(Schema.Struct({
     index: Schema.optional(Schema.Int),
     finish_reason: nullable(Schema.String),
-    logprobs: Schema.optional(Schema.Unknown),
+    logprobs: nullable(JsonObject),
     delta: nullable(Schema.Struct({
       role: nullable(Schema.String),
       content: nullable(Schema.String),

@@ -37,8 +37,9 @@ export const makeDecoder = (): Decoder<Completion> => {
       // The parts are those of the first choice, as the content of a whole answer is.
       if (choice === undefined) choices.set(index, choice = new ChoiceDraft(index, index === 0 ? parts : undefined))
       if (delta != null) choice.add(delta)
-      if (logprobs != null) choice.logprobs.push(logprobs)
-      if (finish_reason != null) choice.finishReason = finish_reason
+      if (logprobs != null) choice.addLogprobs(logprobs)
+      // Some send an empty reason until there is one.
+      if (finish_reason) choice.finishReason = finish_reason
     }
   }
 
@@ -64,7 +65,7 @@ export const makeDecoder = (): Decoder<Completion> => {
         created: head.created ?? undefined,
         service_tier: head.service_tier,
         system_fingerprint: head.system_fingerprint,
-        choices: [...choices.values()].map((choice) => choice.whole()),
+        choices: [...choices.values()].map((choice) => choice.whole()).sort((one, other) => one.index - other.index),
         usage
       }
       const [first] = data.choices
@@ -78,8 +79,8 @@ export const makeDecoder = (): Decoder<Completion> => {
 /** A choice, as far as it has come. */
 class ChoiceDraft {
   finishReason: string | undefined
-  readonly logprobs: Array<unknown> = []
-  private content = ""
+  private readonly logprobs = new Map<string, Array<unknown>>()
+  private content: string | null = null
   private refusal = ""
   private reasoning = ""
   private readonly annotations: Array<NonNullable<Choice["message"]["annotations"]>[number]> = []
@@ -97,7 +98,7 @@ class ChoiceDraft {
     const reasoning = delta.reasoning_content ?? delta.reasoning ?? ""
     this.reasoning += reasoning
     this.parts?.reasoning(reasoning)
-    this.content += delta.content ?? ""
+    if (delta.content != null) this.content = (this.content ?? "") + delta.content
     this.parts?.text(delta.content ?? "")
     this.refusal += delta.refusal ?? ""
     const annotations = delta.annotations ?? []
@@ -118,14 +119,24 @@ class ChoiceDraft {
     }
   }
 
-  whole(): Choice {
+  /** Those of the content, and those of a refusal. */
+  addLogprobs(logprobs: NonNullable<Chunk["choices"][number]["logprobs"]>): void {
+    for (const [of, tokens] of Object.entries(logprobs)) {
+      if (!Array.isArray(tokens)) continue
+      const known = this.logprobs.get(of)
+      if (known === undefined) this.logprobs.set(of, [...tokens])
+      else known.push(...tokens)
+    }
+  }
+
+  whole(): Choice & { readonly index: number } {
     return {
       index: this.index,
       finish_reason: this.finishReason,
-      ...(this.logprobs.length > 0 && { logprobs: this.logprobs }),
+      ...(this.logprobs.size > 0 && { logprobs: Object.fromEntries(this.logprobs) }),
       message: {
         role: "assistant",
-        content: this.content === "" ? null : this.content,
+        content: this.content,
         ...(this.refusal !== "" && { refusal: this.refusal }),
         ...(this.reasoning !== "" && { reasoning_content: this.reasoning }),
         ...(this.annotations.length > 0 && { annotations: this.annotations }),

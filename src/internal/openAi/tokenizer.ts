@@ -10,7 +10,7 @@ import type { Tokenizer } from "../estimate.ts"
 export const tokenizerOf = (model: string): Effect.Effect<Tokenizer | undefined> => {
   const load = /^(gpt-4o|gpt-4\.1|gpt-4\.5|gpt-5|chatgpt-4o|o\d)/.test(model)
     ? () => import("gpt-tokenizer/encoding/o200k_base")
-    : /^(gpt-4|gpt-3\.5)/.test(model)
+    : /^(gpt-4|gpt-3\.5|text-embedding-)/.test(model)
     ? () => import("gpt-tokenizer/encoding/cl100k_base")
     : undefined
   if (load === undefined) return Effect.undefined

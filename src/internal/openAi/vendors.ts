@@ -1,5 +1,6 @@
 /** Who speaks OpenAI's protocol: where, with which key, and in which of its words. */
 import * as Config from "effect/Config"
+import * as Struct from "effect/Struct"
 import type { Auth } from "../../Endpoint.ts"
 import type { Credential } from "../credential.ts"
 
@@ -10,8 +11,6 @@ export interface Vendor {
   readonly auth: (credential: Credential) => Auth
   /** Its name in OpenTelemetry's conventions for generative AI, where that is another. */
   readonly telemetryName?: string
-  /** Whether a stream tells its usage without being asked, and must not be asked. */
-  readonly usageUnasked?: boolean
 }
 
 const bearer = (credential: Credential): Auth => ({ type: "bearer", credential })
@@ -42,7 +41,7 @@ export const vendors = {
   /** https://console.groq.com/docs/openai */
   groq: at("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
   /** https://docs.mistral.ai/api */
-  mistral: { ...at("https://api.mistral.ai/v1", "MISTRAL_API_KEY"), telemetryName: "mistral_ai", usageUnasked: true },
+  mistral: { ...at("https://api.mistral.ai/v1", "MISTRAL_API_KEY"), telemetryName: "mistral_ai" },
   /** https://docs.api.nvidia.com/nim/reference/llm-apis */
   nvidia_nim: at("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
   /** https://docs.ollama.com/api/openai-compatibility */
@@ -58,6 +57,11 @@ export const vendors = {
 } satisfies Record<string, Vendor>
 
 export type VendorName = keyof typeof vendors
+
+export const names: ReadonlyArray<VendorName> = Struct.keys(vendors)
+
+/** Whether a stream tells its usage only when it is asked to. Mistral does anyway, and refuses the question. */
+export const isAskedForUsage = (vendor: VendorName): boolean => vendor !== "mistral"
 
 /** Whether a model reasons before it answers: https://platform.openai.com/docs/guides/reasoning. */
 export const reasons = (vendor: VendorName, model: string): boolean =>

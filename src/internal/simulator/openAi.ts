@@ -50,7 +50,11 @@ export const refuse = (reason: Refusal): Refused => {
 export const vendor: Vendor = {
   name: "openai",
   callPrefix: "call_",
-  check: (headers) => /^Bearer .+/.test(headers["authorization"] ?? "") ? undefined : { _tag: "NoKey" },
+  // Azure has the key in a header of its own.
+  check: (headers) =>
+    /^Bearer .+/.test(headers["authorization"] ?? "") || (headers["api-key"] ?? "") !== ""
+      ? undefined
+      : { _tag: "NoKey" },
   // https://platform.openai.com/docs/guides/rate-limits
   headers: ({ buckets, requestId }) => {
     const headers: Record<string, string> = { "x-request-id": requestId }

@@ -1,0 +1,108 @@
+/**
+ * Backends by strings, as a configuration file has them: a provider, one of its endpoints, and a model.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import type { Credential } from "../Endpoint.ts"
+import { illegal } from "../internal/options.ts"
+import type { Retry, ServiceBackend } from "../ServiceBackend.ts"
+import * as Anthropic from "./Anthropic.ts"
+import * as Gemini from "./Gemini.ts"
+import * as OpenAi from "./OpenAi.ts"
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly model: string
+  /** @default the environment variable of the provider */
+  readonly apiKey?: Credential | undefined
+  /** @default the provider's */
+  readonly baseUrl?: string | undefined
+  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
+  readonly retry?: Retry | undefined
+}
+
+type BackendLayer = Layer.Layer<
+  ServiceBackend,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+>
+
+type Endpoints = Readonly<Record<string, (options: Options) => BackendLayer>>
+
+const openAiLike = (provider: OpenAi.Vendor): Endpoints => ({
+  chat: (options) => OpenAi.layerChat({ ...options, provider }),
+  responses: (options) => OpenAi.layerResponses({ ...options, provider }),
+  embeddings: (options) => OpenAi.layerEmbeddings({ ...options, provider })
+})
+
+const endpoints = new Map<string, Endpoints>([
+  ["anthropic", { messages: Anthropic.layerMessages }],
+  ["gemini", { generateContent: Gemini.layerGenerateContent, embedContent: Gemini.layerEmbedContent }],
+  ...OpenAi.vendors.map((provider) => [provider, openAiLike(provider)] as const)
+])
+
+/**
+ * The providers that are known by name, and their endpoints.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const known: ReadonlyArray<{ readonly provider: string; readonly endpoints: ReadonlyArray<string> }> = Array
+  .from(
+    endpoints,
+    ([provider, endpoints]) => ({ provider, endpoints: Object.keys(endpoints) })
+  )
+
+/**
+ * Provides an endpoint of a provider as the program's `ServiceBackend`. A provider that is not known is taken, with a warning,
+ * for one that speaks OpenAI's protocol, if it has a `baseUrl`.
+ *
+ * Fails with `IllegalArgumentError`, which lists what is known, when there is no such provider or endpoint; and as the backend
+ * itself does.
+ *
+ * **Example** (From a configuration)
+ *
+ * ```ts
+ * import { Config, Effect, Layer } from "effect"
+ * import { Provider } from "effect-imodel"
+ *
+ * const backend = Layer.unwrap(Effect.gen(function*() {
+ *   const provider = yield* Config.String("LLM_PROVIDER")
+ *   const model = yield* Config.String("LLM_MODEL")
+ *   return Provider.layer(provider, "chat", { model })
+ * }))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (provider: string, endpoint: string, options: Options): BackendLayer => {
+  const its = endpoints.get(provider)
+  const make = its?.[endpoint]
+  if (make !== undefined) return make(options)
+  if (its !== undefined) {
+    return failing(`the provider "${provider}" has no endpoint "${endpoint}", but ${listed(Object.keys(its))}`)
+  }
+  if (options.baseUrl === undefined) {
+    return failing(`the provider "${provider}" is not known: give its baseUrl, or take ${listed(endpoints.keys())}`)
+  }
+  const assumed = openAiLike("openai")[endpoint]
+  return assumed === undefined
+    ? failing(`the provider "${provider}" is not known, and OpenAI's protocol has no endpoint "${endpoint}"`)
+    : Layer.unwrap(Effect.as(
+      Effect.logWarning(`The provider "${provider}" is not known, and is taken to speak OpenAI's protocol`),
+      assumed(options)
+    ))
+}
+
+const failing = (message: string): BackendLayer => Layer.unwrap(illegal(message))
+
+const listed = (names: Iterable<string>): string => [...names].toSorted().map((name) => `"${name}"`).join(", ")
