@@ -1,5 +1,6 @@
 /**
- * One backend of several models: a primary with those that stand in for it. `iModel.fallback` makes a model of one.
+ * One backend of several models: a primary with those that stand in for it, or equals that share the load. `iModel.fallback` and
+ * `iModel.balance` make models of them.
  *
  * Each model keeps its own limits, queue and retries; here it is settled who is asked, for how long, and who is asked next.
  *
@@ -10,6 +11,7 @@ import type * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Model } from "./iModel.ts"
+import * as Order from "./internal/order.ts"
 import * as internal from "./internal/route.ts"
 import type { Backend } from "./ServiceBackend.ts"
 
@@ -83,6 +85,28 @@ export interface CommonOptions {
   readonly restart?: boolean | undefined
 }
 
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface BalanceOptions<Several extends ReadonlyArray<Model<never>> = Models> extends CommonOptions {
+  /**
+   * Who is asked first:
+   *
+   * - `"capacity"`: the one with the most left of its limits, less what waits in its line already; among those without limits,
+   *   the least busy
+   * - `"least-busy"`: the one with the fewest callings that wait or run
+   * - `{ weights }`: in turn, each as often as its weight says
+   *
+   * @default "capacity"
+   */
+  readonly strategy?:
+    | "capacity"
+    | "least-busy"
+    | { readonly weights: { readonly [Index in keyof Several]: number } }
+    | undefined
+}
+
 // -----------------------------------------------------------------------------
 // Constructors
 // -----------------------------------------------------------------------------
@@ -120,7 +144,31 @@ export interface CommonOptions {
 export const fallback = <const Several extends Models>(
   models: Several & Arr.NonEmptyReadonlyArray<Model<ArgsOf<Several>, DataOf<Several>>>,
   options: CommonOptions = {}
-): Effect.Effect<Backend<ArgsOf<Several>, DataOf<Several>>, Cause.IllegalArgumentError> => {
-  const routes = internal.routesOf<ArgsOf<Several>, DataOf<Several>>(models)
-  return internal.make("fallback", routes, Effect.succeed(routes), options)
-}
+): Effect.Effect<Backend<ArgsOf<Several>, DataOf<Several>>, Cause.IllegalArgumentError> =>
+  Effect.suspend(() => {
+    const routes = internal.routesOf<ArgsOf<Several>, DataOf<Several>>(models)
+    return internal.make("fallback", routes, Effect.succeed(routes), options)
+  })
+
+/**
+ * Makes a backend that spreads calls over models; for the program's own `ServiceBackend`. See `iModel.balance` for a model.
+ *
+ * Fails with `IllegalArgumentError` when an option is wrong.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const balance = <const Several extends Models>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<ArgsOf<Several>, DataOf<Several>>>,
+  options: BalanceOptions<Several> = {}
+): Effect.Effect<Backend<ArgsOf<Several>, DataOf<Several>>, Cause.IllegalArgumentError> =>
+  Effect.suspend(() => {
+    const routes = internal.routesOf<ArgsOf<Several>, DataOf<Several>>(models)
+    const { strategy = "capacity" } = options
+    const order = strategy === "capacity"
+      ? Order.capacity(routes)
+      : strategy === "least-busy"
+      ? Order.leastBusy(routes)
+      : Order.weighted(routes, strategy.weights)
+    return Effect.flatMap(order, (order) => internal.make("balance", routes, order, options))
+  })

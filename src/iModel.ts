@@ -342,9 +342,12 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const runner = blocking === undefined
       ? direct
       : blocking(invokeOptions?.queueTimeout ?? defaultQueueTimeout ?? Duration.seconds(30))
-    return timeout === undefined
+    const joined = timeout === undefined
       ? calling[CallingTypeId].join(runner)
       : Effect.suspend(() => calling[CallingTypeId].joinWithin(runner, Duration.fromInputUnsafe(timeout)))
+    return backend.capacity === undefined
+      ? joined
+      : placed(joined, invokeOptions?.priority ?? priority, invokeOptions?.key)
   }
 
   function invoke<A>(
@@ -470,6 +473,47 @@ export const fallback = <const Several extends Route.Models>(
   options?: Route.CommonOptions & Options<Route.ArgsOf<Several>>
 ): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> =>
   Effect.flatMap(Route.fallback<Several>(models, options), (backend) => make(backend, options))
+
+/**
+ * Makes one model of several that are equals, and spreads calls over them, each within its own limits: ten keys give ten times
+ * the limit. It goes to the next one as `iModel.fallback` does.
+ *
+ * Fails with `IllegalArgumentError` when an option is wrong.
+ *
+ * **Example** (Two keys, twice the limit)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const limits = { limitRequests: 500, limitTokens: 200_000 }
+ *
+ * const program = Effect.gen(function*() {
+ *   const one = yield* OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: "OPENAI_API_KEY" })
+ *   const two = yield* OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: "SECOND_API_KEY" })
+ *   const both = yield* iModel.balance([
+ *     yield* iModel.make(one, { ...limits, name: "first key" }),
+ *     yield* iModel.make(two, { ...limits, name: "second key" })
+ *   ])
+ *   return yield* both.respond({ prompt: "Name a colour." })
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const balance = <const Several extends Route.Models>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
+  options?: Route.BalanceOptions<Several> & Options<Route.ArgsOf<Several>>
+): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> =>
+  Effect.flatMap(Route.balance<Several>(models, options), (backend) => make(backend, options))
+
+/** With its place in the lines of whoever it is admitted by. */
+const placed = <A, E>(joined: Effect.Effect<A, E>, priority: number | undefined, key: string | undefined) =>
+  Effect.updateContext(joined, (context: Context.Context<never>) => {
+    const prioritized = priority === undefined ? context : Context.add(context, Executor.Priority, priority)
+    return key === undefined ? prioritized : Context.add(prioritized, Executor.Key, key)
+  })
 
 const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
   input === undefined ? otherwise : Duration.fromInputUnsafe(input)

@@ -37,7 +37,9 @@ describe("a model of several", () => {
       // @ts-expect-error the second needs a unit, which the first does not take
       iModel.fallback([weather, forecast]),
       // @ts-expect-error there must be one
-      iModel.fallback([])
+      iModel.fallback([]),
+      // @ts-expect-error there must be a weight for each
+      iModel.balance([any, any], { strategy: { weights: [1] } })
     ]
     expectTypeOf(wrong).toBeFunction()
   })

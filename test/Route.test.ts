@@ -289,6 +289,24 @@ describe("a fallback", () => {
       assert.strictEqual(model.capacity, 202)
     }))
 
+  it.effect("has a call's priority and key in the lines of its models", () =>
+    Effect.gen(function*() {
+      const order: Array<string | undefined> = []
+      const a = yield* iModel.make(
+        yield* ServiceBackend.make({
+          provider: "a",
+          name: "a",
+          request: Request,
+          call: ({ text }) => Effect.delay(Effect.sync(() => order.push(text)), 100)
+        }),
+        { concurrency: 1 }
+      )
+      const model = yield* iModel.fallback([a])
+      const ask = (text: string, priority: number) => model.respond({ text }, { priority, key: text })
+      yield* pass(Effect.all([ask("later", 9), ask("sooner", -9)], { concurrency: "unbounded" }))
+      assert.deepStrictEqual(order, ["sooner", "later"])
+    }))
+
   it.effect("needs options that make sense", () =>
     Effect.gen(function*() {
       const { model } = yield* made("a", answers("a"))
