@@ -167,7 +167,7 @@ export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExcee
 export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen", {
   /** The name of the circuit. */
   circuit: Schema.String,
-  /** How long it stays open; `undefined` while another call tries whether the backend is back. */
+  /** How long it stays open; `undefined` while another call tries whether the backend is back, or when nobody knows. */
   retryAfter: Schema.optional(Schema.Duration)
 }) {
   get isRetryable(): boolean {
@@ -175,7 +175,7 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
   }
   override get message(): string {
     const until = this.retryAfter === undefined
-      ? "another call is trying it"
+      ? "it is left alone, or another call is trying it"
       : `it is left alone for ${Duration.format(this.retryAfter)}`
     return `The backend '${this.circuit}' failed too often and was not asked: ${until}`
   }

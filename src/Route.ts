@@ -65,9 +65,9 @@ export interface CommonOptions {
    */
   readonly patience?: Duration.Input | undefined
   /**
-   * How long a model is left alone after it was given up: after its last attempt, its silence, or a limit that it told of,
-   * which may be longer. Then one call tries it, once, while the others go on without it. When all others fail it is asked
-   * all the same.
+   * How long a model is left alone after it was given up: after its last attempt or its silence, unless others were answered by
+   * it meanwhile, or after a limit that it told of, which may be longer. Then one call tries it, once, while the others go on
+   * without it. When all others fail it is asked all the same.
    * @default 10 seconds
    */
   readonly cooldown?: Duration.Input | undefined

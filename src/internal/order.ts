@@ -76,23 +76,23 @@ const remaining = <Args, Data>({ limits, pausedFor }: Snapshot, { callings }: Ro
 }
 
 /** Each as often as its weight says, and as evenly as that can be: the one that is most behind goes first. */
-export const weighted = Effect.fnUntraced(function*<Args, Data>(
+export const weighted = <Args, Data>(
   routes: Routes<Args, Data>,
   weights: ReadonlyArray<number>
-): Effect.fn.Return<Order<Args, Data>, Cause.IllegalArgumentError> {
-  if (weights.length !== routes.length) {
-    return yield* illegal(`there must be as many weights as models, got ${weights.length} for ${routes.length}`)
-  }
-  const debts: Array<{ readonly route: Route<Args, Data>; readonly weight: number; debt: number }> = []
-  for (const [i, route] of routes.entries()) {
-    debts.push({ route, weight: yield* positive(`weights[${i}]`, weights[i] ?? 0), debt: 0 })
-  }
-  const total = debts.reduce((sum, { weight }) => sum + weight, 0)
-  return Effect.sync(() => {
-    for (const owed of debts) owed.debt += owed.weight
-    const ordered = debts.toSorted((a, b) => b.debt - a.debt)
-    const [first] = ordered
-    if (first !== undefined) first.debt -= total
-    return ordered.map(({ route }) => route)
+): Effect.Effect<Order<Args, Data>, Cause.IllegalArgumentError> =>
+  Effect.map(checked(routes, weights), (weights) => {
+    const shares = routes.map((route, i) => ({ route, weight: weights[i] ?? 0, owed: 0 }))
+    const total = weights.reduce((sum, weight) => sum + weight, 0)
+    return Effect.sync(() => {
+      for (const share of shares) share.owed += share.weight
+      const ordered = shares.toSorted((a, b) => b.owed - a.owed)
+      const [first] = ordered
+      if (first !== undefined) first.owed -= total
+      return ordered.map(({ route }) => route)
+    })
   })
-})
+
+const checked = (routes: ReadonlyArray<unknown>, weights: ReadonlyArray<number>) =>
+  weights.length === routes.length
+    ? Effect.forEach(weights, (weight, i) => positive(`weights[${i}]`, weight))
+    : illegal(`there must be as many weights as models, got ${weights.length} for ${routes.length}`)

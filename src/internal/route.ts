@@ -31,12 +31,14 @@ export interface Route<in Args, out Data> {
   readonly model: Model<Args, Data>
   /** Each with what has it leave the line of this model. */
   readonly callings: Map<Calling, Effect.Effect<unknown>>
+  /** When it answered last. */
+  answeredAt: number
 }
 
 export const routesOf = <Args, Data>(
   models: Arr.NonEmptyReadonlyArray<Model<Args, Data>>
 ): Arr.NonEmptyReadonlyArray<Route<Args, Data>> =>
-  Arr.map(models, (model, i) => ({ key: String(i), model, callings: new Map() }))
+  Arr.map(models, (model, i) => ({ key: String(i), model, callings: new Map(), answeredAt: Number.NEGATIVE_INFINITY }))
 
 /** Why one of them did not answer: one of the failures that are told when nobody has. */
 type Reason = AllFailed["failures"][number]["reason"] | AllFailed
@@ -48,6 +50,8 @@ interface Failure {
   readonly begun: boolean
   /** Whether it made all the attempts that it may. */
   readonly exhausted: boolean
+  /** Whether others were answered by the same model meanwhile. */
+  readonly answersOthers: boolean
 }
 
 /** How long a stream has until its first part, where there is another model to ask, unless it is said. */
@@ -100,13 +104,15 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const inner = calling[CallingTypeId]
     inner.terms = { model: model.name, attempts: allowed, patience: next ? patience : undefined }
     if (next && inner.sink !== undefined) inner.sink.firstPartTimeout ??= firstPartTimeout
-    if (limit !== undefined) inner.deadlineMillis = (yield* Clock.currentTimeMillis) + limit
+    const startedAt = yield* Clock.currentTimeMillis
+    if (limit !== undefined) inner.deadlineMillis = startedAt + limit
 
     const failure = (reason: Reason): Failure => ({
       _tag: "Failure",
       reason,
       begun,
-      exhausted: inner.attempts.length >= allowed
+      exhausted: inner.attempts.length >= allowed,
+      answersOthers: route.answeredAt >= startedAt
     })
     const answered = Effect.flatMap(model.invoke(calling), ({ response }) => response).pipe(
       Effect.mapError((error) => failure(error._tag === "BackendError" ? error.reason : error))
@@ -117,17 +123,18 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       const phase = calling.execution.status === "pending" ? "queue" : "invocation"
       return Effect.fail(failure(new TimeoutError({ phase, limit: Duration.millis(limit), callingId: calling.id })))
     })
-    route.callings.set(calling, Deferred.fail(left, failure(new CircuitOpen({ circuit: model.name }))))
-    const response = yield* Effect.raceAllFirst(
-      next
-        ? [answered, Deferred.await(left), limit === undefined ? Effect.never : Effect.delay(late, limit)]
-        : [answered]
-    ).pipe(
+    route.callings.set(calling, Deferred.fail(left, failure(leftAlone(model.name))))
+    const response = yield* Effect.raceAllFirst([
+      answered,
+      ...(next ? [Deferred.await(left)] : []),
+      ...(limit === undefined ? [] : [Effect.delay(late, limit)])
+    ]).pipe(
       Effect.ensuring(Effect.sync(() => {
         route.callings.delete(calling)
         outer.attempts = [...outer.attempts, ...inner.attempts]
       }))
     )
+    route.answeredAt = yield* Clock.currentTimeMillis
     if (sink !== undefined && Arr.isArrayNonEmpty(held)) {
       sink.begun = true
       yield* sink.take(held)
@@ -148,35 +155,33 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   const standing = Effect.gen(function*() {
     const all = yield* Effect.forEach(
       yield* order,
-      (route) =>
-        Effect.map(Effect.orDie(breaker.state(route.key)), (state) => ({
-          route,
-          isTried: state._tag !== "Closed",
-          rests: state._tag === "Open"
-            ? Duration.isPositive(state.retryAfter)
-            : state._tag === "HalfOpen" && state.probing
-        }))
+      (route) => Effect.map(Effect.orDie(breaker.state(route.key)), (state) => standingOf(route, state))
     )
     return [...all.filter(({ rests }) => !rests), ...all.filter(({ rests }) => rests)]
   })
 
   const run = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
     const failures: Array<AllFailed["failures"][number]> = []
+    const hasOthers = outer.terms?.patience !== undefined
     const waiting = yield* standing
     for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
       const { isTried, rests, route } = asked
-      const more = rests ? waiting.length : waiting.filter(({ rests }) => !rests).length
+      if (rests !== undefined && hasOthers) {
+        failures.push({ model: route.model.name, reason: rests })
+        continue
+      }
+      const next = waiting.some((other) => rests !== undefined || other.rests === undefined)
       const asking = ask(route, args, outer, {
         allowed: isTried ? 1 : attempts,
-        limit: limitOf(outer, more, yield* Clock.currentTimeMillis),
-        next: more > 0
+        limit: limitOf(outer, waiting.length, next, yield* Clock.currentTimeMillis),
+        next
       })
       const result = yield* Effect.result(
-        rests ? asking : breaker.execute(asking, { key: route.key, classify: coolingOfExit })
+        rests !== undefined ? asking : breaker.execute(asking, { key: route.key, classify: coolingOfExit })
       )
       if (Result.isSuccess(result)) return result.success
       if (result.failure._tag === "CircuitBreakerError") {
-        waiting.push({ route, isTried: true, rests: true })
+        waiting.push({ route, isTried: true, rests: leftAlone(route.model.name) })
         continue
       }
       const { begun, reason } = result.failure
@@ -190,14 +195,22 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     return yield* reasonOf(failures)
   })
 
-  /** For how many milliseconds one of them is waited for: until its answer, or the first part of it. */
-  const limitOf = ({ deadlineMillis, sink }: CallingImpl<unknown>, more: number, now: number): number | undefined => {
-    if (more === 0) return undefined
-    const isWhole = sink === undefined
+  /**
+   * For how many milliseconds one of them is waited for, until its answer or the first part of it: its share of the time that
+   * the call has. One that is the last but for those that rest is waited for as long as that.
+   */
+  const limitOf = (
+    { deadlineMillis, sink }: CallingImpl<unknown>,
+    others: number,
+    next: boolean,
+    now: number
+  ): number | undefined => {
+    const isWhole = next && sink === undefined
     if (isWhole && answerTimeout !== undefined) return Duration.toMillis(answerTimeout)
     const most = isWhole ? longestMillis : Number.POSITIVE_INFINITY
-    const share = deadlineMillis === undefined ? most : Math.min(most, (deadlineMillis - now) / (more + 1))
-    return Number.isFinite(share) ? share : undefined
+    const share = others === 0 || deadlineMillis === undefined ? most : (deadlineMillis - now) / (others + 1)
+    const limit = Math.min(most, share)
+    return Number.isFinite(limit) ? Math.ceil(limit) : undefined
   }
 
   const work: Work<Data, Args & Readonly<Record<string, unknown>>> = {
@@ -233,6 +246,20 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   }
 })
 
+/** Whether a model rests, and for how long; and whether the next call only tries it. */
+const standingOf = <Args, Data>(route: Route<Args, Data>, state: Breaker.State) => {
+  const { name } = route.model
+  const rests = state._tag === "Open" && Duration.isPositive(state.retryAfter)
+    ? leftAlone(name, state.retryAfter)
+    : state._tag === "HalfOpen" && state.probing
+    ? leftAlone(name)
+    : undefined
+  return { route, isTried: state._tag !== "Closed", rests }
+}
+
+const leftAlone = (circuit: string, retryAfter?: Duration.Duration): CircuitOpen =>
+  new CircuitOpen({ circuit, ...(retryAfter !== undefined && { retryAfter }) })
+
 /** Whoever made the backend of them has seen to it by the types; each model decodes them by its own schema. */
 const isArguments = <Args>(u: unknown): u is Args & Readonly<Record<string, unknown>> => Predicate.isObject(u)
 
@@ -261,25 +288,26 @@ const isFinal = (reason: Reason, isFirst: boolean): boolean => {
   }
 }
 
-/** Whether the one that failed rests before it is asked by other calls. */
-const coolingOf = ({ begun, exhausted, reason }: Failure): Breaker.Outcome => {
+/** Whether the one that failed rests before it is asked by other calls. It does not, while it answers them. */
+const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breaker.Outcome => {
+  const unlessItAnswers = answersOthers ? Breaker.ignored : Breaker.failure()
   switch (reason._tag) {
     case "RateLimitError":
-      return Breaker.failure({ retryAfter: reason.retryAfter })
+      return reason.retryAfter === undefined ? unlessItAnswers : Breaker.failure({ retryAfter: reason.retryAfter })
     case "QuotaExhaustedError":
       return Breaker.failure()
     case "TimeoutError":
-      return reason.phase === "invocation" ? Breaker.failure() : Breaker.ignored
+      return reason.phase === "invocation" ? unlessItAnswers : Breaker.ignored
     case "AllFailed":
     case "PermissionDenied":
       return Breaker.ignored
     // An answer that breaks off is an accident; silence is not.
     case "StreamInterrupted":
-      return begun ? Breaker.ignored : Breaker.failure()
+      return begun ? Breaker.ignored : unlessItAnswers
     default: {
       const health = healthOf(reason)
       if (health === "well") return Breaker.success
-      return health === "unwell" && exhausted ? Breaker.failure() : Breaker.ignored
+      return health === "unwell" && exhausted ? unlessItAnswers : Breaker.ignored
     }
   }
 }
