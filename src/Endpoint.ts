@@ -10,6 +10,7 @@ import type * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import type * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -231,7 +232,10 @@ export const make = Effect.fnUntraced(function*<
       )
       return HttpClientRequest.setUrlParams(addressed, query)
     }
-    return HttpClientRequest.bodyJsonUnsafe(addressed, yield* Effect.mapError(bodyOf(payload), neverSent))
+    return yield* Effect.mapError(
+      Effect.flatMap(bodyOf(payload), (body) => HttpClientRequest.bodyJson(addressed, body)),
+      (error) => neverSent(error._tag === "HttpBodyError" ? notJson(error) : error)
+    )
   })
 
   const wholeBody = options.body ??
@@ -292,6 +296,9 @@ const untraced = Effect.provideService(HttpClient.TracerDisabledWhen, () => true
 // Some who speak a provider's protocol do not stream.
 const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>
   !/\bjson\b/.test(headers["content-type"] ?? "")
+
+const notJson = ({ cause, reason }: HttpBody.HttpBodyError) =>
+  new AiError.InvalidRequestError({ description: `The arguments are not JSON: ${String(cause ?? reason._tag)}` })
 
 interface Access {
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as AiError from "effect/ai/AiError"
 import { defaultCodecTransformer } from "effect/ai/LanguageModel"
 import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
@@ -397,10 +398,16 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   ) {
     const calling = yield* settled({ ...args, response_format: schema }, respondOptions)
     const response = yield* calling.response
-    if (Schema.is(schema)(response.value)) return { ...response, value: response.value }
+    const { text, toolCalls, value: decoded } = response
+    if (decoded !== undefined && Schema.is(schema)(decoded)) return { ...response, value: decoded }
+    const called = toolCalls.map(({ name }) => name).join(", ")
     // A mock, or a backend of one's own, may leave the decoding to us.
     const value = yield* Effect.mapError(
-      decodeOutput(schema, defaultCodecTransformer, response.text),
+      called === ""
+        ? decodeOutput(schema, defaultCodecTransformer, text)
+        : Effect.fail(
+          new AiError.InvalidOutputError({ description: `The model has called ${called}, and not answered` })
+        ),
       (reason) => new BackendError({ reason, callingId: calling.id })
     )
     return { ...response, value }

@@ -148,7 +148,7 @@ export const make = Effect.fnUntraced(function*(
     attempted: (calling, exit, retry) => {
       if (pool.running() === places - 1 || sharedConcurrency !== undefined) changed()
       const reserved = Limits.reservationOf(calling)
-      const used = Limits.useOf(reserved, exit)
+      const used = Limits.useOf(reserved, exit, calling.sink)
       if (used.requests !== 1 || used.input !== reserved.input || used.output !== reserved.output) {
         const answered = admitted.get(calling)
         answered?.by?.settle(reserved, used, answered)

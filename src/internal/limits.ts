@@ -15,7 +15,9 @@ import { type TokenBucket, TypeId } from "../TokenBucket.ts"
 import { type Answer, type Change, priceOf, type Question, type Receipt, type Stored, type Taken } from "./account.ts"
 import * as Accounts from "./accounts.ts"
 import type { CallingImpl } from "./calling.ts"
+import { charactersPerToken } from "./estimate.ts"
 import type { Allowance, RateLimits } from "./rateLimits.ts"
+import type { Sink } from "./streaming.ts"
 import { wasNeverSent } from "./unsent.ts"
 
 /** What a calling takes, or has used: a request, and tokens of its input and output. */
@@ -309,8 +311,8 @@ const priceSaid = (bucket: TokenBucket, { limit, remaining, resetAfter }: Allowa
 
 export const reservationOf = ({ tokens }: CallingImpl<unknown>): Use => ({ requests: 1, ...tokens })
 
-/** What an attempt really used, as far as that is known. */
-export const useOf = (reserved: Use, exit: Exit.Exit<unknown, BackendErrorReason>): Use => {
+/** What an attempt really used, as far as that is known; `sink` is who read its answer, if that was streamed. */
+export const useOf = (reserved: Use, exit: Exit.Exit<unknown, BackendErrorReason>, sink: Sink | undefined): Use => {
   if (Exit.isSuccess(exit)) {
     if (!isNormalizedResponse(exit.value)) return reserved
     const { inputTokens, outputTokens } = exit.value.usage
@@ -320,10 +322,11 @@ export const useOf = (reserved: Use, exit: Exit.Exit<unknown, BackendErrorReason
       output: count(outputTokens.total, reserved.output)
     }
   }
-  // Interrupted: it was sent, but how much of the answer there was nobody knows. The unspent part is given back.
-  if (Cause.hasInterruptsOnly(exit.cause)) return { requests: 1, input: reserved.input, output: 0 }
+  const seen = sink && Math.ceil(sink.characters / charactersPerToken)
+  // Interrupted: it was sent, but how much of the answer there was nobody knows, beyond what was seen. The rest is given back.
+  if (Cause.hasInterruptsOnly(exit.cause)) return { requests: 1, input: reserved.input, output: seen ?? 0 }
   const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-  return reason === undefined ? reserved : useOfFailure(reserved, reason)
+  return reason === undefined ? reserved : useOfFailure(reserved, reason, seen)
 }
 
 /** Providers report nonsense too. */
@@ -332,7 +335,7 @@ const count = (reported: number | undefined, reserved: number): number =>
 
 const unused: Use = { requests: 0, input: 0, output: 0 }
 
-const useOfFailure = (reserved: Use, reason: BackendErrorReason): Use => {
+const useOfFailure = (reserved: Use, reason: BackendErrorReason, seen: number | undefined): Use => {
   if (wasNeverSent(reason)) return unused
   switch (reason._tag) {
     // What the provider's limit refuses it does not count.
@@ -348,6 +351,13 @@ const useOfFailure = (reserved: Use, reason: BackendErrorReason): Use => {
       return { requests: 1, input: 0, output: 0 }
     case "NetworkError":
       return { requests: 1, input: reserved.input, output: 0 }
+    // What is reported in the middle of an answer may be old.
+    case "StreamInterrupted": {
+      if (seen === undefined) return reserved
+      const { inputTokens, outputTokens } = reason.usage
+      const input = count(inputTokens.total, reserved.input)
+      return { requests: 1, input, output: Math.max(seen, count(outputTokens.total, 0)) }
+    }
     default:
       return reserved
   }

@@ -17,12 +17,14 @@ export interface Sink {
   readonly idleTimeout: Duration.Duration | undefined
   /** Whether parts were handed out, so that another attempt would repeat them. */
   begun: boolean
+  /** How much of the answer was handed out: its text, its reasoning, and the parameters of its calls, in characters. */
+  characters: number
 }
 
 export const makeSink = (
   take: Sink["take"],
   limits: Pick<Sink, "firstPartTimeout" | "idleTimeout">
-): Sink => ({ take, ...limits, begun: false })
+): Sink => ({ take, ...limits, begun: false, characters: 0 })
 
 type Reason = BackendError | BackendErrorReason
 
@@ -59,6 +61,7 @@ export const streamInto = <Data>(
         if (!Arr.isReadonlyArrayNonEmpty(taken)) return Effect.void
         sink.begun = true
         for (const part of parts) {
+          if ("delta" in part) sink.characters += part.delta.length
           if (part.type === "text-delta") progress.text += part.delta
           else if (part.type === "finish") progress.finish = part
         }

@@ -43,7 +43,7 @@ const Block = Schema.Union([
 ])
 
 /** An event of Anthropic's own stream, which comes with `--include-partial-messages`. */
-const Partial = Schema.Union([
+const Increment = Schema.Union([
   Schema.Struct({
     type: Schema.Literal("message_start"),
     message: Schema.Struct({ id: Schema.String, usage: nullable(Usage) })
@@ -118,7 +118,7 @@ export const Event = Schema.Union([
     message: Schema.Struct({ content: Schema.Union([Schema.String, Schema.Array(Block)]) }),
     ...parent
   }),
-  Schema.Struct({ type: Schema.Literal("stream_event"), event: Partial, ...parent }),
+  Schema.Struct({ type: Schema.Literal("stream_event"), event: Increment, ...parent }),
   Result
 ])
 
@@ -126,7 +126,7 @@ export type Event = typeof Event.Type
 export type Result = typeof Result.Type
 export type Usage = typeof Usage.Type
 export type Block = typeof Block.Type
-export type Partial = typeof Partial.Type
+export type Increment = typeof Increment.Type
 
 /** The types of the events that are read. */
 export const eventTypes: ReadonlySet<unknown> = new Set(Event.members.map((member) => member.fields.type.literal))

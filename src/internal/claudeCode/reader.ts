@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import type { Part, StreamPart } from "../../Calling.ts"
 import { describeIssue } from "../invalidArgument.ts"
 import { PartWriter } from "../parts.ts"
-import { type Block, Event, eventTypes, type Partial, type Result, type Usage } from "./events.ts"
+import { type Block, Event, eventTypes, type Increment, type Result, type Usage } from "./events.ts"
 
 /** The use of a tool, as far as it has come. */
 export interface ToolUse {
@@ -94,12 +94,12 @@ export class Reader {
         return event.subtype === "init" ? this.readInit(event.session_id, event.model ?? "") : undefined
       case "stream_event":
         // What subagents say is theirs.
-        return event.parent_tool_use_id == null ? this.readPartial(event.event) : undefined
+        return event.parent_tool_use_id == null ? this.readIncrement(event.event) : undefined
       case "assistant": {
         const { content, id, usage } = event.message
         // Its text tells of a failure, and is no answer.
         if (event.error != null) {
-          this.error = event.error
+          if (event.parent_tool_use_id == null) this.error = event.error
           return
         }
         if (usage != null && !this.streamed.has(id)) this.spent.set(id, usage)
@@ -121,7 +121,7 @@ export class Reader {
     this.parts.write(part)
   }
 
-  private readPartial(event: Partial): void {
+  private readIncrement(event: Increment): void {
     const { parts } = this
     switch (event.type) {
       case "message_start":
