@@ -76,6 +76,8 @@ export const isCalling = (u: unknown): u is Calling => Predicate.hasProperty(u, 
  * @since 0.1.0
  */
 export interface Attempt {
+  /** Which model made it, of several that are one; otherwise `undefined`. */
+  readonly model: string | undefined
   readonly startedAt: DateTime.Utc
   readonly duration: Duration.Duration
   readonly outcome: "completed" | "failed" | "cancelled"

@@ -19,6 +19,7 @@ import type * as HttpMethod from "effect/http/HttpMethod"
 import * as Predicate from "effect/Predicate"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Circuit from "./Circuit.ts"
 import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
 import type { BackendErrorReason } from "./Errors.ts"
 import { checkedBaseUrl, fillPath, makePath, type Path, without } from "./internal/address.ts"
@@ -97,6 +98,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */
   readonly retry?: ServiceBackend.Retry | undefined
+  /** When calls are kept away because the API is down; `true` for the defaults. @default never */
+  readonly circuitBreaker?: Circuit.Options | true | undefined
   /** What a call is to those who trace and measure. @default as for `ServiceBackend.make` */
   readonly operation?: { readonly name: string; readonly provider?: string } | undefined
   /** How long a call may be on its way to those who count it. @default 150 milliseconds */
@@ -263,6 +266,7 @@ export const make = Effect.fnUntraced(function*<
       }))
   }
 
+  const { circuitBreaker } = options
   return yield* ServiceBackend.make({
     provider: options.provider,
     name: options.name,
@@ -276,6 +280,8 @@ export const make = Effect.fnUntraced(function*<
     tokenizer: options.tokenizer,
     operation: options.operation && { ...options.operation, server: new URL(baseUrl) },
     idleTimeout: options.idleTimeout ?? Duration.minutes(2),
+    circuit: circuitBreaker &&
+      (yield* Circuit.make(`${options.provider}/${options.name}`, circuitBreaker === true ? {} : circuitBreaker)),
     call,
     stream: options.stream && stream(options.stream)
   })

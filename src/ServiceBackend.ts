@@ -26,6 +26,7 @@ import {
   type NormalizedResponse,
   TypeId as CallingTypeId
 } from "./Calling.ts"
+import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
 import { estimateTokens, fourCharacters } from "./internal/estimate.ts"
@@ -121,6 +122,13 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   readonly headroom: Duration.Duration
   /** The `idleTimeout` of its streams, unless a call states its own; `undefined` for none. */
   readonly idleTimeout: Duration.Duration | undefined
+  /** Keeps calls away from it while it is down; `undefined` when nothing does. */
+  readonly circuit: Circuit | undefined
+  /**
+   * How many callings can usefully be under way at once, where it admits them itself, as one of several models does: they pass
+   * the `Executor` in context there and not here. `undefined` for others.
+   */
+  readonly capacity: number | undefined
   /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
   readonly loadTokenizer: Effect.Effect<void>
   /**
@@ -233,6 +241,8 @@ export interface Options<S extends RequestSchema, Data> {
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream. @default for ever */
   readonly idleTimeout?: Duration.Input | undefined
+  /** Keeps calls away from it while it is down. Each attempt passes it. @default nothing does */
+  readonly circuit?: Circuit | undefined
 }
 
 /**
@@ -280,7 +290,7 @@ export const make = <S extends RequestSchema, Data>(
     const providerMetadata = options.providerMetadata ?? (yield* SubscriptionRef.make({}))
     const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
     let tokenizer = fourCharacters
-    const { call, stream } = options
+    const { call, circuit, stream } = options
     const streaming = stream ?? ((payload, emit, calling) =>
       Effect.tap(
         Effect.map(
@@ -292,9 +302,10 @@ export const make = <S extends RequestSchema, Data>(
     const work: Work<Data, S["Type"]> = {
       run: (payload, calling) => {
         const { sink } = calling[CallingTypeId]
-        return sink === undefined
+        const attempt = sink === undefined
           ? call(payload, calling)
           : streamInto(sink, (emit) => streaming(payload, emit, calling))
+        return circuit === undefined ? attempt : circuit.attempt(attempt)
       },
       retry: options.retry && retrying(options.retry),
       operation: options.operation && { provider: options.provider, ...options.operation }
@@ -310,6 +321,8 @@ export const make = <S extends RequestSchema, Data>(
       tool: options.tool,
       headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
       idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
+      circuit,
+      capacity: undefined,
       loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {
         tokenizer = loaded ?? tokenizer
       }),
