@@ -20,6 +20,7 @@ import type { BackendError, PermissionDenied, TimeoutError } from "../../Errors.
 import type { ChatArguments } from "../../ServiceBackend.ts"
 import { CallArguments } from "../references.ts"
 import { toAiError } from "./errors.ts"
+import { withUsage } from "./parts.ts"
 
 type InvocationError = TimeoutError | PermissionDenied | BackendError
 
@@ -103,19 +104,11 @@ const encodeStreamParts = Schema.encodeEffect(Schema.NonEmptyArray(Response.Stre
 const unencodable = (method: string, error: Schema.SchemaError) =>
   Effect.fail(AiError.make({ module: "iModel", method, reason: AiError.InvalidOutputError.fromSchemaError(error) }))
 
-/** A part that the schemas of Effect AI encode: its usage is one of their class, its tool has the name that its user gave it. */
-const encodable = <P extends Part | StreamPart>(part: P, names: Names): P => {
-  switch (part.type) {
-    case "finish":
-      return { ...part, usage: new Response.Usage(part.usage) }
-    case "tool-call":
-    case "tool-params-start":
-    case "tool-result":
-      return { ...part, name: names.getCustomName(part.name) }
-    default:
-      return part
-  }
-}
+/** A part that the schemas of Effect AI encode. Its tool has the name that its user gave it. */
+const encodable = <P extends Part | StreamPart>(part: P, names: Names): P =>
+  part.type === "tool-call" || part.type === "tool-params-start" || part.type === "tool-result"
+    ? { ...part, name: names.getCustomName(part.name) }
+    : withUsage(part)
 
 /** The value is the first text, and there is no other. */
 const withJson = (content: ReadonlyArray<Part>, value: unknown): Array<Part> => {

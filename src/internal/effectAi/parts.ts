@@ -1,6 +1,10 @@
-/** Puts the parts of a stream together to those of the whole answer. */
+/** Parts of answers: as Effect AI's schemas encode them, and those of a stream put together to those of the whole. */
 import * as Response from "effect/ai/Response"
 import type { Part, StreamPart } from "../../Calling.ts"
+
+/** Usage is of a class, where Effect AI encodes it. */
+export const withUsage = <P extends Part | StreamPart>(part: P): P =>
+  part.type === "finish" ? { ...part, usage: new Response.Usage(part.usage) } : part
 
 export class PartReader {
   private readonly parts: Array<Part> = []
