@@ -31,6 +31,7 @@ import { makeLanguageModel as language } from "./internal/effectAi/languageModel
 import { identify } from "./internal/identity.ts"
 import { illegal, positive, positiveDuration } from "./internal/options.ts"
 import * as Pool from "./internal/pool.ts"
+import { type Abortable, type Promised, promised } from "./internal/promised.ts"
 import { CallArguments, CaptureContent } from "./internal/references.ts"
 import { makeSink } from "./internal/streaming.ts"
 import { type Arguments, type Backend, type ChatArguments, type Cost, ServiceBackend } from "./ServiceBackend.ts"
@@ -601,6 +602,42 @@ const named = ({ name, provider }: Model) =>
   Context.add(AiModel.ProviderName.context(provider), AiModel.ModelName, name)
 
 export { fromAiError }
+
+// -----------------------------------------------------------------------------
+// Outside Effect
+// -----------------------------------------------------------------------------
+
+export type { Abortable, Promised }
+
+/**
+ * A model for a program that is not written in Effect: promises, an `AsyncIterable`, an `AbortSignal`. The model is made at its
+ * first use, and lives until it is disposed of.
+ *
+ * **Example** (A script)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * await using gpt = iModel.toPromise(
+ *   iModel.layer({ limitRequests: 500 }).pipe(
+ *     Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini" })),
+ *     Layer.provide(FetchHttpClient.layer)
+ *   )
+ * )
+ *
+ * const { text } = await gpt.respond({ prompt: "Name a colour." }, { signal: AbortSignal.timeout(30_000) })
+ *
+ * for await (const part of gpt.stream({ prompt: `Tell me a story of something ${text}.` })) {
+ *   if (part.type === "text-delta") console.log(part.delta)
+ * }
+ * ```
+ *
+ * @category destructors
+ * @since 0.1.0
+ */
+export const toPromise = <E>(layer: Layer.Layer<iModel, E>): Promised => promised(layer, iModel)
 
 // -----------------------------------------------------------------------------
 // Operations
