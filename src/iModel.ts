@@ -3,6 +3,9 @@
  *
  * @since 0.1.0
  */
+import * as EmbeddingModel from "effect/ai/EmbeddingModel"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import * as AiModel from "effect/ai/Model"
 import type * as Tool from "effect/ai/Tool"
 import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
@@ -21,12 +24,23 @@ import type { Circuit } from "./Circuit.ts"
 import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
 import type * as Executor from "./Executor.ts"
 import type * as Hook from "./Hook.ts"
+import { makeEmbeddingModel as embedding } from "./internal/effectAi/embeddingModel.ts"
+import { fromAiError } from "./internal/effectAi/errors.ts"
+import { makeLanguageModel as language } from "./internal/effectAi/languageModel.ts"
 import { ModelTypeId } from "./internal/identity.ts"
 import * as internal from "./internal/model.ts"
-import { CaptureContent } from "./internal/references.ts"
+import { type Abortable, type Promised, promised } from "./internal/promised.ts"
+import { CallArguments, CaptureContent } from "./internal/references.ts"
 import type { Sink } from "./internal/streaming.ts"
 import * as Route from "./Route.ts"
-import { type Arguments, type Backend, type Cost, type ProviderMetadata, ServiceBackend } from "./ServiceBackend.ts"
+import {
+  type Arguments,
+  type Backend,
+  type ChatArguments,
+  type Cost,
+  type ProviderMetadata,
+  ServiceBackend
+} from "./ServiceBackend.ts"
 import type { TokenBucket } from "./TokenBucket.ts"
 
 /**
@@ -467,7 +481,165 @@ export interface ServiceClass<in out Self, in out Id extends string, in out Args
   readonly layer: Layer.Layer<Self, E | OptionsError, Exclude<R, Scope.Scope>>
 }
 
-export { CaptureContent }
+export { CallArguments, CaptureContent }
+
+// -----------------------------------------------------------------------------
+// Effect AI
+// -----------------------------------------------------------------------------
+
+/**
+ * Makes a `LanguageModel` of Effect AI out of a model whose backend is one of chat. See `layerLanguageModel`.
+ *
+ * **Example** (Of a model with a tag of its own)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LanguageModel } from "effect/ai"
+ * import { Anthropic, iModel } from "effect-imodel"
+ *
+ * class Claude extends iModel.Service<Claude>()("app/Claude", {
+ *   backend: Anthropic.makeMessages({ model: "claude-sonnet-4-5" }),
+ *   limitRequests: 50
+ * }) {}
+ *
+ * const layer = Layer.effect(LanguageModel.LanguageModel, Effect.flatMap(Claude, iModel.makeLanguageModel)).pipe(
+ *   Layer.provide(Claude.layer)
+ * )
+ * ```
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const makeLanguageModel: (model: Model<ChatArguments>) => Effect.Effect<LanguageModel.LanguageModel> = language
+
+/**
+ * Provides the program's model as the `LanguageModel` of Effect AI, so that what is written for that (`generateText`,
+ * `generateObject`, `streamText`, `Chat`, `Toolkit`) runs under its limits.
+ *
+ * Priority, key and `CallArguments` are those of the region that calls. An error is an `AiError` of the same reason; what Effect
+ * AI has no word for is found by `fromAiError`, in
+ *
+ * - `RateLimitError`: out of time in the queue, `LimitExceeded`, `QueueFull`
+ * - `InternalProviderError`: out of time while it ran
+ * - `InvalidRequestError`: `CostExceedsCapacity`, `ContextLengthExceeded`, `Unsupported`
+ * - `InvalidResponseError`: `StreamInterrupted`
+ * - `UnknownError`: everything else
+ *
+ * **Example** (A conversation under a limit)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Chat } from "effect/ai"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const chat = yield* Chat.empty
+ *   yield* chat.generateText({ prompt: "My name is Ada." })
+ *   return yield* chat.generateText({ prompt: "What is my name?" })
+ * }).pipe(
+ *   Effect.provide(iModel.layerLanguageModel.pipe(
+ *     Layer.provide(iModel.layer({ limitRequests: 500 })),
+ *     Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini" }))
+ *   ))
+ * )
+ * ```
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const layerLanguageModel: Layer.Layer<
+  LanguageModel.LanguageModel | AiModel.ProviderName | AiModel.ModelName,
+  never,
+  iModel
+> = Layer.effectContext(Effect.gen(function*() {
+  const model = yield* iModel
+  return Context.add(named(model), LanguageModel.LanguageModel, yield* makeLanguageModel(model))
+}))
+
+/**
+ * Makes an `EmbeddingModel` of Effect AI out of a model whose backend is one of embeddings. See `layerEmbeddingModel`.
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const makeEmbeddingModel: (
+  model: Model<{ readonly input: ReadonlyArray<string> }>
+) => Effect.Effect<EmbeddingModel.EmbeddingModel> = embedding
+
+/**
+ * Provides the program's model as the `EmbeddingModel` of Effect AI. Texts that are embedded one by one at the same moment go
+ * together in one call, if their priority, key and `CallArguments` are the same. Its errors are those of `layerLanguageModel`.
+ *
+ * **Example** (Two texts, one call)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { EmbeddingModel } from "effect/ai"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const model = yield* EmbeddingModel.EmbeddingModel
+ *   return yield* Effect.all([model.embed("blue"), model.embed("red")], { concurrency: "unbounded" })
+ * }).pipe(
+ *   Effect.provide(iModel.layerEmbeddingModel.pipe(
+ *     Layer.provide(iModel.layer({ limitRequests: 3_000 })),
+ *     Layer.provide(OpenAi.layerEmbeddings({ model: "text-embedding-3-small" }))
+ *   ))
+ * )
+ * ```
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const layerEmbeddingModel: Layer.Layer<
+  EmbeddingModel.EmbeddingModel | AiModel.ProviderName | AiModel.ModelName,
+  never,
+  iModel
+> = Layer.effectContext(Effect.gen(function*() {
+  const model = yield* iModel
+  return Context.add(named(model), EmbeddingModel.EmbeddingModel, yield* makeEmbeddingModel(model))
+}))
+
+const named = ({ name, provider }: Model) =>
+  Context.add(AiModel.ProviderName.context(provider), AiModel.ModelName, name)
+
+export { fromAiError }
+
+// -----------------------------------------------------------------------------
+// Outside Effect
+// -----------------------------------------------------------------------------
+
+export type { Abortable, Promised }
+
+/**
+ * A model for a program that is not written in Effect: promises, an `AsyncIterable`, an `AbortSignal`. The model is made at its
+ * first use, and lives until it is disposed of.
+ *
+ * **Example** (A script)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * await using gpt = iModel.toPromise(
+ *   iModel.layer({ limitRequests: 500 }).pipe(
+ *     Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini" })),
+ *     Layer.provide(FetchHttpClient.layer)
+ *   )
+ * )
+ *
+ * const { text } = await gpt.respond({ prompt: "Name a colour." }, { signal: AbortSignal.timeout(30_000) })
+ *
+ * for await (const part of gpt.stream({ prompt: `Tell me a story of something ${text}.` })) {
+ *   if (part.type === "text-delta") console.log(part.delta)
+ * }
+ * ```
+ *
+ * @category destructors
+ * @since 0.1.0
+ */
+export const toPromise = <E>(layer: Layer.Layer<iModel, E>): Promised => promised(layer, iModel)
 
 // -----------------------------------------------------------------------------
 // Operations

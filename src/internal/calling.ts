@@ -430,6 +430,16 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     return this.failure(new AiError.UnknownError({ description: `There is no response: the calling was ${what}` }))
   }
 
+  /** Is what another calling was when it had settled. */
+  restore(id: string, execution: Execution<Data>, attempts: ReadonlyArray<Attempt>): this {
+    this.uuid = id
+    this.execution = execution
+    this.attempts = attempts
+    const error = execution.status === "aborted" || execution.status === "cancelled" ? execution.error : undefined
+    this.outcome = error === undefined ? Exit.succeed(this) : Exit.fail(error)
+    return this
+  }
+
   /** Tells those who wait that it has ended. */
   settle(): void {
     this.fiber = undefined

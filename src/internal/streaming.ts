@@ -129,7 +129,7 @@ const watch = (sink: Sink, progress: Progress, clock: Clock.Clock): Effect.Effec
     const left = limit === undefined ? Number.POSITIVE_INFINITY : since + Duration.toMillis(limit) - now
     if (limit === undefined || left > 0) {
       // It may begin at any time, and be silent from then on.
-      const rest = Math.min(left, idleMillis)
+      const rest = Math.max(1, Math.min(left, idleMillis))
       return Number.isFinite(rest)
         ? Effect.delay(Effect.suspend(() => watch(sink, progress, clock)), rest)
         : Effect.never
