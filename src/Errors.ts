@@ -422,3 +422,84 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
     return this.reason.message
   }
 }
+
+/**
+ * A conversation with tools did not come to its end within its turns.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TurnsExceeded extends Schema.TaggedError<TurnsExceeded>()("TurnsExceeded", {
+  maxTurns: Schema.Int,
+  /** Of the calls of the model, the first first. */
+  callingIds: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `The model still called tools after ${this.maxTurns} turns`
+  }
+}
+
+/**
+ * A registry has no model of that name or id.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ModelNotFound extends Schema.TaggedError<ModelNotFound>()("ModelNotFound", {
+  name: Schema.String,
+  /** The names that may have been meant, the nearest first. */
+  near: Schema.Array(Schema.String),
+  /** All names there are. */
+  names: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    const meant = this.near.length > 0
+      ? `Did you mean ${this.near.join(" or ")}?`
+      : `There are: ${this.names.join(", ") || "none"}`
+    return `There is no model '${this.name}'. ${meant}`
+  }
+}
+
+/**
+ * A registry has another model of that name already.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DuplicateModel extends Schema.TaggedError<DuplicateModel>()("DuplicateModel", { name: Schema.String }) {
+  override get message(): string {
+    return `There is a model '${this.name}' already. To replace it, register with update: true`
+  }
+}
+
+/**
+ * A registered model cannot be made, or the server of a tool cannot be reached.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ModelUnavailable extends Schema.TaggedError<ModelUnavailable>()("ModelUnavailable", {
+  name: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return `The model '${this.name}' is not available: ${
+      this.cause instanceof Error ? this.cause.message : formatted(this.cause)
+    }`
+  }
+}
+
+/**
+ * A configuration of MCP servers cannot be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class McpConfigError extends Schema.TaggedError<McpConfigError>()("McpConfigError", {
+  path: Schema.String,
+  description: Schema.String
+}) {
+  override get message(): string {
+    return `${this.path}: ${this.description}`
+  }
+}

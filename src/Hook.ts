@@ -4,7 +4,7 @@
  *
  * A hook stands around the whole way of a calling, its wait for admission and all its attempts, once, however many fibers wait
  * for it. So what a hook refuses or answers itself costs no quota and no place in the queue, and who is interrupted interrupts
- * the hooks too.
+ * the hooks too. A calling whose arguments are wrong has failed when it is created: hooks around invocation do not see it.
  *
  * **Example** (Who may ask)
  *

@@ -6,6 +6,7 @@
 import * as EmbeddingModel from "effect/ai/EmbeddingModel"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as AiModel from "effect/ai/Model"
+import type * as Prompt from "effect/ai/Prompt"
 import type * as Tool from "effect/ai/Tool"
 import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
@@ -19,11 +20,12 @@ import type * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Calling, isCalling, type NormalizedResponse, type StreamPart } from "./Calling.ts"
+import { type Calling, isCalling, type NormalizedResponse, type StreamPart, type ToolCall } from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
-import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
+import type { BackendError, PermissionDenied, TimeoutError, TurnsExceeded } from "./Errors.ts"
 import type * as Executor from "./Executor.ts"
 import type * as Hook from "./Hook.ts"
+import * as Converse from "./internal/converse.ts"
 import { makeEmbeddingModel as embedding } from "./internal/effectAi/embeddingModel.ts"
 import { fromAiError } from "./internal/effectAi/errors.ts"
 import { makeLanguageModel as language } from "./internal/effectAi/languageModel.ts"
@@ -807,3 +809,120 @@ export const invokeAll = (
     iModel,
     (model) => Effect.forEach(args, (args) => model.invoke(args, options), { concurrency: model.capacity })
   )
+
+// -----------------------------------------------------------------------------
+// Tools
+// -----------------------------------------------------------------------------
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface ConverseOptions extends InvokeOptions, CreateOptions {
+  /** Models of a `ToolBackend`, whatever their types. */
+  readonly tools: ReadonlyArray<Model<never>>
+  /** How often the model may be asked. */
+  readonly maxTurns: number
+  /** How many tools run at once. @default 8 */
+  readonly concurrency?: number | undefined
+  /** What else the model is asked with, for example its `temperature`. @default nothing */
+  readonly args?: Omit<Arguments, "prompt" | "messages" | "tools"> | undefined
+}
+
+/**
+ * A conversation that has come to its end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Conversation {
+  /** The last answer, which calls no tool. */
+  readonly response: NormalizedResponse
+  /** All that was said, to go on from there. */
+  readonly prompt: Prompt.Prompt
+  /** The turns, in their order. */
+  readonly steps: ReadonlyArray<Step>
+}
+
+/**
+ * A turn of a conversation: what the model answered, and the tools that it called.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Step {
+  readonly calling: Calling
+  readonly tools: ReadonlyArray<ToolStep>
+}
+
+/**
+ * A tool that was called in a conversation.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolStep {
+  readonly call: ToolCall
+  /** `undefined` where there is no such tool, or the call was denied. */
+  readonly calling: Calling | undefined
+  /** What the model was told. */
+  readonly text: string
+  readonly failed: boolean
+}
+
+/**
+ * Asks the program's model, runs the tools that it calls, and asks it again with what they answered, until it calls none.
+ *
+ * **Details**
+ *
+ * Every turn and every call of a tool is a calling of its own, with the hooks and the limits of its model. What goes wrong with a tool
+ * is told to the model in its own words: wrong arguments, a failure, a denial, a tool that does not exist. The model's own errors
+ * end the conversation, and so does `TurnsExceeded`. A tool without a name of its own among the `tools`, or a model that is no tool,
+ * is an `IllegalArgumentError` before anything is asked.
+ *
+ * **Example** (A model that can calculate)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Tool } from "effect/ai"
+ * import { iModel, ToolBackend } from "effect-imodel"
+ *
+ * const Add = Tool.make("add", {
+ *   description: "Adds two numbers.",
+ *   parameters: Schema.Struct({ a: Schema.Finite, b: Schema.Finite }),
+ *   success: Schema.Finite
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const add = yield* iModel.make(yield* ToolBackend.make(Add, ({ a, b }) => a + b))
+ *   const { response, steps } = yield* iModel.converse("What is 123 + 456?", { tools: [add], maxTurns: 5 })
+ *   return { text: response.text, turns: steps.length }
+ * })
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const converse = (
+  prompt: Prompt.RawInput,
+  options: ConverseOptions
+): Effect.Effect<
+  Conversation,
+  TimeoutError | PermissionDenied | BackendError | TurnsExceeded | Cause.IllegalArgumentError,
+  iModel
+> => Effect.flatMap(iModel, (model) => converseWith(model, prompt, options))
+
+/**
+ * As `converse`, with a model at hand.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const converseWith: (
+  model: Model<never>,
+  prompt: Prompt.RawInput,
+  options: ConverseOptions
+) => Effect.Effect<
+  Conversation,
+  TimeoutError | PermissionDenied | BackendError | TurnsExceeded | Cause.IllegalArgumentError
+> = Converse.converse

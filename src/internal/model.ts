@@ -69,17 +69,16 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   if (countsTokens && cost === undefined) yield* backend.loadTokenizer
 
   const change = built?.create
-  const createUnknown = (args: unknown, createOptions?: CreateOptions, costOf?: () => Cost) => {
-    const create = (args: unknown) =>
-      backend.createCalling(args, {
-        metadata: createOptions?.metadata,
-        expectedOutput: options.expectedOutputTokens,
-        cost: countsTokens ? costOf : noCost
-      })
-    return change === undefined || !Predicate.isReadonlyObject(args)
-      ? create(args)
-      : createChanged(change, args, create)
-  }
+  const createOf = (args: unknown, createOptions: CreateOptions | undefined, costOf: (() => Cost) | undefined) =>
+    backend.createCalling(args, {
+      metadata: createOptions?.metadata,
+      expectedOutput: options.expectedOutputTokens,
+      cost: countsTokens ? costOf : noCost
+    })
+  const createUnknown = (args: unknown, createOptions?: CreateOptions, costOf?: () => Cost) =>
+    change === undefined || !Predicate.isReadonlyObject(args)
+      ? createOf(args, createOptions, costOf)
+      : createChanged(change, args, (changed) => createOf(changed, createOptions, costOf))
   const create = (args: Args, createOptions?: CreateOptions) =>
     createUnknown(args, createOptions, cost && (() => cost(args)))
 
