@@ -76,6 +76,8 @@ export const isCalling = (u: unknown): u is Calling => Predicate.hasProperty(u, 
  * @since 0.1.0
  */
 export interface Attempt {
+  /** Which model made it, of several that are one; otherwise `undefined`. */
+  readonly model: string | undefined
   readonly startedAt: DateTime.Utc
   readonly duration: Duration.Duration
   readonly outcome: "completed" | "failed" | "cancelled"
@@ -258,7 +260,7 @@ export interface NormalizedResponse<out Data = unknown> {
   readonly content: ReadonlyArray<Part>
   /** The text of the answer; empty when there is none. */
   readonly text: string
-  /** What the text decodes to, for a call that asked for the output of a schema. */
+  /** What the text decodes to, for a call that asked for the output of a schema; the vectors of embeddings. */
   readonly value: unknown
   /** The tools that the model asks the caller to call. */
   readonly toolCalls: ReadonlyArray<ToolCall>

@@ -181,6 +181,29 @@ export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExcee
   }
 }
 
+/**
+ * The backend is taken to be down, by its circuit breaker, and was not asked. Retryable once the circuit closes.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen", {
+  /** The name of the circuit. */
+  circuit: Schema.String,
+  /** How long it stays open; `undefined` while another call tries whether the backend is back, or when nobody knows. */
+  retryAfter: Schema.optional(Schema.Duration)
+}) {
+  get isRetryable(): boolean {
+    return true
+  }
+  override get message(): string {
+    const until = this.retryAfter === undefined
+      ? "it is left alone, or another call is trying it"
+      : `it is left alone for ${Duration.format(this.retryAfter)}`
+    return `The backend '${this.circuit}' failed too often and was not asked: ${until}`
+  }
+}
+
 const ProviderReason = Schema.Union([
   AiError.AuthenticationError,
   AiError.InvalidRequestError,
@@ -285,20 +308,74 @@ export class ToolFailure extends Schema.TaggedError<ToolFailure>()("ToolFailure"
   }
 }
 
-/**
- * Schema of every reason a backend can fail for: `effect/ai`'s reasons, used as they are, and our own where it has none.
- *
- * @category errors
- * @since 0.1.0
- */
-export const BackendErrorReason = Schema.Union([
+const SingleReason = Schema.Union([
   ...ProviderReason.members,
+  CircuitOpen,
   ContextLengthExceeded,
   ProcessFailure,
   StreamInterrupted,
   ToolFailure,
   Unsupported
 ])
+
+/**
+ * Of several models none has answered: each one's reason, in the order in which they were asked.
+ *
+ * **Example** (Why each of them failed)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = iModel.respond({ prompt: "Hello" }).pipe(
+ *   Effect.map((response) => response.text),
+ *   Effect.catchReason("BackendError", "AllFailed", ({ failures }) =>
+ *     Effect.succeed(failures.map(({ model, reason }) => `${model}: ${reason._tag}`).join(", ")))
+ * )
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", {
+  failures: Schema.NonEmptyArray(Schema.Struct({
+    /** The name of the model. */
+    model: Schema.String,
+    reason: Schema.Union([...SingleReason.members, PermissionDenied, TimeoutError])
+  }))
+}) {
+  /** Whether one of them may answer when it is asked again. */
+  get isRetryable(): boolean {
+    return this.failures.some(({ reason }) => {
+      switch (reason._tag) {
+        case "TimeoutError":
+          return true
+        case "PermissionDenied":
+          return reason.reason._tag === "LimitExceeded" || reason.reason._tag === "QueueFull"
+        default:
+          return reason.isRetryable
+      }
+    })
+  }
+  /** The shortest wait that one of them asks for. */
+  get retryAfter(): Duration.Duration | undefined {
+    return this.failures.reduce<Duration.Duration | undefined>((least, { reason }) => {
+      const asked = "retryAfter" in reason ? reason.retryAfter : undefined
+      return asked === undefined || (least !== undefined && Duration.isLessThan(least, asked)) ? least : asked
+    }, undefined)
+  }
+  override get message(): string {
+    return this.failures.map(({ model, reason }) => `${reason.message} [${model}]`).join("; then: ")
+  }
+}
+
+/**
+ * Schema of every reason a backend can fail for: `effect/ai`'s reasons, used as they are, and our own where it has none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const BackendErrorReason = Schema.Union([...SingleReason.members, AllFailed])
 
 /**
  * Why a backend failed.
@@ -336,9 +413,9 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
     return this.reason.isRetryable
   }
 
-  /** How long the provider asks to wait before the next call, when it said so. */
+  /** How long the provider asks to wait before the next call, or its circuit stays open, when that is known. */
   get retryAfter(): Duration.Duration | undefined {
-    return this.reason._tag === "RateLimitError" ? this.reason.retryAfter : undefined
+    return "retryAfter" in this.reason ? this.reason.retryAfter : undefined
   }
 
   override get message(): string {

@@ -5,6 +5,9 @@
  * @since 0.1.0
  */
 import * as AiError from "effect/ai/AiError"
+import * as EmbeddingModel from "effect/ai/EmbeddingModel"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import * as Model from "effect/ai/Model"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Tool from "effect/ai/Tool"
 import * as Clock from "effect/Clock"
@@ -15,6 +18,7 @@ import * as Effect from "effect/Effect"
 import type * as Equal from "effect/Equal"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SubscriptionRef from "effect/SubscriptionRef"
@@ -24,10 +28,13 @@ import {
   isNormalizedResponse,
   makeResponse,
   type NormalizedResponse,
+  type Part,
   TypeId as CallingTypeId
 } from "./Calling.ts"
+import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
+import * as EffectAi from "./internal/effectAi/backend.ts"
 import { estimateTokens, fourCharacters } from "./internal/estimate.ts"
 import { identify, noMetadata } from "./internal/identity.ts"
 import { invalidArgument } from "./internal/invalidArgument.ts"
@@ -82,6 +89,19 @@ export interface Arguments {
 }
 
 /**
+ * What Effect AI asks of a chat backend: some of its `Arguments`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ChatArguments = {
+  readonly prompt: Prompt.Prompt
+  readonly tools?: ReadonlyArray<Tool.Any> | undefined
+  readonly tool_choice?: "auto" | "none" | "required" | { readonly tool: string } | undefined
+  readonly response_format?: Schema.ConstraintCodec<unknown, unknown> | undefined
+}
+
+/**
  * What is said in a wire's own words.
  *
  * @category models
@@ -121,6 +141,13 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   readonly headroom: Duration.Duration
   /** The `idleTimeout` of its streams, unless a call states its own; `undefined` for none. */
   readonly idleTimeout: Duration.Duration | undefined
+  /** Keeps calls away from it while it is down; `undefined` when nothing does. */
+  readonly circuit: Circuit | undefined
+  /**
+   * How many callings can usefully be under way at once, where it admits them itself, as one of several models does: they pass
+   * the `Executor` in context there and not here. `undefined` for others.
+   */
+  readonly capacity: number | undefined
   /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
   readonly loadTokenizer: Effect.Effect<void>
   /**
@@ -233,6 +260,8 @@ export interface Options<S extends RequestSchema, Data> {
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream. @default for ever */
   readonly idleTimeout?: Duration.Input | undefined
+  /** Keeps calls away from it while it is down. Each attempt passes it. @default nothing does */
+  readonly circuit?: Circuit | undefined
 }
 
 /**
@@ -280,7 +309,7 @@ export const make = <S extends RequestSchema, Data>(
     const providerMetadata = options.providerMetadata ?? (yield* SubscriptionRef.make({}))
     const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
     let tokenizer = fourCharacters
-    const { call, stream } = options
+    const { call, circuit, stream } = options
     const streaming = stream ?? ((payload, emit, calling) =>
       Effect.tap(
         Effect.map(
@@ -292,9 +321,10 @@ export const make = <S extends RequestSchema, Data>(
     const work: Work<Data, S["Type"]> = {
       run: (payload, calling) => {
         const { sink } = calling[CallingTypeId]
-        return sink === undefined
+        const attempt = sink === undefined
           ? call(payload, calling)
           : streamInto(sink, (emit) => streaming(payload, emit, calling))
+        return circuit === undefined ? attempt : circuit.attempt(attempt)
       },
       retry: options.retry && retrying(options.retry),
       operation: options.operation && { provider: options.provider, ...options.operation }
@@ -310,6 +340,8 @@ export const make = <S extends RequestSchema, Data>(
       tool: options.tool,
       headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
       idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
+      circuit,
+      capacity: undefined,
       loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {
         tokenizer = loaded ?? tokenizer
       }),
@@ -354,6 +386,125 @@ export const layer = <Args, Data, E, R>(
   backend: Effect.Effect<Backend<Args, Data>, E, R>
 ): Layer.Layer<ServiceBackend, E, R> =>
   Layer.effect(ServiceBackend, Effect.map(backend, (backend) => ({ ...backend, [TypeId]: variance })))
+
+// -----------------------------------------------------------------------------
+// Effect AI
+// -----------------------------------------------------------------------------
+
+/**
+ * The arguments of a backend made of a `LanguageModel`: what Effect AI itself takes. Its other settings, such as the
+ * temperature, belong to the `LanguageModel`; they are refused here, by name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LanguageModelRequest extends Readonly<(typeof EffectAi.ChatRequest)["Encoded"]> {}
+
+/**
+ * The arguments of a backend made of an `EmbeddingModel`: one text or several.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EmbeddingModelRequest extends Readonly<(typeof EffectAi.EmbeddingRequest)["Encoded"]> {}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface EffectAiOptions {
+  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `Retry` */
+  readonly retry?: Retry | undefined
+}
+
+/**
+ * Makes a backend of the `LanguageModel` of Effect AI in context, so that any of its providers runs under limits. The `data` of
+ * an answer is its parts. Tools are offered to the model and not run: that is the caller's part, as with every backend.
+ *
+ * Its spans are those that Effect AI makes, below an `iModel.call` for each attempt. Provider and name are those of
+ * `Model.ProviderName` and `Model.ModelName`, if they are in context.
+ *
+ * **Example** (A provider of Effect AI)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LanguageModel } from "effect/ai"
+ * import { iModel, ServiceBackend } from "effect-imodel"
+ *
+ * declare const provider: Layer.Layer<LanguageModel.LanguageModel>
+ *
+ * const model = iModel.layer({ limitRequests: 500 }).pipe(
+ *   Layer.provide(ServiceBackend.layer(ServiceBackend.fromLanguageModel())),
+ *   Layer.provide(provider)
+ * )
+ *
+ * const program = iModel.respond({ prompt: "Hello" }).pipe(Effect.provide(model))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromLanguageModel = Effect.fnUntraced(function*(
+  options?: EffectAiOptions
+): Effect.fn.Return<Backend<LanguageModelRequest, ReadonlyArray<Part>>, never, LanguageModel.LanguageModel> {
+  const model = yield* LanguageModel.LanguageModel
+  return yield* make({
+    ...yield* effectAi(options),
+    request: EffectAi.ChatRequest,
+    call: EffectAi.generate(model),
+    stream: EffectAi.stream(model)
+  })
+})
+
+/**
+ * Makes a backend of the `EmbeddingModel` of Effect AI in context. The `data` of an answer, and its `value`, are the vectors in
+ * the order of the texts.
+ *
+ * **Example** (Embeddings under a limit)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel, ServiceBackend } from "effect-imodel"
+ *
+ * class Embedder extends iModel.Service<Embedder>()("app/Embedder", {
+ *   backend: ServiceBackend.fromEmbeddingModel(),
+ *   limitRequests: 3_000
+ * }) {}
+ *
+ * const vectors = Effect.gen(function*() {
+ *   const embedder = yield* Embedder
+ *   return (yield* embedder.respond({ input: ["blue", "red"] })).data
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromEmbeddingModel = Effect.fnUntraced(function*(
+  options?: EffectAiOptions
+): Effect.fn.Return<
+  Backend<EmbeddingModelRequest, ReadonlyArray<ReadonlyArray<number>>>,
+  never,
+  EmbeddingModel.EmbeddingModel
+> {
+  const model = yield* EmbeddingModel.EmbeddingModel
+  return yield* make({
+    ...yield* effectAi(options),
+    request: EffectAi.EmbeddingRequest,
+    call: EffectAi.embed(model)
+  })
+})
+
+// As of a backend over HTTP, which is where the providers of Effect AI are.
+const effectAi = Effect.fnUntraced(function*(options: EffectAiOptions | undefined) {
+  return {
+    provider: Option.getOrElse(yield* Effect.serviceOption(Model.ProviderName), () => "effect-ai"),
+    name: Option.getOrElse(yield* Effect.serviceOption(Model.ModelName), () => "effect-ai"),
+    retry: options?.retry ?? {},
+    headroom: 150,
+    idleTimeout: Duration.minutes(2)
+  }
+})
 
 // -----------------------------------------------------------------------------
 // Mock

@@ -3,8 +3,12 @@
  *
  * @since 0.1.0
  */
+import * as EmbeddingModel from "effect/ai/EmbeddingModel"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import * as AiModel from "effect/ai/Model"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Tool from "effect/ai/Tool"
+import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
@@ -17,14 +21,35 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Calling, isCalling, type NormalizedResponse, type StreamPart, type ToolCall } from "./Calling.ts"
+import type { Circuit } from "./Circuit.ts"
 import type { BackendError, PermissionDenied, TimeoutError, TurnsExceeded } from "./Errors.ts"
 import type * as Executor from "./Executor.ts"
 import type * as Hook from "./Hook.ts"
 import * as Converse from "./internal/converse.ts"
+import { makeEmbeddingModel as embedding } from "./internal/effectAi/embeddingModel.ts"
+import { fromAiError } from "./internal/effectAi/errors.ts"
+import { makeLanguageModel as language } from "./internal/effectAi/languageModel.ts"
+import { ModelTypeId } from "./internal/identity.ts"
 import * as internal from "./internal/model.ts"
-import { CaptureContent } from "./internal/references.ts"
-import { type Arguments, type Backend, type Cost, type ProviderMetadata, ServiceBackend } from "./ServiceBackend.ts"
+import { type Abortable, type Promised, promised } from "./internal/promised.ts"
+import { CallArguments, CaptureContent } from "./internal/references.ts"
+import type { Sink } from "./internal/streaming.ts"
+import * as Route from "./Route.ts"
+import {
+  type Arguments,
+  type Backend,
+  type ChatArguments,
+  type Cost,
+  type ProviderMetadata,
+  ServiceBackend
+} from "./ServiceBackend.ts"
 import type { TokenBucket } from "./TokenBucket.ts"
+
+/**
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId: typeof ModelTypeId = ModelTypeId
 
 // -----------------------------------------------------------------------------
 // Models
@@ -38,6 +63,14 @@ import type { TokenBucket } from "./TokenBucket.ts"
  * @since 0.1.0
  */
 export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Equal {
+  readonly [TypeId]: {
+    /** Makes a calling, whose answer is handed out in parts where there is somebody to take them. */
+    readonly prepare: (
+      args: Args,
+      take?: Sink["take"],
+      options?: StreamOptions
+    ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
+  }
   /** A UUID, fresh for every construction. */
   readonly id: string
   readonly createdAt: DateTime.Utc
@@ -46,12 +79,16 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly provider: string
   readonly version: string
   readonly tags: ReadonlySet<string>
+  /** Keeps calls away from the backend while it is down; `undefined` when nothing does. */
+  readonly circuit: Circuit | undefined
   /** What the backend keeps from one call to the next, for example the session that it continues. */
   readonly providerMetadata: ProviderMetadata
   /** What it is to a model that may call it; `undefined` for one that is no tool. */
   readonly tool: Tool.Any | undefined
   /** Admits the callings of this model. `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
+  /** How many callings can usefully be under way at once: as many as run and wait in its line, or 100 without limits. */
+  readonly capacity: number
   /** What its hooks do, from now on. It ends with the model. */
   readonly events: Stream.Stream<Hook.Event>
   /**
@@ -273,6 +310,85 @@ export const make: <Args, Data, H extends Hook.Any = never>(
 > = internal.make
 
 /**
+ * Makes one model of several: the first is asked, and when it fails the next one. It takes the arguments that all of them take.
+ *
+ * **Details**
+ *
+ * - A failed attempt is made again at the same model where its backend makes it again, up to three attempts, and the next model
+ *   is asked then. A `retry-after` within the `patience` (10 seconds) is waited for.
+ * - The next model is asked at once when one is silent, does not know the model, has no quota left, cannot do what is asked
+ *   (`Unsupported`), or has too small a context window (`ContextLengthExceeded`): name the model with the larger one after it.
+ * - A rejection for its content (`ContentPolicyError`) is the answer, whoever else might have answered. So is an
+ *   `InvalidRequestError` of the first model that is asked.
+ * - A stream turns to the next model until its first part is out, which has 10 seconds (`firstPartTimeout`) where there is a
+ *   next model. After that it fails, unless `restart` keeps its parts until they are whole.
+ * - A model that was given up is left alone for the `cooldown`, and then tried by one call.
+ * - The `timeout` of a call covers all of it.
+ *
+ * The response is that of the model that answered, which is `metadata.model`, with its usage alone. Every attempt is in
+ * `calling.attempts`, with its `model`. When all have failed the reason is `AllFailed`, with each one's.
+ *
+ * Fails with `IllegalArgumentError` when an option is wrong.
+ *
+ * **Example** (Another provider stands in)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Anthropic, iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const gpt = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o" }), { limitRequests: 500 })
+ *   const claude = yield* iModel.make(yield* Anthropic.makeMessages({ model: "claude-sonnet-4-5" }))
+ *   const either = yield* iModel.fallback([gpt, claude], { timeout: "1 minute" })
+ *   const response = yield* either.respond({ prompt: "Name a colour." })
+ *   return { text: response.text, from: response.metadata.model }
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fallback = <const Several extends Route.Models>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
+  options?: Route.CommonOptions & Options<Route.ArgsOf<Several>>
+): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> =>
+  Effect.flatMap(Route.fallback<Several>(models, options), (backend) => make(backend, options))
+
+/**
+ * Makes one model of several that are equals, and spreads calls over them, each within its own limits: ten keys give ten times
+ * the limit. It goes to the next one as `iModel.fallback` does.
+ *
+ * Fails with `IllegalArgumentError` when an option is wrong.
+ *
+ * **Example** (Two keys, twice the limit)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const limits = { limitRequests: 500, limitTokens: 200_000 }
+ *
+ * const program = Effect.gen(function*() {
+ *   const one = yield* OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: "OPENAI_API_KEY" })
+ *   const two = yield* OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: "SECOND_API_KEY" })
+ *   const both = yield* iModel.balance([
+ *     yield* iModel.make(one, { ...limits, name: "first key" }),
+ *     yield* iModel.make(two, { ...limits, name: "second key" })
+ *   ])
+ *   return yield* both.respond({ prompt: "Name a colour." })
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const balance = <const Several extends Route.Models>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
+  options?: Route.BalanceOptions<Several> & Options<Route.ArgsOf<Several>>
+): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> =>
+  Effect.flatMap(Route.balance<Several>(models, options), (backend) => make(backend, options))
+
+/**
  * Why a model cannot be made: a wrong option, or a `RateLimiter` whose store fails.
  *
  * @category errors
@@ -367,7 +483,165 @@ export interface ServiceClass<in out Self, in out Id extends string, in out Args
   readonly layer: Layer.Layer<Self, E | OptionsError, Exclude<R, Scope.Scope>>
 }
 
-export { CaptureContent }
+export { CallArguments, CaptureContent }
+
+// -----------------------------------------------------------------------------
+// Effect AI
+// -----------------------------------------------------------------------------
+
+/**
+ * Makes a `LanguageModel` of Effect AI out of a model whose backend is one of chat. See `layerLanguageModel`.
+ *
+ * **Example** (Of a model with a tag of its own)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LanguageModel } from "effect/ai"
+ * import { Anthropic, iModel } from "effect-imodel"
+ *
+ * class Claude extends iModel.Service<Claude>()("app/Claude", {
+ *   backend: Anthropic.makeMessages({ model: "claude-sonnet-4-5" }),
+ *   limitRequests: 50
+ * }) {}
+ *
+ * const layer = Layer.effect(LanguageModel.LanguageModel, Effect.flatMap(Claude, iModel.makeLanguageModel)).pipe(
+ *   Layer.provide(Claude.layer)
+ * )
+ * ```
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const makeLanguageModel: (model: Model<ChatArguments>) => Effect.Effect<LanguageModel.LanguageModel> = language
+
+/**
+ * Provides the program's model as the `LanguageModel` of Effect AI, so that what is written for that (`generateText`,
+ * `generateObject`, `streamText`, `Chat`, `Toolkit`) runs under its limits.
+ *
+ * Priority, key and `CallArguments` are those of the region that calls. An error is an `AiError` of the same reason; what Effect
+ * AI has no word for is found by `fromAiError`, in
+ *
+ * - `RateLimitError`: out of time in the queue, `LimitExceeded`, `QueueFull`
+ * - `InternalProviderError`: out of time while it ran
+ * - `InvalidRequestError`: `CostExceedsCapacity`, `ContextLengthExceeded`, `Unsupported`
+ * - `InvalidResponseError`: `StreamInterrupted`
+ * - `UnknownError`: everything else
+ *
+ * **Example** (A conversation under a limit)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Chat } from "effect/ai"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const chat = yield* Chat.empty
+ *   yield* chat.generateText({ prompt: "My name is Ada." })
+ *   return yield* chat.generateText({ prompt: "What is my name?" })
+ * }).pipe(
+ *   Effect.provide(iModel.layerLanguageModel.pipe(
+ *     Layer.provide(iModel.layer({ limitRequests: 500 })),
+ *     Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini" }))
+ *   ))
+ * )
+ * ```
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const layerLanguageModel: Layer.Layer<
+  LanguageModel.LanguageModel | AiModel.ProviderName | AiModel.ModelName,
+  never,
+  iModel
+> = Layer.effectContext(Effect.gen(function*() {
+  const model = yield* iModel
+  return Context.add(named(model), LanguageModel.LanguageModel, yield* makeLanguageModel(model))
+}))
+
+/**
+ * Makes an `EmbeddingModel` of Effect AI out of a model whose backend is one of embeddings. See `layerEmbeddingModel`.
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const makeEmbeddingModel: (
+  model: Model<{ readonly input: ReadonlyArray<string> }>
+) => Effect.Effect<EmbeddingModel.EmbeddingModel> = embedding
+
+/**
+ * Provides the program's model as the `EmbeddingModel` of Effect AI. Texts that are embedded one by one at the same moment go
+ * together in one call, if their priority, key and `CallArguments` are the same. Its errors are those of `layerLanguageModel`.
+ *
+ * **Example** (Two texts, one call)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { EmbeddingModel } from "effect/ai"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const model = yield* EmbeddingModel.EmbeddingModel
+ *   return yield* Effect.all([model.embed("blue"), model.embed("red")], { concurrency: "unbounded" })
+ * }).pipe(
+ *   Effect.provide(iModel.layerEmbeddingModel.pipe(
+ *     Layer.provide(iModel.layer({ limitRequests: 3_000 })),
+ *     Layer.provide(OpenAi.layerEmbeddings({ model: "text-embedding-3-small" }))
+ *   ))
+ * )
+ * ```
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const layerEmbeddingModel: Layer.Layer<
+  EmbeddingModel.EmbeddingModel | AiModel.ProviderName | AiModel.ModelName,
+  never,
+  iModel
+> = Layer.effectContext(Effect.gen(function*() {
+  const model = yield* iModel
+  return Context.add(named(model), EmbeddingModel.EmbeddingModel, yield* makeEmbeddingModel(model))
+}))
+
+const named = ({ name, provider }: Model) =>
+  Context.add(AiModel.ProviderName.context(provider), AiModel.ModelName, name)
+
+export { fromAiError }
+
+// -----------------------------------------------------------------------------
+// Outside Effect
+// -----------------------------------------------------------------------------
+
+export type { Abortable, Promised }
+
+/**
+ * A model for a program that is not written in Effect: promises, an `AsyncIterable`, an `AbortSignal`. The model is made at its
+ * first use, and lives until it is disposed of.
+ *
+ * **Example** (A script)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * await using gpt = iModel.toPromise(
+ *   iModel.layer({ limitRequests: 500 }).pipe(
+ *     Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini" })),
+ *     Layer.provide(FetchHttpClient.layer)
+ *   )
+ * )
+ *
+ * const { text } = await gpt.respond({ prompt: "Name a colour." }, { signal: AbortSignal.timeout(30_000) })
+ *
+ * for await (const part of gpt.stream({ prompt: `Tell me a story of something ${text}.` })) {
+ *   if (part.type === "text-delta") console.log(part.delta)
+ * }
+ * ```
+ *
+ * @category destructors
+ * @since 0.1.0
+ */
+export const toPromise = <E>(layer: Layer.Layer<iModel, E>): Promised => promised(layer, iModel)
 
 // -----------------------------------------------------------------------------
 // Operations
@@ -533,8 +807,7 @@ export const invokeAll = (
 ): Effect.Effect<Array<Calling>, TimeoutError | PermissionDenied, iModel> =>
   Effect.flatMap(
     iModel,
-    (model) =>
-      Effect.forEach(args, (args) => model.invoke(args, options), { concurrency: model.executor?.capacity ?? 100 })
+    (model) => Effect.forEach(args, (args) => model.invoke(args, options), { concurrency: model.capacity })
   )
 
 // -----------------------------------------------------------------------------

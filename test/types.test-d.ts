@@ -107,6 +107,8 @@ describe("BackendError", () => {
       | "InvalidOutputError"
       | "NetworkError"
       | "UnknownError"
+      | "AllFailed"
+      | "CircuitOpen"
       | "ContextLengthExceeded"
       | "ProcessFailure"
       | "StreamInterrupted"

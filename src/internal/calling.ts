@@ -67,6 +67,16 @@ export interface Work<out Data, Payload> {
   run(payload: Payload, calling: Calling): Answer<Data>
 }
 
+/** What is asked of a calling by one who can turn to somebody else. */
+export interface Terms {
+  /** Which of several models makes them. */
+  readonly model: string
+  /** How many attempts it may make. */
+  readonly attempts: number
+  /** The longest rest before another one. */
+  readonly patience: Duration.Duration | undefined
+}
+
 type Answer<Data> = Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
 
 type Payload = Readonly<Record<string, unknown>>
@@ -95,6 +105,9 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   denials = 0
   /** Who reads its answer while it comes. */
   sink: Sink | undefined = undefined
+  terms: Terms | undefined = undefined
+  /** When it must have settled. */
+  deadlineMillis: number | undefined = undefined
   /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
   context: Context.Context<never> = Context.empty()
   private readonly work: Work<Data, P>
@@ -204,9 +217,16 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
       if (this.waiters?.next === undefined) this.withdrawal = error
       return Effect.fail(error)
     })
+    const join = Effect.clockWith((clock) => {
+      if (this.runner === undefined) {
+        const deadline = clock.currentTimeMillisUnsafe() + Duration.toMillis(limit)
+        this.deadlineMillis = Math.min(deadline, this.deadlineMillis ?? deadline)
+      }
+      return this.join(runner)
+    })
     // The error is made before the loser of the race is interrupted, and so becomes what the calling is withdrawn for.
     // @effect-diagnostics-next-line raceFirstWithSleepToTimeout:off
-    return Effect.raceFirst(this.join(runner), Effect.delay(expire, limit))
+    return Effect.raceFirst(join, Effect.delay(expire, limit))
   }
 
   private get phase(): TimeoutError["phase"] {
@@ -259,9 +279,13 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
         () => ({ "imodel.calling.id": this.id, "imodel.attempt": this.attempts.length + 1 })
       )
     )
+    const before = this.attempts.length
     fiber.addObserver((exit) => {
       const answer = Exit.mapError(exit, (error) => error._tag === "BackendError" ? error.reason : error)
-      this.note(attemptOf(answer, startedAt, clock.monotonicTimeNanosUnsafe() - startedAtNanos))
+      // Who asks others has noted their attempts.
+      if (this.attempts.length === before) {
+        this.note(attemptOf(this.terms?.model, answer, startedAt, clock.monotonicTimeNanosUnsafe() - startedAtNanos))
+      }
       const retry = Result.try(() => this.retryAfter(answer))
       if (Result.isFailure(retry)) this.conclude(Exit.die(retry.failure))
       else if (retry.success === undefined) this.conclude(exit)
@@ -304,6 +328,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     const part = new CallingImpl(this.payload, this.work, this.tokens, this.createdAtMillis, this.metadata)
     part.whole = this
     part.sink = sink
+    part.terms = this.terms
+    part.deadlineMillis = this.deadlineMillis
     this.part = part
     return part
   }
@@ -326,7 +352,10 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     }
     const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     const random = Context.get(this.context, Random.Random).nextDoubleUnsafe()
-    return reason && this.work.retry(reason, this.attempts.length, random)
+    const rest = reason && this.work.retry(reason, this.attempts.length, random)
+    return rest === undefined || this.terms === undefined || allows(this.terms, this.attempts.length, rest)
+      ? rest
+      : undefined
   }
 
   /** Ends the work that runs, and waits until it has ended. */
@@ -342,6 +371,13 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   abandon(reason?: TimeoutError | PermissionDenied): void {
     this.withdrawal ??= reason
     this.conclude(Exit.interrupt())
+  }
+
+  /** Settles a calling that nobody has started, in place of starting it. */
+  refuse(reason: BackendErrorReason): void {
+    if (this.runner !== undefined || this.outcome !== undefined) return
+    this.reject(reason)
+    this.settle()
   }
 
   /** Settles a calling that cannot begin: it asks for something wrong. */
@@ -394,6 +430,16 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     return this.failure(new AiError.UnknownError({ description: `There is no response: the calling was ${what}` }))
   }
 
+  /** Is what another calling was when it had settled. */
+  restore(id: string, execution: Execution<Data>, attempts: ReadonlyArray<Attempt>): this {
+    this.uuid = id
+    this.execution = execution
+    this.attempts = attempts
+    const error = execution.status === "aborted" || execution.status === "cancelled" ? execution.error : undefined
+    this.outcome = error === undefined ? Exit.succeed(this) : Exit.fail(error)
+    return this
+  }
+
   /** Tells those who wait that it has ended. */
   settle(): void {
     this.fiber = undefined
@@ -407,13 +453,18 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
 const none: ReadonlyArray<Attempt> = []
 
+const allows = ({ attempts, patience }: Terms, made: number, rest: Duration.Duration): boolean =>
+  made < attempts && (patience === undefined || Duration.isLessThanOrEqualTo(rest, patience))
+
 const attemptOf = (
+  model: string | undefined,
   exit: Exit.Exit<unknown, BackendErrorReason>,
   startedAtMillis: number,
   durationNanos: bigint
 ): Attempt => {
   const failed = Exit.isFailure(exit)
   return {
+    model,
     startedAt: DateTime.makeUnsafe(startedAtMillis),
     duration: Duration.nanos(durationNanos),
     outcome: !failed ? "completed" : Cause.hasInterruptsOnly(exit.cause) ? "cancelled" : "failed",

@@ -4,6 +4,7 @@ import { defaultCodecTransformer } from "effect/ai/LanguageModel"
 import type * as Arr from "effect/Array"
 import * as Channel from "effect/Channel"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -24,10 +25,10 @@ import { decodeOutput } from "./chat.ts"
 import type { Args, Built } from "./hooks/built.ts"
 import * as Events from "./hooks/events.ts"
 import * as Way from "./hooks/way.ts"
-import { identify, uuid } from "./identity.ts"
+import { identify, ModelTypeId, uuid } from "./identity.ts"
 import { illegal, positive, positiveDuration } from "./options.ts"
 import * as Pool from "./pool.ts"
-import { makeSink } from "./streaming.ts"
+import { makeSink, type Sink } from "./streaming.ts"
 
 export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any = never>(
   backend: Backend<Args, Data>,
@@ -89,14 +90,22 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
       priority: invokeOptions.priority ?? priority
     }
 
+  const { circuit } = backend
+  // What would be refused when its turn has come need not wait for it.
   const admit = <A>(calling: Calling<A>, invokeOptions: InvokeOptions | undefined) =>
-    executor === undefined
-      ? joinWithin(
-        calling,
-        blocking === undefined ? direct : blocking(invokeOptions?.queueTimeout ?? Duration.seconds(30)),
-        invokeOptions?.timeout
-      )
-      : executor.submit(calling, invokeOptions)
+    circuit === undefined
+      ? place(calling, invokeOptions)
+      : Effect.flatMap(circuit.refusal, (refusal) => {
+        if (refusal !== undefined) calling[TypeId].refuse(refusal)
+        return place(calling, invokeOptions)
+      })
+
+  const place = <A>(calling: Calling<A>, invokeOptions: InvokeOptions | undefined) => {
+    if (executor !== undefined) return executor.submit(calling, invokeOptions)
+    const runner = blocking === undefined ? direct : blocking(invokeOptions?.queueTimeout ?? Duration.seconds(30))
+    const joined = joinWithin(calling, runner, invokeOptions?.timeout)
+    return backend.capacity === undefined ? joined : placed(joined, invokeOptions)
+  }
 
   const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
     const given = withDefaults(invokeOptions)
@@ -120,15 +129,22 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
       : Effect.flatMap(create(argsOrCalling, options), (calling) => submit(calling, options))
   }
 
+  const prepare = (args: Args, take?: Sink["take"], streamOptions?: StreamOptions) =>
+    Effect.map(create(args, streamOptions), (calling) => {
+      if (take !== undefined) {
+        calling[TypeId].sink = makeSink(take, {
+          firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
+          idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
+        })
+      }
+      return calling
+    })
+
   const stream = (args: Args, streamOptions?: StreamOptions) =>
     Stream.fromChannel(
       Channel.callback<Arr.NonEmptyReadonlyArray<StreamPart>, TimeoutError | PermissionDenied | BackendError>(
         Effect.fnUntraced(function*(queue) {
-          const calling = yield* create(args, streamOptions)
-          calling[TypeId].sink = makeSink((parts) => Queue.offer(queue, parts), {
-            firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
-            idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
-          })
+          const calling = yield* prepare(args, (parts) => Queue.offer(queue, parts), streamOptions)
           yield* (yield* submit(calling, streamOptions)).response
           yield* Queue.end(queue)
         }),
@@ -162,14 +178,17 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   })
 
   return {
+    [ModelTypeId]: { prepare },
     ...identify(now, options.metadata),
     name: options.name ?? backend.name,
     provider: backend.provider,
     version: backend.version,
     tags: backend.tags,
+    circuit,
     providerMetadata: backend.providerMetadata,
     tool: backend.tool,
     executor,
+    capacity: executor?.capacity ?? backend.capacity ?? 100,
     events,
     createCalling: (args, createOptions) =>
       Effect.tap(
@@ -203,6 +222,14 @@ const joinWithin = <A>(calling: Calling<A>, runner: Runner, limit: Duration.Inpu
     ? calling[TypeId].join(runner)
     : Effect.suspend(() => calling[TypeId].joinWithin(runner, Duration.fromInputUnsafe(limit)))
 
+/** With its place in the lines of whoever it is admitted by. */
+const placed = <A, E>(joined: Effect.Effect<A, E>, options: InvokeOptions | undefined) =>
+  Effect.updateContext(joined, (context: Context.Context<never>) => {
+    const { key, priority } = options ?? {}
+    const prioritized = priority === undefined ? context : Context.add(context, Executor.Priority, priority)
+    return key === undefined ? prioritized : Context.add(prioritized, Executor.Key, key)
+  })
+
 const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
   input === undefined ? otherwise : Duration.fromInputUnsafe(input)
 
@@ -217,7 +244,7 @@ const findExecutor = Effect.fnUntraced(function*<Args, Data, H>(
   const [first, second] = own === undefined ? others : [...others, own]
   if (first !== undefined && second !== undefined) return yield* illegal(`a model has ${first} or ${second}, not both`)
   if (own !== undefined) return yield* makeExecutor(backend, options)
-  return options.executor ?? (options.rateLimiter === undefined
+  return options.executor ?? (options.rateLimiter === undefined && backend.capacity === undefined
     ? Option.getOrUndefined(yield* Effect.serviceOption(Executor.Executor))
     : undefined)
 })

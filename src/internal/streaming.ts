@@ -13,7 +13,7 @@ export type Emit = (parts: ReadonlyArray<StreamPart>, usage?: Response.Usage) =>
 /** Who reads the stream of a calling, and how far it has come. */
 export interface Sink {
   readonly take: (parts: Arr.NonEmptyReadonlyArray<StreamPart>) => Effect.Effect<unknown>
-  readonly firstPartTimeout: Duration.Duration | undefined
+  firstPartTimeout: Duration.Duration | undefined
   readonly idleTimeout: Duration.Duration | undefined
   /** Whether parts were handed out, so that another attempt would repeat them. */
   begun: boolean
@@ -108,6 +108,8 @@ export const interrupted = (error: Reason, { text, usage }: Pick<Progress, "text
     // It has come whole, and is not what was asked for.
     case "InvalidOutputError":
       return reason
+    case "AllFailed":
+    case "CircuitOpen":
     case "ContextLengthExceeded":
     case "ToolFailure":
     case "Unsupported":
@@ -127,7 +129,7 @@ const watch = (sink: Sink, progress: Progress, clock: Clock.Clock): Effect.Effec
     const left = limit === undefined ? Number.POSITIVE_INFINITY : since + Duration.toMillis(limit) - now
     if (limit === undefined || left > 0) {
       // It may begin at any time, and be silent from then on.
-      const rest = Math.min(left, idleMillis)
+      const rest = Math.max(1, Math.min(left, idleMillis))
       return Number.isFinite(rest)
         ? Effect.delay(Effect.suspend(() => watch(sink, progress, clock)), rest)
         : Effect.never
