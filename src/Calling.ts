@@ -76,6 +76,8 @@ export const isCalling = (u: unknown): u is Calling => Predicate.hasProperty(u, 
  * @since 0.1.0
  */
 export interface Attempt {
+  /** Which model made it, of several that are one; otherwise `undefined`. */
+  readonly model: string | undefined
   readonly startedAt: DateTime.Utc
   readonly duration: Duration.Duration
   readonly outcome: "completed" | "failed" | "cancelled"
@@ -98,7 +100,7 @@ export interface Attempt {
  * - `failed`: the backend failed, or the arguments were wrong
  * - `cancelled`: given up by those who asked for it (interrupted, or out of time)
  * - `aborted`: not permitted to run
- * - `skipped`: settled without the backend being asked
+ * - `skipped`: answered by a hook, without the backend being asked
  *
  * `duration` is the time from its first start until it settled, with all attempts and the rests between them. It is
  * `undefined` until then, and for one that never ran.
@@ -113,7 +115,7 @@ export type Execution<Data = unknown> =
   | Execution.Failed
   | Execution.Cancelled
   | Execution.Aborted
-  | Execution.Skipped
+  | Execution.Skipped<Data>
 
 /**
  * @since 0.1.0
@@ -188,9 +190,11 @@ export declare namespace Execution {
    * @category models
    * @since 0.1.0
    */
-  export interface Skipped {
+  export interface Skipped<out Data = unknown> {
     readonly status: "skipped"
     readonly duration: undefined
+    /** The answer of the hook that stood in for the backend. */
+    readonly response: NormalizedResponse<Data>
   }
 }
 

@@ -7,9 +7,12 @@ import * as AiError from "effect/ai/AiError"
 import type * as Response from "effect/ai/Response"
 import type * as Cause from "effect/Cause"
 import type * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import type * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -18,6 +21,7 @@ import type * as HttpMethod from "effect/http/HttpMethod"
 import * as Predicate from "effect/Predicate"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Circuit from "./Circuit.ts"
 import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
 import type { BackendErrorReason } from "./Errors.ts"
 import { checkedBaseUrl, fillPath, makePath, type Path, without } from "./internal/address.ts"
@@ -96,6 +100,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */
   readonly retry?: ServiceBackend.Retry | undefined
+  /** When calls are kept away because the API is down; `true` for the defaults. @default never */
+  readonly circuitBreaker?: Circuit.Options | true | undefined
   /** What a call is to those who trace and measure. @default as for `ServiceBackend.make` */
   readonly operation?: { readonly name: string; readonly provider?: string } | undefined
   /** How long a call may be on its way to those who count it. @default 150 milliseconds */
@@ -228,14 +234,17 @@ export const make = Effect.fnUntraced(function*<
       )
       return HttpClientRequest.setUrlParams(addressed, query)
     }
-    return HttpClientRequest.bodyJsonUnsafe(addressed, yield* Effect.mapError(bodyOf(payload), neverSent))
+    return yield* Effect.mapError(
+      Effect.flatMap(bodyOf(payload), (body) => HttpClientRequest.bodyJson(addressed, body)),
+      (error) => neverSent(error._tag === "HttpBodyError" ? notJson(error) : error)
+    )
   })
 
   const wholeBody = options.body ??
     ((payload: Request["Type"]) => Effect.succeed(without(payload, wholePath.parameters)))
 
   const answer = <A>(effect: Effect.Effect<A, BackendErrorReason | HttpClientError.HttpClientError>) =>
-    untraced(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
+    discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
 
   const call = (payload: Request["Type"], calling: Calling) =>
     answer(Effect.gen(function*() {
@@ -259,6 +268,7 @@ export const make = Effect.fnUntraced(function*<
       }))
   }
 
+  const { circuitBreaker } = options
   return yield* ServiceBackend.make({
     provider: options.provider,
     name: options.name,
@@ -272,6 +282,8 @@ export const make = Effect.fnUntraced(function*<
     tokenizer: options.tokenizer,
     operation: options.operation && { ...options.operation, server: new URL(baseUrl) },
     idleTimeout: options.idleTimeout ?? Duration.minutes(2),
+    circuit: circuitBreaker &&
+      (yield* Circuit.make(`${options.provider}/${options.name}`, circuitBreaker === true ? {} : circuitBreaker)),
     call,
     stream: options.stream && stream(options.stream)
   })
@@ -279,13 +291,25 @@ export const make = Effect.fnUntraced(function*<
 
 /**
  * Without the client's own span: the attempt has one, and that of the client would hold the request, with the credential in a
- * header that Effect does not know to be secret; and send its name to the provider.
+ * header that Effect does not know to be secret; and send its name to the provider. And without following redirects, which
+ * `fetch` does, with all but the header `authorization`: the credential would go wherever the provider's address leads.
  */
-const untraced = Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
+const discreet = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.updateContext(effect, (context: Context.Context<never>) => {
+    const init = Context.getOrUndefined(context, FetchHttpClient.RequestInit)
+    return Context.add(context, HttpClient.TracerDisabledWhen, always).pipe(
+      Context.add(FetchHttpClient.RequestInit, { ...init, redirect: "manual" })
+    )
+  })
+
+const always = () => true
 
 // Some who speak a provider's protocol do not stream.
 const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>
   !/\bjson\b/.test(headers["content-type"] ?? "")
+
+const notJson = ({ cause, reason }: HttpBody.HttpBodyError) =>
+  new AiError.InvalidRequestError({ description: `The arguments are not JSON: ${String(cause ?? reason._tag)}` })
 
 interface Access {
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest

@@ -11,10 +11,11 @@ import * as AiError from "effect/ai/AiError"
 import * as Response from "effect/ai/Response"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Formatter from "effect/Formatter"
 import * as Schema from "effect/Schema"
 
 /**
- * A time limit ran out: the `timeout` of an invocation, while it was queued or while it was running.
+ * A time limit ran out: the `timeout` of an invocation, or that of a hook.
  *
  * **Example** (Answering late calls with a default)
  *
@@ -31,7 +32,7 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutError", {
-  /** Where the time ran out: waiting for admission, running, or (for models with hooks) inside a hook. */
+  /** Where the time ran out: waiting for admission, running, or inside a hook. */
   phase: Schema.Literals(["queue", "invocation", "hook"]),
   /** The limit that ran out. */
   limit: Schema.Duration,
@@ -102,16 +103,38 @@ export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
 }
 
 /**
+ * A hook said no by failing, or one with `exit` failed afterwards.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class HookRejected extends Schema.TaggedError<HookRejected>()("HookRejected", {
+  /** Where in the way of a calling: only what failed in `"postInvocation"` or `"onPart"` has run. */
+  phase: Schema.Literals(["preEventCreate", "preInvocation", "middleware", "onPart", "postInvocation"]),
+  /** The name of the hook. */
+  hook: Schema.String,
+  /** What the hook failed with. */
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    const why = this.cause instanceof Error ? this.cause.message : formatted(this.cause)
+    return `The hook '${this.hook}' said no in ${this.phase}: ${why}`
+  }
+}
+
+const formatted = (cause: unknown): string => typeof cause === "string" ? cause : Formatter.format(cause)
+
+/**
  * Why a calling was not permitted to run.
  *
  * @category errors
  * @since 0.1.0
  */
-export type PermissionDeniedReason = CostExceedsCapacity | LimitExceeded | QueueFull | Shutdown
+export type PermissionDeniedReason = CostExceedsCapacity | LimitExceeded | QueueFull | HookRejected | Shutdown
 
 /**
- * The calling was not permitted to run, and nothing was spent on it; or its executor was shut down while it ran. Its
- * execution is `aborted`.
+ * The calling was not permitted to run, and nothing was spent on it; or its executor was shut down while it ran, or a hook
+ * refused what came of it. Its execution is `aborted`.
  *
  * **Example** (Handling one reason)
  *
@@ -129,7 +152,7 @@ export type PermissionDeniedReason = CostExceedsCapacity | LimitExceeded | Queue
  * @since 0.1.0
  */
 export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
-  reason: Schema.Union([CostExceedsCapacity, LimitExceeded, QueueFull, Shutdown]),
+  reason: Schema.Union([CostExceedsCapacity, LimitExceeded, QueueFull, HookRejected, Shutdown]),
   /** How often the calling was denied before it was given up. */
   denials: Schema.Int,
   /** The `id` of the calling. */
@@ -158,6 +181,29 @@ export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExcee
   }
 }
 
+/**
+ * The backend is taken to be down, by its circuit breaker, and was not asked. Retryable once the circuit closes.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen", {
+  /** The name of the circuit. */
+  circuit: Schema.String,
+  /** How long it stays open; `undefined` while another call tries whether the backend is back, or when nobody knows. */
+  retryAfter: Schema.optional(Schema.Duration)
+}) {
+  get isRetryable(): boolean {
+    return true
+  }
+  override get message(): string {
+    const until = this.retryAfter === undefined
+      ? "it is left alone, or another call is trying it"
+      : `it is left alone for ${Duration.format(this.retryAfter)}`
+    return `The backend '${this.circuit}' failed too often and was not asked: ${until}`
+  }
+}
+
 const ProviderReason = Schema.Union([
   AiError.AuthenticationError,
   AiError.InvalidRequestError,
@@ -170,6 +216,30 @@ const ProviderReason = Schema.Union([
   AiError.NetworkError,
   AiError.UnknownError
 ])
+
+/**
+ * The program that does the work could not be started (then there is neither an exit code nor a signal), or ended without an
+ * answer. Never retryable: it may have done some of its work.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ProcessFailure extends Schema.TaggedError<ProcessFailure>()("ProcessFailure", {
+  /** What happened to which program, and what to do about it. */
+  description: Schema.String,
+  exitCode: Schema.optional(Schema.Int),
+  /** The signal that ended it, for example `"SIGKILL"`. */
+  signal: Schema.optional(Schema.String),
+  /** The last lines of its standard error, without credentials. */
+  stderr: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed("")))
+}) {
+  get isRetryable(): boolean {
+    return false
+  }
+  override get message(): string {
+    return this.stderr === "" ? this.description : `${this.description}: ${this.stderr}`
+  }
+}
 
 /**
  * The answer broke off: it was on its way, and is not whole. It was cut or fell silent, or the provider sent an error or
@@ -186,8 +256,8 @@ export class StreamInterrupted extends Schema.TaggedError<StreamInterrupted>()("
   usage: Schema.Struct(Response.Usage.fields).pipe(
     Schema.withConstructorDefault(Effect.succeed({ inputTokens: {}, outputTokens: {} }))
   ),
-  /** What the provider said, when it failed in the middle of its answer. */
-  reason: Schema.optional(ProviderReason)
+  /** Why, when the provider or its process failed in the middle of the answer. */
+  reason: Schema.optional(Schema.Union([...ProviderReason.members, ProcessFailure]))
 }) {
   get isRetryable(): boolean {
     return false
@@ -217,17 +287,95 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
 }
 
 /**
+ * A tool failed: its handler, or the server that has it. Never retryable by itself, since it may have done some of its work. The
+ * message is fit to be shown to the model that asked for it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ToolFailure extends Schema.TaggedError<ToolFailure>()("ToolFailure", {
+  /** The name of the tool. */
+  tool: Schema.String,
+  description: Schema.String,
+  /** What its handler failed with. */
+  cause: Schema.optional(Schema.Defect())
+}) {
+  get isRetryable(): boolean {
+    return false
+  }
+  override get message(): string {
+    return `The tool '${this.tool}' failed: ${this.description}`
+  }
+}
+
+const SingleReason = Schema.Union([
+  ...ProviderReason.members,
+  CircuitOpen,
+  ContextLengthExceeded,
+  ProcessFailure,
+  StreamInterrupted,
+  ToolFailure,
+  Unsupported
+])
+
+/**
+ * Of several models none has answered: each one's reason, in the order in which they were asked.
+ *
+ * **Example** (Why each of them failed)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = iModel.respond({ prompt: "Hello" }).pipe(
+ *   Effect.map((response) => response.text),
+ *   Effect.catchReason("BackendError", "AllFailed", ({ failures }) =>
+ *     Effect.succeed(failures.map(({ model, reason }) => `${model}: ${reason._tag}`).join(", ")))
+ * )
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", {
+  failures: Schema.NonEmptyArray(Schema.Struct({
+    /** The name of the model. */
+    model: Schema.String,
+    reason: Schema.Union([...SingleReason.members, PermissionDenied, TimeoutError])
+  }))
+}) {
+  /** Whether one of them may answer when it is asked again. */
+  get isRetryable(): boolean {
+    return this.failures.some(({ reason }) => {
+      switch (reason._tag) {
+        case "TimeoutError":
+          return true
+        case "PermissionDenied":
+          return reason.reason._tag === "LimitExceeded" || reason.reason._tag === "QueueFull"
+        default:
+          return reason.isRetryable
+      }
+    })
+  }
+  /** The shortest wait that one of them asks for. */
+  get retryAfter(): Duration.Duration | undefined {
+    return this.failures.reduce<Duration.Duration | undefined>((least, { reason }) => {
+      const asked = "retryAfter" in reason ? reason.retryAfter : undefined
+      return asked === undefined || (least !== undefined && Duration.isLessThan(least, asked)) ? least : asked
+    }, undefined)
+  }
+  override get message(): string {
+    return this.failures.map(({ model, reason }) => `${reason.message} [${model}]`).join("; then: ")
+  }
+}
+
+/**
  * Schema of every reason a backend can fail for: `effect/ai`'s reasons, used as they are, and our own where it has none.
  *
  * @category errors
  * @since 0.1.0
  */
-export const BackendErrorReason = Schema.Union([
-  ...ProviderReason.members,
-  ContextLengthExceeded,
-  StreamInterrupted,
-  Unsupported
-])
+export const BackendErrorReason = Schema.Union([...SingleReason.members, AllFailed])
 
 /**
  * Why a backend failed.
@@ -265,9 +413,9 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
     return this.reason.isRetryable
   }
 
-  /** How long the provider asks to wait before the next call, when it said so. */
+  /** How long the provider asks to wait before the next call, or its circuit stays open, when that is known. */
   get retryAfter(): Duration.Duration | undefined {
-    return this.reason._tag === "RateLimitError" ? this.reason.retryAfter : undefined
+    return "retryAfter" in this.reason ? this.reason.retryAfter : undefined
   }
 
   override get message(): string {

@@ -9,15 +9,17 @@
  * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import type { Calling, Execution } from "./Calling.ts"
 import type { PermissionDenied, TimeoutError } from "./Errors.ts"
 import * as internal from "./internal/executor.ts"
 import type * as Limits from "./internal/limits.ts"
-import type { TokenBucket } from "./TokenBucket.ts"
+import type { Options as BucketOptions, TokenBucket } from "./TokenBucket.ts"
 
 /**
  * How many callings the executor has of each status. Those that have settled are counted since it was made.
@@ -44,6 +46,8 @@ export interface Executor {
   readonly counts: Effect.Effect<Counts>
   /** How many callings wait in the queue; those outside a full queue are not counted. */
   readonly size: Effect.Effect<number>
+  /** Whether it limits tokens, so that callings are to be made with an estimate of what they cost. */
+  readonly countsTokens: boolean
   /** How many callings can usefully be under way at once: those that run, and a full queue. */
   readonly capacity: number
   /** How it stands, for a display. */
@@ -100,18 +104,42 @@ export interface Options {
   readonly name?: string | undefined
   /** Names the model whose callings it runs, in metrics. @default none */
   readonly model?: string | undefined
-  /** The limit of calls. @default none */
-  readonly requests?: TokenBucket | undefined
+  /**
+   * The name under which executors share their limits, in whatever process, by a `LimitStore` or a `RateLimiter` in context.
+   * They state the same limits.
+   * @default nothing is shared
+   */
+  readonly key?: string | undefined
+  /** The limit of calls: a bucket, or what it is to be. @default none */
+  readonly requests?: TokenBucket | BucketOptions | undefined
   /** The limit of tokens, of input and output together. @default none */
-  readonly tokens?: TokenBucket | undefined
+  readonly tokens?: TokenBucket | BucketOptions | undefined
   /** The limit of input tokens alone. @default none */
-  readonly inputTokens?: TokenBucket | undefined
+  readonly inputTokens?: TokenBucket | BucketOptions | undefined
   /** The limit of output tokens alone. @default none */
-  readonly outputTokens?: TokenBucket | undefined
+  readonly outputTokens?: TokenBucket | BucketOptions | undefined
   /** How many callings may wait in the queue. @default 100 */
   readonly queueCapacity?: number | undefined
   /** How many callings run at once. @default 100 */
   readonly concurrency?: number | undefined
+  /**
+   * How many callings run at once in all processes that share the `key`, by a `LimitStore` in context; without one, in this.
+   * What a process holds of it that was killed is free again after the lease of the store.
+   * @default no limit
+   */
+  readonly sharedConcurrency?: number | undefined
+  /**
+   * What happens while the store of the limits fails, or does not answer within a second: calls wait, and fail by their own
+   * `timeout` (`"closed"`); they are admitted by `localShare` of the limits (`"local"`), or without limits (`"open"`).
+   * @default "closed"
+   */
+  readonly onStoreFailure?: "closed" | "local" | "open" | undefined
+  /**
+   * The part of the limits by which this process admits on its own with `onStoreFailure: "local"`: at most one divided by the
+   * number of processes, for their limit to be kept.
+   * @default 0.1
+   */
+  readonly localShare?: number | undefined
   /**
    * What happens to a calling that cannot start at once: it waits its turn (`"wait"`), or it is tried again after a second,
    * then after two, and so on, and denied after `maxDenials` tries (`"deny"`).
@@ -130,19 +158,27 @@ export interface Options {
 }
 
 /**
+ * An executor as a service, for the models that have no limits of their own: one account with many models.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Executor: Context.Service<Executor, Executor> = Context.Service("effect-imodel/Executor")
+
+/**
  * Makes an executor that lives in the current scope: closing the scope interrupts what runs and refuses what waits.
  *
- * Fails with `IllegalArgumentError` when an option is wrong.
+ * Fails with `IllegalArgumentError` when an option is wrong, and with `RateLimiterError` when a bucket that is to be made
+ * cannot be, since its store fails.
  *
  * **Example** (An executor of one's own)
  *
  * ```ts
  * import { Effect } from "effect"
- * import { Executor, TokenBucket } from "effect-imodel"
+ * import { Executor } from "effect-imodel"
  *
  * const program = Effect.gen(function*() {
- *   const requests = yield* TokenBucket.make({ capacity: 500, window: "1 minute" })
- *   const executor = yield* Executor.make({ requests, concurrency: 20 })
+ *   const executor = yield* Executor.make({ requests: { capacity: 500, window: "1 minute" }, concurrency: 20 })
  *   return yield* executor.counts
  * })
  * ```
@@ -152,4 +188,31 @@ export interface Options {
  */
 export const make: (
   options: Options
-) => Effect.Effect<Executor, Cause.IllegalArgumentError, Scope.Scope> = internal.make
+) => Effect.Effect<Executor, Cause.IllegalArgumentError | RateLimiter.RateLimiterError, Scope.Scope> = internal.make
+
+/**
+ * Provides one executor to all models that are built over it and state no limits of their own.
+ *
+ * **Example** (Two models of one account)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { Executor, iModel, OpenAi } from "effect-imodel"
+ *
+ * class Small extends iModel.Service<Small>()("app/Small", { backend: OpenAi.makeChat({ model: "gpt-4o-mini" }) }) {}
+ * class Large extends iModel.Service<Large>()("app/Large", { backend: OpenAi.makeChat({ model: "gpt-4o" }) }) {}
+ *
+ * const models = Layer.mergeAll(Small.layer, Large.layer).pipe(
+ *   Layer.provide(Executor.layer({ requests: { capacity: 500, window: "1 minute", headroom: "150 millis" } })),
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Options
+): Layer.Layer<Executor, Cause.IllegalArgumentError | RateLimiter.RateLimiterError> =>
+  Layer.effect(Executor, make(options))

@@ -21,6 +21,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import type * as Types from "effect/Types"
 import {
   type Calling,
@@ -30,6 +31,7 @@ import {
   type Part,
   TypeId as CallingTypeId
 } from "./Calling.ts"
+import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
@@ -131,10 +133,21 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   readonly name: string
   readonly version: string
   readonly tags: ReadonlySet<string>
+  /** What it keeps from one call to the next, for example the session that it continues. */
+  readonly providerMetadata: ProviderMetadata
+  /** What it is to a model that may call it; `undefined` for one that is no tool. */
+  readonly tool: Tool.Any | undefined
   /** The `headroom` of limits in front of this backend, unless they state their own. */
   readonly headroom: Duration.Duration
   /** The `idleTimeout` of its streams, unless a call states its own; `undefined` for none. */
   readonly idleTimeout: Duration.Duration | undefined
+  /** Keeps calls away from it while it is down; `undefined` when nothing does. */
+  readonly circuit: Circuit | undefined
+  /**
+   * How many callings can usefully be under way at once, where it admits them itself, as one of several models does: they pass
+   * the `Executor` in context there and not here. `undefined` for others.
+   */
+  readonly capacity: number | undefined
   /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
   readonly loadTokenizer: Effect.Effect<void>
   /**
@@ -143,6 +156,14 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
    */
   readonly createCalling: (args: unknown, options?: CallingOptions) => Effect.Effect<Calling<Data>>
 }
+
+/**
+ * What a backend keeps from one call to the next: to be read, watched (`SubscriptionRef.changes`) and set.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProviderMetadata extends SubscriptionRef.SubscriptionRef<Readonly<Record<string, unknown>>> {}
 
 /**
  * What a call is expected to cost, in tokens. A bare number counts as input, where input and output have limits of their own.
@@ -196,6 +217,8 @@ export interface Options<S extends RequestSchema, Data> {
   readonly version?: string | undefined
   readonly tags?: Iterable<string> | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
+  /** @default one that is empty */
+  readonly providerMetadata?: ProviderMetadata | undefined
   /** The arguments. Excess ones are refused. */
   readonly request: S
   /** Does the work. It answers with the data, or with a whole `NormalizedResponse`, and may fail with a bare reason. */
@@ -231,10 +254,14 @@ export interface Options<S extends RequestSchema, Data> {
   readonly operation?:
     | { readonly name: string; readonly provider?: string; /** Who is asked. */ readonly server?: URL }
     | undefined
+  /** What it is to a model that may call it. @default none: it is no tool */
+  readonly tool?: Tool.Any | undefined
   /** How long a call may be on its way to those who count it. @default none */
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream. @default for ever */
   readonly idleTimeout?: Duration.Input | undefined
+  /** Keeps calls away from it while it is down. Each attempt passes it. @default nothing does */
+  readonly circuit?: Circuit | undefined
 }
 
 /**
@@ -277,10 +304,12 @@ export type { Emit }
 export const make = <S extends RequestSchema, Data>(
   options: Options<S, Data>
 ): Effect.Effect<Backend<S["Encoded"], Data>> =>
-  Effect.map(Clock.currentTimeMillis, (now) => {
+  Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    const providerMetadata = options.providerMetadata ?? (yield* SubscriptionRef.make({}))
     const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
     let tokenizer = fourCharacters
-    const { call, stream } = options
+    const { call, circuit, stream } = options
     const streaming = stream ?? ((payload, emit, calling) =>
       Effect.tap(
         Effect.map(
@@ -292,9 +321,10 @@ export const make = <S extends RequestSchema, Data>(
     const work: Work<Data, S["Type"]> = {
       run: (payload, calling) => {
         const { sink } = calling[CallingTypeId]
-        return sink === undefined
+        const attempt = sink === undefined
           ? call(payload, calling)
           : streamInto(sink, (emit) => streaming(payload, emit, calling))
+        return circuit === undefined ? attempt : circuit.attempt(attempt)
       },
       retry: options.retry && retrying(options.retry),
       operation: options.operation && { provider: options.provider, ...options.operation }
@@ -306,8 +336,12 @@ export const make = <S extends RequestSchema, Data>(
       name: options.name,
       version: options.version ?? "1",
       tags: new Set(options.tags),
+      providerMetadata,
+      tool: options.tool,
       headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
       idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
+      circuit,
+      capacity: undefined,
       loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {
         tokenizer = loaded ?? tokenizer
       }),

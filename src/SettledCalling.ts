@@ -8,6 +8,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
+import * as SchemaIssue from "effect/SchemaIssue"
 import { type Calling, type Execution, isCalling, makeResponse, type NormalizedResponse, TypeId } from "./Calling.ts"
 import { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
@@ -53,6 +54,17 @@ const Usage = Schema.Struct(Response.Usage.fields)
 
 const settled = { duration: Schema.optional(Schema.DurationFromMillis) }
 
+const Answer = Schema.Struct({
+  data: Json,
+  content: Parts,
+  text: Schema.String,
+  value: Schema.optionalKey(Json),
+  toolCalls: Schema.Array(Schema.Struct({ id: Schema.String, name: Schema.String, params: Json })),
+  usage: Usage,
+  finishReason: Response.FinishReason,
+  metadata: Fields
+})
+
 const Kept = Schema.Struct({
   version: Schema.Literal(1),
   id: Schema.String,
@@ -64,6 +76,7 @@ const Kept = Schema.Struct({
     startedAt: Schema.DateTimeUtcFromString,
     duration: Schema.DurationFromMillis,
     outcome: Schema.Literals(["completed", "failed", "cancelled"]),
+    model: Schema.optional(Schema.String),
     reason: Schema.optional(errorOf(BackendErrorReason)),
     usage: Schema.optional(Usage)
   })),
@@ -71,51 +84,33 @@ const Kept = Schema.Struct({
     Schema.Struct({
       status: Schema.Literal("completed"),
       duration: Schema.DurationFromMillis,
-      response: Schema.Struct({
-        data: Json,
-        content: Parts,
-        text: Schema.String,
-        value: Schema.optionalKey(Json),
-        toolCalls: Schema.Array(Schema.Struct({ id: Schema.String, name: Schema.String, params: Json })),
-        usage: Usage,
-        finishReason: Response.FinishReason,
-        metadata: Fields
-      })
+      response: Answer
     }),
     Schema.Struct({ status: Schema.Literal("failed"), ...settled, error: errorOf(BackendError) }),
     Schema.Struct({ status: Schema.Literal("cancelled"), ...settled, error: Schema.optional(errorOf(TimeoutError)) }),
     Schema.Struct({ status: Schema.Literal("aborted"), ...settled, error: errorOf(PermissionDenied) }),
-    Schema.Struct({ status: Schema.Literal("skipped") })
+    Schema.Struct({ status: Schema.Literal("skipped"), response: Answer })
   ])
 })
 
 type Kept = typeof Kept.Type
 
-const keep = (calling: Calling): Kept => {
+const keep = (calling: Calling): Effect.Effect<Kept, SchemaIssue.Issue> => {
+  const { attempts, createdAt, execution, id, metadata, payload } = calling
+  if (execution.status === "pending" || execution.status === "processing") {
+    return Effect.fail(new SchemaIssue.InvalidValue({ message: `Expected a calling that has settled: ${id} has not` }))
+  }
   const { tokens } = calling[TypeId]
-  return {
+  return Effect.succeed({
     version: 1,
-    id: calling.id,
-    createdAt: calling.createdAt,
-    metadata: calling.metadata,
-    payload: calling.payload,
+    id,
+    createdAt,
+    metadata,
+    payload,
     cost: { input: tokens.input, output: tokens.output },
-    attempts: calling.attempts,
-    execution: keepExecution(calling.execution)
-  }
-}
-
-const keepExecution = (execution: Execution): Kept["execution"] => {
-  switch (execution.status) {
-    case "completed":
-      return { ...execution, response: keepResponse(execution.response) }
-    case "failed":
-    case "cancelled":
-    case "aborted":
-      return execution
-    default:
-      return { status: "skipped" }
-  }
+    attempts,
+    execution: "response" in execution ? { ...execution, response: keepResponse(execution.response) } : execution
+  })
 }
 
 const keepResponse = (
@@ -135,7 +130,7 @@ const restore = (kept: Kept): Calling =>
   new CallingImpl(kept.payload, done, kept.cost, DateTime.toEpochMillis(kept.createdAt), kept.metadata).restore(
     kept.id,
     restoreExecution(kept.execution),
-    kept.attempts.map(({ reason, usage, ...attempt }) => ({ ...attempt, reason, usage }))
+    kept.attempts.map(({ model, reason, usage, ...attempt }) => ({ ...attempt, model, reason, usage }))
   )
 
 const restoreExecution = (execution: Kept["execution"]): Execution => {
@@ -148,7 +143,7 @@ const restoreExecution = (execution: Kept["execution"]): Execution => {
     case "cancelled":
       return { ...execution, duration: execution.duration, error: execution.error }
     case "skipped":
-      return { ...execution, duration: undefined }
+      return { ...execution, duration: undefined, response: makeResponse(execution.response) }
   }
 }
 
@@ -166,8 +161,6 @@ const done: Work<unknown, unknown> = { run: () => Effect.never, retry: undefined
  * @since 0.1.0
  */
 export interface Encoded extends Readonly<(typeof Kept)["Encoded"]> {}
-
-const isSettled = (u: unknown): u is Calling => isCalling(u) && u[TypeId].isSettled
 
 /**
  * The schema of settled callings. One that has not settled is not encoded.
@@ -205,8 +198,8 @@ const isSettled = (u: unknown): u is Calling => isCalling(u) && u[TypeId].isSett
  * @since 0.1.0
  */
 export const SettledCalling: Schema.Codec<Calling, Encoded> = Kept.pipe(
-  Schema.decodeTo(Schema.declare(isSettled, { expected: "a calling that has settled" }), {
+  Schema.decodeTo(Schema.declare(isCalling, { expected: "a calling" }), {
     decode: SchemaGetter.transform(restore),
-    encode: SchemaGetter.transform(keep)
+    encode: SchemaGetter.transformEffect(keep)
   })
 )

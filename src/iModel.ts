@@ -6,36 +6,48 @@
 import * as EmbeddingModel from "effect/ai/EmbeddingModel"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as AiModel from "effect/ai/Model"
+import type * as Tool from "effect/ai/Tool"
 import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
-import * as Channel from "effect/Channel"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
-import * as Queue from "effect/Queue"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Calling, isCalling, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
-import { BackendError, type PermissionDenied, type TimeoutError } from "./Errors.ts"
-import * as Executor from "./Executor.ts"
-import { decodeOutput } from "./internal/chat.ts"
+import { type Calling, isCalling, type NormalizedResponse, type StreamPart } from "./Calling.ts"
+import type { Circuit } from "./Circuit.ts"
+import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
+import type * as Executor from "./Executor.ts"
+import type * as Hook from "./Hook.ts"
 import { makeEmbeddingModel as embedding } from "./internal/effectAi/embeddingModel.ts"
 import { fromAiError } from "./internal/effectAi/errors.ts"
 import { makeLanguageModel as language } from "./internal/effectAi/languageModel.ts"
-import { identify } from "./internal/identity.ts"
-import { illegal, positive, positiveDuration } from "./internal/options.ts"
-import * as Pool from "./internal/pool.ts"
+import { ModelTypeId } from "./internal/identity.ts"
+import * as internal from "./internal/model.ts"
 import { type Abortable, type Promised, promised } from "./internal/promised.ts"
 import { CallArguments, CaptureContent } from "./internal/references.ts"
-import { makeSink } from "./internal/streaming.ts"
-import { type Arguments, type Backend, type ChatArguments, type Cost, ServiceBackend } from "./ServiceBackend.ts"
-import * as TokenBucket from "./TokenBucket.ts"
+import type { Sink } from "./internal/streaming.ts"
+import * as Route from "./Route.ts"
+import {
+  type Arguments,
+  type Backend,
+  type ChatArguments,
+  type Cost,
+  type ProviderMetadata,
+  ServiceBackend
+} from "./ServiceBackend.ts"
+import type { TokenBucket } from "./TokenBucket.ts"
+
+/**
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId: typeof ModelTypeId = ModelTypeId
 
 // -----------------------------------------------------------------------------
 // Models
@@ -49,6 +61,14 @@ import * as TokenBucket from "./TokenBucket.ts"
  * @since 0.1.0
  */
 export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Equal {
+  readonly [TypeId]: {
+    /** Makes a calling, whose answer is handed out in parts where there is somebody to take them. */
+    readonly prepare: (
+      args: Args,
+      take?: Sink["take"],
+      options?: StreamOptions
+    ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
+  }
   /** A UUID, fresh for every construction. */
   readonly id: string
   readonly createdAt: DateTime.Utc
@@ -57,8 +77,18 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly provider: string
   readonly version: string
   readonly tags: ReadonlySet<string>
+  /** Keeps calls away from the backend while it is down; `undefined` when nothing does. */
+  readonly circuit: Circuit | undefined
+  /** What the backend keeps from one call to the next, for example the session that it continues. */
+  readonly providerMetadata: ProviderMetadata
+  /** What it is to a model that may call it; `undefined` for one that is no tool. */
+  readonly tool: Tool.Any | undefined
   /** Admits the callings of this model. `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
+  /** How many callings can usefully be under way at once: as many as run and wait in its line, or 100 without limits. */
+  readonly capacity: number
+  /** What its hooks do, from now on. It ends with the model. */
+  readonly events: Stream.Stream<Hook.Event>
   /**
    * Makes a calling, to be invoked later; its `response` waits until it has been. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
    * are wrong.
@@ -80,6 +110,11 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
       options?: InvokeOptions & CreateOptions
     ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   }
+  /** Invokes the model with arguments of whatever type, as they come from a file or from a model. What is wrong with them fails the calling. */
+  readonly invokeUnknown: (
+    args: unknown,
+    options?: InvokeOptions & CreateOptions
+  ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   /** Invokes the model, and answers with its response or fails with the backend's error. */
   readonly respond: (
     args: Args,
@@ -156,13 +191,13 @@ export interface StreamOptions extends InvokeOptions, CreateOptions {
 }
 
 /**
- * The options of a model. A limit, a `concurrency` or a `queueCapacity` gives it an `Executor`; without any of them its
- * calls go straight to the backend.
+ * The options of a model. A limit, a `concurrency` or a `queueCapacity` gives it an `Executor` of its own; without any of
+ * them its calls go to the `Executor` in context, and if there is none straight to the backend.
  *
  * @category options
  * @since 0.1.0
  */
-export interface Options<in Args = Arguments> {
+export interface Options<in Args = Arguments, out H = never> {
   /** Calls a window. @default no limit */
   readonly limitRequests?: number | undefined
   /** Tokens a window. @default no limit */
@@ -178,6 +213,18 @@ export interface Options<in Args = Arguments> {
    * a twentieth of the window. @default the backend's: 150 milliseconds over HTTP, none for a local one
    */
   readonly headroom?: Duration.Input | undefined
+  /**
+   * The name under which the limits are shared with all models that state the same limits, in whatever process, by a
+   * `LimitStore` or a `RateLimiter` in context.
+   * @default nothing is shared
+   */
+  readonly key?: string | undefined
+  /**
+   * What happens while the store of shared limits fails or does not answer: calls wait, and fail by their own `timeout`; or
+   * they are admitted by a tenth of the limits; or without limits.
+   * @default "closed"
+   */
+  readonly onStoreFailure?: "closed" | "local" | "open" | undefined
   /** How many callings may wait in the queue. @default 100 */
   readonly queueCapacity?: number | undefined
   /** How many callings run at once. @default 100 */
@@ -200,6 +247,19 @@ export interface Options<in Args = Arguments> {
   readonly timeout?: Duration.Input | undefined
   /** The longest time that a call waits to be admitted, unless it states its own. @default for ever */
   readonly queueTimeout?: Duration.Input | undefined
+  /** The priority of its calls, where they state none: a lower number goes first. @default the reference `Executor.Priority` */
+  readonly priority?: number | undefined
+  /**
+   * An executor made elsewhere, which several models may have in common; in place of limits of its own.
+   * @default the `Executor` in context, for a model that states no limits
+   */
+  readonly executor?: Executor.Executor | undefined
+  /**
+   * A bucket in place of an executor: every attempt of a call takes one of it, first come first served, and gives up after
+   * `queueTimeout`, or 30 seconds.
+   * @default none
+   */
+  readonly rateLimiter?: TokenBucket | undefined
   /**
    * The longest time from the start of a streamed attempt to the first part of its answer. Then it has broken off
    * (`StreamInterrupted`). @default for ever
@@ -210,6 +270,8 @@ export interface Options<in Args = Arguments> {
    * @default the backend's: 2 minutes over HTTP, for ever for a local one
    */
   readonly idleTimeout?: Duration.Input | undefined
+  /** What stands around its callings, the first outermost. @default none */
+  readonly hooks?: ReadonlyArray<H> | undefined
   /** @default the backend's name */
   readonly name?: string | undefined
   /** @default none */
@@ -236,123 +298,93 @@ export class iModel extends Context.Service<iModel, Model>()("effect-imodel/iMod
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*<Args, Data>(
+export const make: <Args, Data, H extends Hook.Any = never>(
   backend: Backend<Args, Data>,
-  options: Options<Args> = {}
-): Effect.fn.Return<Model<Args, Data>, OptionsError, Scope.Scope> {
-  const defaultTimeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
-  const defaultQueueTimeout = options.queueTimeout === undefined
-    ? undefined
-    : yield* positiveDuration("queueTimeout", options.queueTimeout)
-  const defaults = (defaultTimeout ?? defaultQueueTimeout) === undefined
-    ? undefined
-    : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout }
-  const firstPartTimeout = options.firstPartTimeout === undefined
-    ? undefined
-    : yield* positiveDuration("firstPartTimeout", options.firstPartTimeout)
-  const idleTimeout = options.idleTimeout === undefined
-    ? backend.idleTimeout
-    : yield* positiveDuration("idleTimeout", options.idleTimeout)
-  const executor = yield* makeExecutor(backend, options)
-  const direct = yield* Pool.makeDirect
-  const now = yield* Clock.currentTimeMillis
-  const { cost, limitInputTokens, limitOutputTokens, limitTokens } = options
-  const countsTokens = (limitTokens ?? limitInputTokens ?? limitOutputTokens) !== undefined
+  options?: Options<Args, H>
+) => Effect.Effect<
+  Model<Args, Data | Hook.Data<H>>,
+  OptionsError | Hook.Error<H>,
+  Scope.Scope | Hook.Services<H>
+> = internal.make
 
-  if (countsTokens && cost === undefined) yield* backend.loadTokenizer
+/**
+ * Makes one model of several: the first is asked, and when it fails the next one. It takes the arguments that all of them take.
+ *
+ * **Details**
+ *
+ * - A failed attempt is made again at the same model where its backend makes it again, up to three attempts, and the next model
+ *   is asked then. A `retry-after` within the `patience` (10 seconds) is waited for.
+ * - The next model is asked at once when one is silent, does not know the model, has no quota left, cannot do what is asked
+ *   (`Unsupported`), or has too small a context window (`ContextLengthExceeded`): name the model with the larger one after it.
+ * - A rejection for its content (`ContentPolicyError`) is the answer, whoever else might have answered. So is an
+ *   `InvalidRequestError` of the first model that is asked.
+ * - A stream turns to the next model until its first part is out, which has 10 seconds (`firstPartTimeout`) where there is a
+ *   next model. After that it fails, unless `restart` keeps its parts until they are whole.
+ * - A model that was given up is left alone for the `cooldown`, and then tried by one call.
+ * - The `timeout` of a call covers all of it.
+ *
+ * The response is that of the model that answered, which is `metadata.model`, with its usage alone. Every attempt is in
+ * `calling.attempts`, with its `model`. When all have failed the reason is `AllFailed`, with each one's.
+ *
+ * Fails with `IllegalArgumentError` when an option is wrong.
+ *
+ * **Example** (Another provider stands in)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Anthropic, iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const gpt = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o" }), { limitRequests: 500 })
+ *   const claude = yield* iModel.make(yield* Anthropic.makeMessages({ model: "claude-sonnet-4-5" }))
+ *   const either = yield* iModel.fallback([gpt, claude], { timeout: "1 minute" })
+ *   const response = yield* either.respond({ prompt: "Name a colour." })
+ *   return { text: response.text, from: response.metadata.model }
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fallback = <const Several extends Route.Models>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
+  options?: Route.CommonOptions & Options<Route.ArgsOf<Several>>
+): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> =>
+  Effect.flatMap(Route.fallback<Several>(models, options), (backend) => make(backend, options))
 
-  const create = (args: Args, createOptions?: CreateOptions) =>
-    backend.createCalling(args, {
-      metadata: createOptions?.metadata,
-      expectedOutput: options.expectedOutputTokens,
-      cost: !countsTokens ? () => 0 : cost === undefined ? undefined : () => cost(args)
-    })
-
-  const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
-    const timeout = invokeOptions?.timeout ?? defaultTimeout
-    if (executor !== undefined) {
-      return executor.submit(
-        calling,
-        invokeOptions === undefined
-          ? defaults
-          : { ...invokeOptions, timeout, queueTimeout: invokeOptions.queueTimeout ?? defaultQueueTimeout }
-      )
-    }
-    return timeout === undefined
-      ? calling[TypeId].join(direct)
-      : Effect.suspend(() => calling[TypeId].joinWithin(direct, Duration.fromInputUnsafe(timeout)))
-  }
-
-  function invoke<A>(
-    calling: Calling<A>,
-    options?: InvokeOptions
-  ): Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
-  function invoke(
-    args: Args,
-    options?: InvokeOptions & CreateOptions
-  ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
-  function invoke(argsOrCalling: Calling | Args, options?: InvokeOptions & CreateOptions) {
-    return isCalling(argsOrCalling)
-      ? submit(argsOrCalling, options)
-      : Effect.flatMap(create(argsOrCalling, options), (calling) => submit(calling, options))
-  }
-
-  const stream = (args: Args, streamOptions?: StreamOptions) =>
-    Stream.fromChannel(
-      Channel.callback<Arr.NonEmptyReadonlyArray<StreamPart>, TimeoutError | PermissionDenied | BackendError>(
-        Effect.fnUntraced(function*(queue) {
-          const calling = yield* create(args, streamOptions)
-          calling[TypeId].sink = makeSink((parts) => Queue.offer(queue, parts), {
-            firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
-            idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
-          })
-          yield* (yield* submit(calling, streamOptions)).response
-          yield* Queue.end(queue)
-        }),
-        { bufferSize: 1, strategy: "suspend" }
-      )
-    )
-
-  const settled = (args: Args, respondOptions?: InvokeOptions & CreateOptions) =>
-    Effect.flatMap(create(args, respondOptions), (calling) => submit(calling, respondOptions))
-
-  const respondAs = Effect.fnUntraced(function*<A>(
-    schema: Schema.ConstraintCodec<A, unknown>,
-    args: Args,
-    respondOptions?: InvokeOptions & CreateOptions
-  ) {
-    const calling = yield* settled({ ...args, response_format: schema }, respondOptions)
-    const response = yield* calling.response
-    if (Schema.is(schema)(response.value)) return { ...response, value: response.value }
-    // A mock, or a backend of one's own, may leave the decoding to us.
-    const value = yield* Effect.mapError(
-      decodeOutput(schema, LanguageModel.defaultCodecTransformer, response.text),
-      (reason) => new BackendError({ reason, callingId: calling.id })
-    )
-    return { ...response, value }
-  })
-
-  return {
-    ...identify(now, options.metadata),
-    name: options.name ?? backend.name,
-    provider: backend.provider,
-    version: backend.version,
-    tags: backend.tags,
-    executor,
-    createCalling: (args, createOptions) =>
-      Effect.tap(
-        create(args, createOptions),
-        ({ execution }) => execution.status === "failed" ? Effect.fail(execution.error) : Effect.void
-      ),
-    invoke,
-    respond: (args, respondOptions) => Effect.flatMap(settled(args, respondOptions), (calling) => calling.response),
-    respondAs,
-    stream
-  }
-})
-
-const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
-  input === undefined ? otherwise : Duration.fromInputUnsafe(input)
+/**
+ * Makes one model of several that are equals, and spreads calls over them, each within its own limits: ten keys give ten times
+ * the limit. It goes to the next one as `iModel.fallback` does.
+ *
+ * Fails with `IllegalArgumentError` when an option is wrong.
+ *
+ * **Example** (Two keys, twice the limit)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const limits = { limitRequests: 500, limitTokens: 200_000 }
+ *
+ * const program = Effect.gen(function*() {
+ *   const one = yield* OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: "OPENAI_API_KEY" })
+ *   const two = yield* OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: "SECOND_API_KEY" })
+ *   const both = yield* iModel.balance([
+ *     yield* iModel.make(one, { ...limits, name: "first key" }),
+ *     yield* iModel.make(two, { ...limits, name: "second key" })
+ *   ])
+ *   return yield* both.respond({ prompt: "Name a colour." })
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const balance = <const Several extends Route.Models>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
+  options?: Route.BalanceOptions<Several> & Options<Route.ArgsOf<Several>>
+): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> =>
+  Effect.flatMap(Route.balance<Several>(models, options), (backend) => make(backend, options))
 
 /**
  * Why a model cannot be made: a wrong option, or a `RateLimiter` whose store fails.
@@ -361,39 +393,6 @@ const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration
  * @since 0.1.0
  */
 export type OptionsError = Cause.IllegalArgumentError | RateLimiter.RateLimiterError
-
-const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
-  { headroom, name }: Backend<Args, Data>,
-  options: Options<Args>
-) {
-  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
-  const given = [concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity]
-  if (given.every((option) => option === undefined)) return undefined
-  const window = yield* positiveDuration("capacityRefreshTime", options.capacityRefreshTime ?? Duration.minutes(1))
-  const bucket = Effect.fnUntraced(function*(name: string, limit: number | undefined) {
-    if (limit === undefined) return undefined
-    const capacity = yield* positive(name, limit)
-    return yield* TokenBucket.make({ capacity, window, headroom: options.headroom ?? headroom })
-  })
-  if (limitRequests !== undefined && limitRequests < 1) {
-    return yield* illegal(
-      `limitRequests must be at least 1, got ${limitRequests}: for less, lengthen capacityRefreshTime`
-    )
-  }
-  return yield* Executor.make({
-    name: options.name ?? name,
-    model: options.name ?? name,
-    requests: yield* bucket("limitRequests", limitRequests),
-    tokens: yield* bucket("limitTokens", limitTokens),
-    inputTokens: yield* bucket("limitInputTokens", limitInputTokens),
-    outputTokens: yield* bucket("limitOutputTokens", limitOutputTokens),
-    concurrency,
-    queueCapacity,
-    onLimit: options.onLimit,
-    maxDenials: options.maxDenials,
-    onFull: options.onFull
-  })
-})
 
 // -----------------------------------------------------------------------------
 // Layers
@@ -420,7 +419,9 @@ const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<iModel, OptionsError, ServiceBackend> =>
+export const layer = <H extends Hook.Any = never>(
+  options?: Options<Arguments, H>
+): Layer.Layer<iModel, OptionsError | Hook.Error<H>, ServiceBackend | Exclude<Hook.Services<H>, Scope.Scope>> =>
   Layer.effect(iModel, Effect.flatMap(ServiceBackend, (backend) => make(backend, options)))
 
 /**
@@ -454,17 +455,18 @@ export const layer = (options?: Options): Layer.Layer<iModel, OptionsError, Serv
  * @category services
  * @since 0.1.0
  */
-export const Service = <Self>() =>
-<const Id extends string, Args, Data, E = never, R = never>(
-  id: Id,
-  options: Options<Args> & { readonly backend: Effect.Effect<Backend<Args, Data>, E, R> }
-): ServiceClass<Self, Id, Args, Data, E, R> => {
-  const { backend, ...modelOptions } = options
-  const tag = Context.Service<Self, Model<Args, Data>>()(id)
-  return Object.assign(tag, {
-    layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions)))
-  })
-}
+export const Service =
+  <Self>() =>
+  <const Id extends string, Args, Data, E = never, R = never, H extends Hook.Any = never>(
+    id: Id,
+    options: Options<Args, H> & { readonly backend: Effect.Effect<Backend<Args, Data>, E, R> }
+  ): ServiceClass<Self, Id, Args, Data | Hook.Data<H>, E | Hook.Error<H>, R | Hook.Services<H>> => {
+    const { backend, ...modelOptions } = options
+    const tag = Context.Service<Self, Model<Args, Data | Hook.Data<H>>>()(id)
+    return Object.assign(tag, {
+      layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions)))
+    })
+  }
 
 /**
  * The class that `Service` makes.
@@ -518,7 +520,7 @@ export const makeLanguageModel: (model: Model<ChatArguments>) => Effect.Effect<L
  * AI has no word for is found by `fromAiError`, in
  *
  * - `RateLimitError`: out of time in the queue, `LimitExceeded`, `QueueFull`
- * - `InternalProviderError`: out of time while it ran
+ * - `InternalProviderError`: out of time while it ran; `CircuitOpen`, and what else can be tried again
  * - `InvalidRequestError`: `CostExceedsCapacity`, `ContextLengthExceeded`, `Unsupported`
  * - `InvalidResponseError`: `StreamInterrupted`
  * - `UnknownError`: everything else
@@ -803,6 +805,5 @@ export const invokeAll = (
 ): Effect.Effect<Array<Calling>, TimeoutError | PermissionDenied, iModel> =>
   Effect.flatMap(
     iModel,
-    (model) =>
-      Effect.forEach(args, (args) => model.invoke(args, options), { concurrency: model.executor?.capacity ?? 100 })
+    (model) => Effect.forEach(args, (args) => model.invoke(args, options), { concurrency: model.capacity })
   )

@@ -92,6 +92,8 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           after: "hang"
         }],
         ["[DONE], on a connection that stays open", { chunks: events(text("blue"), stop, "[DONE]"), after: "hang" }],
+        ["a finish alone, on a connection that stays open", { chunks: events(text("blue"), stop), after: "hang" }],
+        ["[DONE], after events of nothing", { chunks: events("", text("blue"), "", stop, usage, "[DONE]") }],
         ["a finish, on a connection that is cut then", { chunks: events(text("blue"), stop), after: "cut" }]
       ]
       for (const [what, answer] of ends) {
@@ -135,6 +137,42 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           }))
       }
     })
+
+    it.effect("may have events of many megabytes", () =>
+      Effect.gen(function*() {
+        const large = "x".repeat(12_000_000)
+        const { model } = yield* modelOf(() => ({ chunks: events(text(large), stop, usage, "[DONE]") }))
+        assert.strictEqual((yield* collect(model.stream(ask))).text.length, large.length)
+      }))
+
+    it.effect.each(["text/event-stream", "text/html"])(
+      "without events says what it is instead: %s",
+      (contentType) =>
+        Effect.gen(function*() {
+          const page = `<html><body>\n\nPlease log in with ${canary}.\n</body></html>`
+          const { model } = yield* modelOf(() => ({ chunks: Stream.succeed(page), contentType }))
+          const reason = reasonOf((yield* collect(model.stream(ask))).error)
+          assert.isTrue(reason?._tag === "InvalidResponseError", String(reason))
+          assert.match(String(reason), /Please log in with <redacted>/)
+        })
+    )
+
+    it.effect("shows no piece of a key either", () =>
+      Effect.gen(function*() {
+        const { model } = yield* modelOf(() => ({ chunks: events(`{${"x".repeat(485)}${canary}`) }))
+        const reason = reasonOf((yield* collect(model.stream(ask))).error)
+        assert.match(String(reason), /xxx/)
+        assert.notInclude(String(reason), canary.slice(0, 6))
+      }))
+
+    it.effect("without events is the error that it tells of", () =>
+      Effect.gen(function*() {
+        const overloaded = JSON.stringify(error("overloaded", "server_error"))
+        const { model } = yield* modelOf((_, n) =>
+          n === 0 ? { chunks: Stream.succeed(overloaded) } : { chunks: events(text("blue"), stop, usage, "[DONE]") }
+        )
+        assert.strictEqual((yield* collect(model.stream(ask))).text, "blue")
+      }))
 
     it.effect("is asked for again when it failed before its first part", () =>
       Effect.gen(function*() {

@@ -231,6 +231,18 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           assert.deepStrictEqual(messages, [{ role: "tool", tool_call_id: "call_1", content: "a cat" }])
         }))
 
+      it.effect("sends what an image has for the wire in its options", () =>
+        Effect.gen(function*() {
+          const data = new URL("https://example.com/a.png")
+          const options = { openai: { detail: "low" }, anthropic: { cacheControl: { type: "ephemeral" } } }
+          const messages = yield* messagesOf([{
+            role: "user",
+            content: [{ type: "file", mediaType: "image/png", data, options }]
+          }])
+          const image_url = { url: "https://example.com/a.png", detail: "low" }
+          assert.deepStrictEqual(messages, [{ role: "user", content: [{ type: "image_url", image_url }] }])
+        }))
+
       it.effect("sends a tool result that is nothing with a content, which the wire requires", () =>
         Effect.gen(function*() {
           const messages = yield* messagesOf([{
@@ -247,6 +259,8 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
             role: "user",
             content: [
               { type: "file", mediaType: "audio/mpeg", data: new Uint8Array([1, 2, 3]) },
+              { type: "file", mediaType: "audio/wav", data: "data:audio/wav;base64,AQID" },
+              { type: "file", mediaType: "audio/wav", data: new URL("data:audio/wav;base64,AQID") },
               { type: "file", mediaType: "application/pdf", data: "JVBERg==", fileName: "a.pdf" }
             ]
           }])
@@ -254,9 +268,27 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
             role: "user",
             content: [
               { type: "input_audio", input_audio: { data: "AQID", format: "mp3" } },
+              { type: "input_audio", input_audio: { data: "AQID", format: "wav" } },
+              { type: "input_audio", input_audio: { data: "AQID", format: "wav" } },
               { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,JVBERg==" } }
             ]
           }])
+        }))
+
+      it.effect.each(["reasoning", "reasoning_content"])(
+        "sends back the thoughts of an answer as they came: %s",
+        (field) =>
+          Effect.gen(function*() {
+            const message = { role: "assistant", content: null, [field]: "Hm.", tool_calls: [toolCall("call_1", "{}")] }
+            const { content } = yield* respondTo(completionOf({ message, finish_reason: "tool_calls" }))
+            assert.deepStrictEqual(yield* messagesOf(Prompt.fromResponseParts(content)), [message])
+          })
+      )
+
+      it.effect("sends thoughts of messages in the wire's own words", () =>
+        Effect.gen(function*() {
+          const messages = [{ role: "assistant", content: "Blue.", reasoning_content: "Hm." }] as const
+          assert.deepStrictEqual(yield* bodyOf({ messages }), { model: "gpt-4o-mini", messages })
         }))
 
       it.effect("sends an assistant message that only calls tools without a content", () =>
@@ -706,6 +738,11 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           parameter: "messages[0]"
         },
         {
+          name: "an output limit that is given twice",
+          args: { prompt: "hi", max_tokens: 5, max_completion_tokens: 6 },
+          parameter: "max_tokens"
+        },
+        {
           name: "a response format without its schema",
           args: { prompt: "hi", response_format: { type: "json_schema" } },
           parameter: "response_format.json_schema"
@@ -739,6 +776,20 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           assert.deepStrictEqual(yield* server.seen, [])
         }))
 
+      it.effect.each([
+        { options: { openai: { detail: "some" } }, mediaType: "image/png", message: /openai\.detail/ },
+        { options: { openai: { colour: "blue" } }, mediaType: "image/png", message: /openai\.colour/ },
+        { options: { openai: { detail: "low" } }, mediaType: "application/pdf", message: /openai\.detail/ }
+      ])("are refused in the options of a part of a prompt: $options", ({ mediaType, message, options }) =>
+        Effect.gen(function*() {
+          const { model, server } = yield* setup({ body: completion })
+          const prompt = Prompt.make([{ role: "user", content: [{ type: "file", mediaType, data: "AQID", options }] }])
+          const error = yield* Effect.flip((yield* model.invoke({ prompt })).response)
+          assert.strictEqual(parameterOf(error), "prompt")
+          assert.match(error.message, message)
+          assert.deepStrictEqual(yield* server.seen, [])
+        }))
+
       const unsupported: ReadonlyArray<
         { readonly feature: string; readonly prompt: ReadonlyArray<Prompt.MessageEncoded> }
       > = [
@@ -756,6 +807,41 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
         {
           feature: "prompt: a reasoning part of an assistant message",
           prompt: [{ role: "assistant", content: [{ type: "reasoning", text: "Hm." }] }]
+        },
+        {
+          feature: "prompt: a file of type application/pdf, given as a URL",
+          prompt: [{
+            role: "user",
+            content: [{ type: "file", mediaType: "application/pdf", data: "https://example.com/a.pdf" }]
+          }]
+        },
+        {
+          feature: "prompt: a file of type audio/wav, given as a URL",
+          prompt: [{
+            role: "user",
+            content: [{ type: "file", mediaType: "audio/wav", data: "https://example.com/a.wav" }]
+          }]
+        },
+        {
+          feature: "prompt: a file in the result of a tool",
+          prompt: [{
+            role: "tool",
+            content: [{
+              type: "tool-result",
+              id: "call_1",
+              name: "look",
+              isFailure: false,
+              result: {},
+              modelOutput: [{ type: "text", text: "see" }, { type: "file", mediaType: "image/png", data: "AQID" }]
+            }]
+          }]
+        },
+        {
+          feature: "prompt: a tool-call part of an assistant message",
+          prompt: [{
+            role: "assistant",
+            content: [{ type: "tool-call", id: "1", name: "web_search", params: {}, providerExecuted: true }]
+          }]
         },
         {
           feature: "prompt: a tool-approval-response part of a tool message",
@@ -828,7 +914,8 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
       const appearances: ReadonlyArray<{ readonly name: string; readonly answer: (seen: Seen) => Answer }> = [
         {
           name: "a refusal in OpenAI's shape",
-          answer: (seen) => refusal(401, { message: `Incorrect API key provided: ${seen.headers["authorization"]}` })
+          answer: (seen) =>
+            refusal(401, { message: `Incorrect API key provided: ${seen.headers["authorization"]}` })
         },
         {
           name: "a refusal in words",

@@ -201,6 +201,26 @@ describe("a streamed chat completion", () => {
       ])
     }))
 
+  it.effect("tells calls apart by their ids where all have the same number", () =>
+    Effect.gen(function*() {
+      const call = (id: string, name: string, args: string) => ({
+        delta: { tool_calls: [{ index: 0, id, function: { name, arguments: args } }] }
+      })
+      const of = (choice: object) => ({ ...head, choices: [{ index: 0, ...choice }] })
+      const { parts, response } = yield* streamOf(bytesOf(
+        of(call("call_1", "paint", `{"a":1}`)),
+        of(call("call_2", "mix", `{"b":`)),
+        of({ delta: { tool_calls: [{ index: 0, id: "call_2", function: { arguments: "2}" } }] } }),
+        of({ delta: {}, finish_reason: "tool_calls" }),
+        "[DONE]"
+      ))
+      assert.deepStrictEqual(response.toolCalls, [
+        { id: "call_1", name: "paint", params: { a: 1 } },
+        { id: "call_2", name: "mix", params: { b: 2 } }
+      ])
+      assert.deepStrictEqual(saidBy(parts), saidBy(response.content))
+    }))
+
   it.effect("has the same parts wherever its bytes are parted", () =>
     Effect.gen(function*() {
       const bytes = bytesOf(...chunksOf([{ ...everything, calls: everything.calls.slice(0, 1) }], 8))

@@ -53,6 +53,8 @@ describe("a provider by its name", () => {
     Effect.gen(function*() {
       const error = yield* failureOf(Provider.layer("gemini", "chat", { model: "m" }))
       assert.match(error.message, /"gemini" has no endpoint "chat".*"embedContent", "generateContent"/)
+      const inherited = yield* failureOf(Provider.layer("openai", "toString", { model: "m" }))
+      assert.match(inherited.message, /"openai" has no endpoint "toString"/)
     }))
 
   it.live("that nobody knows, but at an address, is taken to speak OpenAI's protocol, with a warning", () =>

@@ -140,15 +140,6 @@ describe("TokenBucket", () => {
       assert.deepStrictEqual(yield* Ref.get(log), [[10, 0], [10, 10_000]])
     }))
 
-  it.effect("attempt takes now, or says how long until it could", () =>
-    Effect.gen(function*() {
-      const bucket = yield* TokenBucket.make({ capacity: 4, window: "4 seconds" })
-      assert.strictEqual(Duration.toMillis((yield* bucket.attempt(4)).wait), 0)
-      assert.strictEqual(Duration.toMillis((yield* bucket.attempt(3)).wait), 3000)
-      yield* TestClock.adjust("3 seconds")
-      assert.strictEqual(Duration.toMillis((yield* bucket.attempt(3)).wait), 0)
-    }))
-
   it.effect("wrong numbers are typed errors that name what is wrong, at once", () =>
     Effect.gen(function*() {
       const bucket = yield* TokenBucket.make({ capacity: 5, window: "1 second" })

@@ -5,6 +5,7 @@ import { BackendError, Calling, Executor, iModel, OpenAi, ServiceBackend, Simula
 import { AiError } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
+import { makeLimit } from "./support/limits.ts"
 
 type Step = AiError.RateLimitError | AiError.InternalProviderError | AiError.InvalidRequestError | "ok" | "never"
 
@@ -382,71 +383,21 @@ describe("settlement", () => {
 })
 
 describe("what the provider says", () => {
-  const said = { limit: undefined, remaining: undefined, resetAfter: undefined, refused: false }
-
-  it.effect("a remainder below ours lowers ours, once, however many answers tell of it", () =>
-    Effect.gen(function*() {
-      const bucket = yield* TokenBucket.make({ capacity: 100, window: "1 hour" })
-      const attempts = [yield* bucket.attempt(1), yield* bucket.attempt(1), yield* bucket.attempt(1)]
-      for (const [i, attempt] of attempts.entries()) yield* bucket.reconcile(attempt, { ...said, remaining: 59 - i })
-      assert.strictEqual(yield* bucket.available, 57)
-    }))
-
-  it.effect("a remainder above ours raises ours by what was lowered, and no more", () =>
-    Effect.gen(function*() {
-      const bucket = yield* TokenBucket.make({ capacity: 100, window: "1 hour" })
-      yield* bucket.reconcile(yield* bucket.attempt(10), { ...said, remaining: 50 })
-      assert.strictEqual(yield* bucket.available, 50)
-      yield* bucket.reconcile(yield* bucket.attempt(10), { ...said, remaining: 1000 })
-      assert.strictEqual(yield* bucket.available, 80)
-      yield* bucket.reconcile(yield* bucket.attempt(10), { ...said, remaining: 1000 })
-      assert.strictEqual(yield* bucket.available, 70)
-    }))
-
-  it.effect("what was taken and put back does not count as a correction", () =>
-    Effect.gen(function*() {
-      const bucket = yield* TokenBucket.make({ capacity: 100, window: "1 hour" })
-      const attempt = yield* bucket.attempt(10)
-      for (let i = 0; i < 5; i++) {
-        yield* bucket.attempt(10)
-        yield* bucket.release(10)
-      }
-      yield* bucket.reconcile(attempt, { ...said, remaining: 90 })
-      assert.strictEqual(yield* bucket.available, 90)
-    }))
-
-  it.effect("what was withheld comes back when the provider shows it", () =>
-    Effect.gen(function*() {
-      const bucket = yield* TokenBucket.make({ capacity: 100, window: "1 hour" })
-      yield* bucket.acquire(50)
-      bucket.withhold(30)
-      assert.strictEqual(yield* bucket.available, 50)
-      yield* bucket.reconcile(yield* bucket.attempt(10), { ...said, remaining: 65 })
-      assert.strictEqual(yield* bucket.available, 65)
-    }))
-
-  it.effect("a refusal tells what the server has without what we took", () =>
-    Effect.gen(function*() {
-      const bucket = yield* TokenBucket.make({ capacity: 100, window: "1 hour" })
-      yield* bucket.reconcile(yield* bucket.attempt(20), { ...said, remaining: 15, refused: true })
-      assert.strictEqual(yield* bucket.available, 15)
-    }))
-
   it.effect("a limit below ours is ours from then on, unless it refills faster", () =>
     Effect.gen(function*() {
-      const bucket = yield* TokenBucket.make({ capacity: 100, window: "100 seconds" })
-      yield* bucket.reconcile(yield* bucket.attempt(10), { ...said, limit: 50 })
-      yield* bucket.reset
-      yield* bucket.acquire(50)
-      assert.strictEqual(yield* bucket.available, 0)
+      const limit = yield* makeLimit({ capacity: 100, window: "100 seconds" })
+      yield* limit.learn(yield* limit.take(10), { limit: 50 })
+      yield* limit.reset
+      yield* limit.take(50)
+      assert.strictEqual(yield* limit.available, 0)
       yield* TestClock.adjust("10 seconds")
-      assert.strictEqual(yield* bucket.available, 5)
+      assert.strictEqual(yield* limit.available, 5)
 
-      const faster = yield* TokenBucket.make({ capacity: 100, window: "100 seconds" })
+      const faster = yield* makeLimit({ capacity: 100, window: "100 seconds" })
       const resetAfter = Duration.seconds(2)
-      yield* faster.reconcile(yield* faster.attempt(10), { ...said, limit: 50, remaining: 40, resetAfter })
+      yield* faster.learn(yield* faster.take(10), { limit: 50, remaining: 40, resetAfter })
       yield* faster.reset
-      yield* faster.acquire(50)
+      yield* faster.take(50)
       assert.strictEqual(yield* faster.available, 50)
     }))
 

@@ -58,6 +58,7 @@ describe("examples", () => {
           paths: {
             "effect-imodel": ["../../src/index.ts"],
             "effect-imodel/Anthropic": ["../../src/providers/Anthropic.ts"],
+            "effect-imodel/ClaudeCode": ["../../src/providers/ClaudeCode.ts"],
             "effect-imodel/Gemini": ["../../src/providers/Gemini.ts"],
             "effect-imodel/OpenAi": ["../../src/providers/OpenAi.ts"],
             "effect-imodel/Provider": ["../../src/providers/Provider.ts"]

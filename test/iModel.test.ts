@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Clock, Effect, Equal, Fiber, Layer, Schema } from "effect"
-import { iModel, ServiceBackend } from "effect-imodel"
+import { Cause, Clock, Duration, Effect, Equal, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { Executor, iModel, ServiceBackend, TokenBucket } from "effect-imodel"
+import { AiError } from "effect/ai"
+import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
 
 const echo = ServiceBackend.layerMock((calling) => Effect.succeed(String(calling.payload["prompt"])))
@@ -219,4 +221,126 @@ describe("iModel.Service", () => {
       assert.isUndefined(upper.executor)
       assert.isDefined(length.executor)
     }).pipe(Effect.provide(Layer.mergeAll(Upper.layer, Length.layer))))
+})
+
+describe("where a model is admitted", () => {
+  const makeBackend = (call: (id: number) => Effect.Effect<unknown, AiError.InternalProviderError>) =>
+    ServiceBackend.make({
+      provider: "test",
+      name: "counted",
+      request: Schema.Struct({ id: Schema.Int, cost: Schema.optional(Schema.Int) }),
+      cost: ({ cost = 0 }) => cost,
+      retry: { delay: 1 },
+      call: ({ id }) => call(id)
+    })
+  const answering = makeBackend((id) => Effect.succeed(id))
+
+  it.effect("the executor in context is that of all models that state no limits", () =>
+    Effect.gen(function*() {
+      const executor = yield* Executor.Executor
+      const [first, second] = [yield* iModel.make(yield* answering), yield* iModel.make(yield* answering)]
+      const own = yield* iModel.make(yield* answering, { concurrency: 1 })
+      assert.deepStrictEqual([first.executor, second.executor], [executor, executor])
+      assert.notStrictEqual(own.executor, executor)
+      yield* first.invoke({ id: 0, cost: 30 })
+      yield* second.invoke({ id: 1, cost: 30 })
+      assert.strictEqual((yield* executor.snapshot).limits.tokens?.available, 40)
+    }).pipe(Effect.provide(Executor.layer({ tokens: { capacity: 100, window: "1 hour" } }))))
+
+  it.effect("an executor of the options goes before the one in context", () =>
+    Effect.gen(function*() {
+      const executor = yield* Executor.make({ concurrency: 1 })
+      assert.strictEqual((yield* iModel.make(yield* answering, { executor })).executor, executor)
+    }).pipe(Effect.provide(Executor.layer({}))))
+
+  it.effect("limits of one key are shared", () =>
+    Effect.gen(function*() {
+      const options = { key: "account", limitRequests: 5, capacityRefreshTime: "1 hour" } as const
+      const [first, second] = [
+        yield* iModel.make(yield* answering, options),
+        yield* iModel.make(yield* answering, options)
+      ]
+      yield* first.invoke({ id: 0 })
+      yield* second.invoke({ id: 1 })
+      const { limits } = yield* Effect.flatMap(Effect.fromNullishOr(first.executor), ({ snapshot }) => snapshot)
+      assert.strictEqual(limits.requests?.available, 3)
+    }).pipe(Effect.provide(RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory)))))
+
+  it.effect("a priority of the model is that of its calls, where they state none", () =>
+    Effect.gen(function*() {
+      const order: Array<number> = []
+      const slow = yield* makeBackend((id) => Effect.delay(Effect.sync(() => order.push(id)), "1 second"))
+      const executor = yield* Executor.make({ concurrency: 1 })
+      const urgent = yield* iModel.make(slow, { executor, priority: -1 })
+      const normal = yield* iModel.make(slow, { executor })
+      const invoke = (model: typeof urgent, id: number, options?: iModel.InvokeOptions) =>
+        Effect.forkChild(model.invoke({ id }, options), { startImmediately: true })
+      yield* invoke(normal, 0)
+      yield* TestClock.adjust(1)
+      yield* invoke(normal, 1)
+      yield* invoke(urgent, 2)
+      yield* invoke(urgent, 3, { priority: 1 })
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(order, [0, 2, 1, 3])
+    }))
+
+  it.effect("a rate limiter is waited for by every attempt, for half a minute", () =>
+    Effect.gen(function*() {
+      const starts: Array<number> = []
+      const rateLimiter = yield* TokenBucket.make({ capacity: 1, window: "12 seconds" })
+      const backend = yield* makeBackend((id) =>
+        Effect.flatMap(Clock.currentTimeMillis, (at) => {
+          starts.push(at)
+          return starts.length === 1
+            ? Effect.fail(new AiError.InternalProviderError({ description: "again" }))
+            : Effect.succeed(id)
+        })
+      )
+      const model = yield* iModel.make(backend, { rateLimiter })
+      assert.isUndefined(model.executor)
+      const fibers = yield* Effect.forEach([0, 1, 2], (id) => Effect.forkChild(Effect.result(model.invoke({ id }))))
+      yield* TestClock.adjust("1 minute")
+      const [repeated, second, third] = yield* Effect.forEach(fibers, Fiber.join)
+      assert.deepStrictEqual(starts, [0, 12_000, 24_000])
+      assert.deepStrictEqual([second?._tag, third?._tag], ["Success", "Success"])
+      assert.isTrue(
+        repeated?._tag === "Failure" && repeated.failure._tag === "TimeoutError" &&
+          repeated.failure.phase === "queue" && Duration.toMillis(repeated.failure.limit) === 30_000
+      )
+    }))
+
+  it.effect("whoever leaves a rate limiter has taken nothing, and the end of the scope refuses who waits", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const rateLimiter = yield* TokenBucket.make({ capacity: 1, window: "10 seconds" })
+      const model = yield* Scope.provide(iModel.make(yield* answering, { rateLimiter }), scope)
+      yield* model.invoke({ id: 0 })
+      const leaving = yield* Effect.forkChild(model.invoke({ id: 1 }), { startImmediately: true })
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.interrupt(leaving)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* rateLimiter.available, 1)
+      yield* model.invoke({ id: 2 })
+      const refused = yield* Effect.forkChild(Effect.flip(model.invoke({ id: 3 })), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* Scope.close(scope, Exit.void)
+      const error = yield* Fiber.join(refused)
+      assert.isTrue(error._tag === "PermissionDenied" && error.reason._tag === "Shutdown")
+    }))
+
+  it.effect("only one of them is given", () =>
+    Effect.gen(function*() {
+      const executor = yield* Executor.make({})
+      const rateLimiter = yield* TokenBucket.make({ capacity: 1, window: 1 })
+      for (
+        const [options, message] of [
+          [{ executor, limitRequests: 1 }, "a model has executor or limitRequests, not both"],
+          [{ executor, rateLimiter }, "a model has executor or rateLimiter, not both"],
+          [{ rateLimiter, concurrency: 1 }, "a model has rateLimiter or concurrency, not both"]
+        ] as const
+      ) {
+        const error = yield* Effect.flip(iModel.make(yield* answering, options))
+        assert.strictEqual(error.message, message)
+      }
+    }))
 })

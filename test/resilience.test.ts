@@ -1,6 +1,6 @@
 /** Admission where things go wrong: stores that fail or answer late, backends that lie or throw, callers that leave in between. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Latch, Layer, Logger, Metric, Schema, Scope } from "effect"
 import { Calling, Executor, iModel, ServiceBackend, TokenBucket } from "effect-imodel"
 import { AiError } from "effect/ai"
 import { RateLimiter } from "effect/persistence"
@@ -85,6 +85,99 @@ describe("a store that fails", () => {
       yield* fork(executor.submit(calling))
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(calling.execution.status, "completed")
+    }))
+})
+
+describe("while a store is away", () => {
+  /** An executor of ten calls an hour, whose store fails, or is silent, for as long as it is told to. */
+  const makeExecutor = Effect.fnUntraced(function*(options: Executor.Options) {
+    const state: { store: "there" | "failing" | "silent" } = { store: "there" }
+    const returned = yield* Latch.make()
+    const requests = yield* bucketIn(10, (answer) =>
+      Effect.suspend(() =>
+        state.store === "there"
+          ? answer
+          : state.store === "failing"
+          ? Effect.fail(storeFailure)
+          : Effect.andThen(returned.await, answer)
+      ))
+    const messages: Array<string> = []
+    const logger = Logger.make(({ message }) => {
+      messages.push(String(Array.isArray(message) ? message[0] : message))
+    })
+    const executor = yield* Executor.make({ ...options, name: "mine", requests }).pipe(
+      Effect.provideService(Logger.CurrentLoggers, new Set([logger]))
+    )
+    const backend = yield* makeBackend(() => Effect.succeed("done"))
+    const submit = Effect.fnUntraced(function*(count: number, submitOptions?: Executor.SubmitOptions) {
+      const callings = yield* Effect.forEach(Array.from({ length: count }), (_, id) => backend.createCalling({ id }))
+      const fibers = yield* Effect.forEach(callings, (calling) => fork(executor.submit(calling, submitOptions)))
+      return { callings, fibers }
+    })
+    const completed = Effect.map(executor.counts, ({ completed }) => completed)
+    const away = Effect.map(
+      Metric.snapshot,
+      (all) =>
+        all.find(({ attributes, id }) => id === "imodel_store_away" && attributes?.["executor"] === "mine")?.state
+    )
+    const goAway = (how: "failing" | "silent") =>
+      Effect.sync(() => {
+        state.store = how
+      })
+    const comeBack = Effect.suspend(() => {
+      state.store = "there"
+      return returned.open
+    })
+    return { away, comeBack, completed, goAway, messages, requests, submit }
+  })
+
+  for (const how of ["failing", "silent"] as const) {
+    it.effect(`${how}: calls wait, fail at their deadline, and go on when it is back; that is said once`, () =>
+      Effect.gen(function*() {
+        const store = yield* makeExecutor({})
+        yield* store.goAway(how)
+        const late = yield* store.submit(3, { timeout: "5 seconds" })
+        const patient = yield* store.submit(3)
+        yield* TestClock.adjust("10 seconds")
+        for (const fiber of late.fibers) {
+          const exit = yield* Fiber.join(fiber)
+          assert.isTrue(Exit.isFailure(exit) && String(exit.cause).includes("TimeoutError"))
+        }
+        assert.strictEqual(yield* store.completed, 0)
+        assert.match(
+          store.messages.join("\n"),
+          /^The store of the limits of mine does not answer, so calls wait$/
+        )
+        assert.deepInclude(yield* store.away, { value: 1 })
+        yield* store.comeBack
+        yield* TestClock.adjust("1 second")
+        for (const { execution } of patient.callings) assert.strictEqual(execution.status, "completed")
+        assert.strictEqual(store.messages.length, 2)
+        assert.deepInclude(yield* store.away, { value: 0 })
+        assert.strictEqual(yield* store.requests.available, 7, "what came too late was put back")
+      }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+  }
+
+  it.effect("local: calls are admitted by a share of the limit, as it refills", () =>
+    Effect.gen(function*() {
+      const store = yield* makeExecutor({ onStoreFailure: "local", localShare: 0.5 })
+      yield* store.goAway("silent")
+      yield* store.submit(10)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* store.completed, 5)
+      yield* store.comeBack
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* store.completed, 10)
+    }))
+
+  it.effect("open: calls are admitted without limits", () =>
+    Effect.gen(function*() {
+      const store = yield* makeExecutor({ onStoreFailure: "open" })
+      yield* store.goAway("failing")
+      yield* store.submit(30)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* store.completed, 30)
+      assert.match(store.messages.join("\n"), /calls are admitted without limits/)
     }))
 })
 

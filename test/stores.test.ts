@@ -3,9 +3,10 @@
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Duration, Effect, Layer, Schema } from "effect"
-import { Executor, ServiceBackend, TokenBucket } from "effect-imodel"
+import { Executor, LimitStore, ServiceBackend, TokenBucket } from "effect-imodel"
 import { RateLimiter } from "effect/persistence"
-import { hasRedis, layerRedis } from "./support/redis.ts"
+import { makeLimit } from "./support/limits.ts"
+import { hasRedis, howToGetRedis, layerRedis } from "./support/redis.ts"
 
 const memory = RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))
 const redis = RateLimiter.layer.pipe(
@@ -14,8 +15,10 @@ const redis = RateLimiter.layer.pipe(
   Layer.orDie
 )
 
-const suite = (name: string, store: Layer.Layer<RateLimiter.RateLimiter>) =>
-  layer(store, { excludeTestServices: true, timeout: "20 seconds" })(name, (it) => {
+const real = { excludeTestServices: true, timeout: "20 seconds" } as const
+
+const limiterSuite = (name: string, store: Layer.Layer<RateLimiter.RateLimiter>) =>
+  layer(store, real)(name, (it) => {
     const options = (key: string) => ({
       algorithm: "token-bucket" as const,
       key,
@@ -36,7 +39,10 @@ const suite = (name: string, store: Layer.Layer<RateLimiter.RateLimiter>) =>
         assert.strictEqual((yield* consume(-10, "delay")).remaining, 0)
         assert.strictEqual((yield* consume(-5, "delay")).remaining, 5)
       }))
+  })
 
+const suite = <A>(name: string, store: Layer.Layer<A>) =>
+  layer(store, real)(`Buckets, ${name}`, (it) => {
     it.effect("a bucket takes, refuses, gives back no more than its capacity, and settles into debt", () =>
       Effect.gen(function*() {
         const bucket = yield* TokenBucket.make({ capacity: 10, window: "1 hour", key: "bucket" })
@@ -51,6 +57,64 @@ const suite = (name: string, store: Layer.Layer<RateLimiter.RateLimiter>) =>
         yield* bucket.reset
         assert.strictEqual(yield* bucket.available, 10)
       }))
+
+    it.effect("a remainder below ours lowers ours, once, however many answers tell of it", () =>
+      Effect.gen(function*() {
+        const limit = yield* makeLimit({ capacity: 100, window: "1 hour", key: "lower" })
+        const receipts = [yield* limit.take(1), yield* limit.take(1), yield* limit.take(1)]
+        for (const [i, receipt] of receipts.entries()) yield* limit.learn(receipt, { remaining: 59 - i })
+        assert.strictEqual(yield* limit.available, 57)
+      }).pipe(Effect.scoped))
+
+    it.effect("a remainder above ours raises ours by what was lowered, and no more", () =>
+      Effect.gen(function*() {
+        const limit = yield* makeLimit({ capacity: 100, window: "1 hour", key: "raise" })
+        yield* limit.learn(yield* limit.take(10), { remaining: 50 })
+        assert.strictEqual(yield* limit.available, 50)
+        yield* limit.learn(yield* limit.take(10), { remaining: 1000 })
+        assert.strictEqual(yield* limit.available, 80)
+        yield* limit.learn(yield* limit.take(10), { remaining: 1000 })
+        assert.strictEqual(yield* limit.available, 70)
+      }).pipe(Effect.scoped))
+
+    it.effect("what was taken and put back does not count as a correction", () =>
+      Effect.gen(function*() {
+        const limit = yield* makeLimit({ capacity: 100, window: "1 hour", key: "back" })
+        const receipt = yield* limit.take(10)
+        for (let i = 0; i < 5; i++) {
+          yield* limit.take(10)
+          yield* limit.putBack(10)
+        }
+        yield* limit.learn(receipt, { remaining: 90 })
+        assert.strictEqual(yield* limit.available, 90)
+      }).pipe(Effect.scoped))
+
+    it.effect("what was withheld comes back when the provider shows it", () =>
+      Effect.gen(function*() {
+        const limit = yield* makeLimit({ capacity: 100, window: "1 hour", key: "withheld" })
+        yield* limit.settle(yield* limit.take(50), 50, 20, { remaining: 50 })
+        assert.strictEqual(yield* limit.available, 50)
+        // What was taken a moment ago may not have reached the provider.
+        yield* Effect.sleep("1 second")
+        yield* limit.learn(yield* limit.take(10), { remaining: 65 })
+        assert.include([64, 65], yield* limit.available)
+      }).pipe(Effect.scoped))
+
+    it.effect("a refusal tells what the server has without what we took", () =>
+      Effect.gen(function*() {
+        const limit = yield* makeLimit({ capacity: 100, window: "1 hour", key: "refused" })
+        yield* limit.learn(yield* limit.take(20), { remaining: 15 }, true)
+        assert.strictEqual(yield* limit.available, 15)
+      }).pipe(Effect.scoped))
+
+    it.effect("a limit below ours is ours from then on, until the server says otherwise", () =>
+      Effect.gen(function*() {
+        const limit = yield* makeLimit({ capacity: 100, window: "1 hour", key: "half" })
+        yield* limit.learn(yield* limit.take(10), { limit: 50 })
+        assert.strictEqual(yield* limit.available, 40)
+        yield* limit.learn(yield* limit.take(10), { limit: 100 })
+        assert.strictEqual(yield* limit.available, 80)
+      }).pipe(Effect.scoped))
 
     it.effect("two executors with buckets of one key admit together what the limit allows, and no more", () =>
       Effect.gen(function*() {
@@ -85,11 +149,15 @@ const suite = (name: string, store: Layer.Layer<RateLimiter.RateLimiter>) =>
       }).pipe(Effect.scoped))
   })
 
+limiterSuite("RateLimiter in memory", memory)
 suite("RateLimiter in memory", memory)
 
-if (hasRedis) suite("RateLimiter on Redis", redis)
-else {
-  describe("RateLimiter on Redis", () => {
-    it.skip("needs redis-server on the PATH (Debian: apt-get install redis-server)", () => {})
+if (hasRedis) {
+  limiterSuite("RateLimiter on Redis", redis)
+  suite("RateLimiter on Redis", redis)
+  suite("LimitStore on Redis", LimitStore.layerRedis(layerRedis).pipe(Layer.orDie))
+} else {
+  describe("on Redis", () => {
+    it.skip(howToGetRedis, () => {})
   })
 }

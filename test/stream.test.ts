@@ -288,4 +288,52 @@ describe("a stream under limits", () => {
       yield* reading.open
       yield* Fiber.join(slow)
     }))
+
+  const brokenOff = Effect.fnUntraced(function*(
+    broken: (emit: ServiceBackend.Emit) => Effect.Effect<string>,
+    options?: iModel.StreamOptions
+  ) {
+    const backend = yield* ServiceBackend.make({
+      provider: "local",
+      name: "local",
+      request: Schema.Struct({}),
+      cost: () => ({ input: 10, output: 90 }),
+      call: () => Effect.succeed("a"),
+      stream: (_payload, emit) => broken(emit)
+    })
+    const model = yield* iModel.make(backend, { limitTokens: 200, capacityRefreshTime: "1000 days" })
+    const reading = yield* Effect.forkChild(collect(model.stream({}, options)))
+    yield* TestClock.adjust("10 seconds")
+    yield* Fiber.interrupt(reading)
+    yield* TestClock.adjust("1 millis")
+    return 200 - ((yield* snapshotOf(model)).limits.tokens?.available ?? Number.NaN)
+  })
+  const limit: iModel.StreamOptions = { firstPartTimeout: "5 seconds", idleTimeout: "5 seconds" }
+  const said = [
+    start,
+    delta("twenty characters..."),
+    Response.makePart("tool-params-delta", { id: "1", delta: "{\"a\":1}" })
+  ]
+
+  it.effect("is settled by what it was told it had used, when it breaks off", () =>
+    Effect.gen(function*() {
+      const told = brokenOff((emit) => Effect.andThen(emit([start, delta("a")], usage), Effect.never), limit)
+      assert.approximately(yield* told, 5, 0.1)
+    }))
+
+  it.effect("is settled by what it has handed out, when that is more or nothing was told", () =>
+    Effect.gen(function*() {
+      const untold = brokenOff((emit) => Effect.andThen(emit(said), Effect.never), limit)
+      assert.approximately(yield* untold, 17, 0.1)
+      const less = { inputTokens: { total: 3 }, outputTokens: { total: 1 } }
+      const told = brokenOff((emit) => Effect.andThen(emit(said, less), Effect.never), limit)
+      assert.approximately(yield* told, 10, 0.1)
+      assert.approximately(yield* brokenOff(() => Effect.never, limit), 10, 0.1)
+    }))
+
+  it.effect("is settled by what it has handed out, when its reader leaves", () =>
+    Effect.gen(function*() {
+      const left = brokenOff((emit) => Effect.andThen(emit(said), Effect.never))
+      assert.approximately(yield* left, 17, 0.1)
+    }))
 })

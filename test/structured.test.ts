@@ -1,6 +1,8 @@
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
-import { iModel, ServiceBackend } from "effect-imodel"
+import { Effect, Layer, Redacted, Schema } from "effect"
+import { HttpClient } from "effect/http"
+import { iModel, OpenAi, ServiceBackend } from "effect-imodel"
+import { answering as answeringWith } from "./support/streams.ts"
 
 const Colour = Schema.Struct({ name: Schema.String, hex: Schema.optional(Schema.String) })
 
@@ -21,4 +23,33 @@ describe("an answer in the form of a schema", () => {
       assert.isTrue(error._tag === "BackendError" && error.reason._tag === "InvalidOutputError")
       assert.match(error.message, /name/)
     }).pipe(Effect.provide(answering(`{"nome":"blue"}`))))
+
+  it.effect("is decoded by a schema of anything, too", () =>
+    Effect.gen(function*() {
+      const { value } = yield* iModel.respondAs(Schema.Unknown, { prompt: "Name a colour." })
+      assert.deepStrictEqual(value, { name: "blue" })
+    }).pipe(Effect.provide(answering(`{"name":"blue"}`))))
+
+  const completed = (message: object, finish_reason: string) => {
+    const choices = [{ index: 0, finish_reason, message: { role: "assistant", content: null, ...message } }]
+    return new TextEncoder().encode(JSON.stringify({ id: "1", model: "gpt-4o", choices }))
+  }
+  const toolCall = { id: "call_1", type: "function", function: { name: "paint", arguments: "{}" } }
+
+  it.effect.each([
+    { why: "was refused", answer: completed({ refusal: "I paint nothing." }, "stop"), message: /I paint nothing\./ },
+    { why: "is too long", answer: completed({ content: `{"name":` }, "length"), message: /token limit/ },
+    { why: "was filtered", answer: completed({ content: "" }, "content_filter"), message: /filtered/ },
+    { why: "is a call", answer: completed({ tool_calls: [toolCall] }, "tool_calls"), message: /called paint/ }
+  ])("that $why says so", ({ answer, message }) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(iModel.respondAs(Colour, { prompt: "Name a colour." }))
+      assert.isTrue(error._tag === "BackendError" && error.reason._tag === "InvalidOutputError")
+      assert.match(error.message, message)
+    }).pipe(Effect.provide(
+      iModel.layer().pipe(
+        Layer.provide(OpenAi.layerChat({ model: "gpt-4o", apiKey: Redacted.make("not-needed") })),
+        Layer.provide(Layer.succeed(HttpClient.HttpClient, answeringWith([answer], "application/json")))
+      )
+    )))
 })

@@ -1,3 +1,4 @@
+import { NodeRedis } from "@effect/platform-node"
 import { describe, expectTypeOf, it } from "@effect/vitest"
 import type { Cause, Config, Context, Effect, Layer } from "effect"
 import type { HttpClient } from "effect/http"
@@ -7,6 +8,7 @@ import {
   type Calling,
   type Errors,
   iModel,
+  LimitStore,
   OpenAi,
   type PermissionDenied,
   ServiceBackend,
@@ -42,6 +44,15 @@ describe("iModel", () => {
         ServiceBackend.ServiceBackend,
         Config.ConfigError | Cause.IllegalArgumentError,
         HttpClient.HttpClient
+      >
+    >()
+  })
+
+  it("a store of shared limits fails with what Redis's layer fails with, but for Redis itself", () => {
+    expectTypeOf(LimitStore.layerRedis(NodeRedis.layerConfig({ url: LimitStore.redisUrl }))).toEqualTypeOf<
+      Layer.Layer<
+        LimitStore.LimitStore,
+        Config.ConfigError | Cause.IllegalArgumentError | LimitStore.StoreUnavailable
       >
     >()
   })
@@ -96,8 +107,12 @@ describe("BackendError", () => {
       | "InvalidOutputError"
       | "NetworkError"
       | "UnknownError"
+      | "AllFailed"
+      | "CircuitOpen"
       | "ContextLengthExceeded"
+      | "ProcessFailure"
       | "StreamInterrupted"
+      | "ToolFailure"
       | "Unsupported"
     >()
     expectTypeOf<PermissionDenied["reason"]>().toEqualTypeOf<Errors.PermissionDeniedReason>()

@@ -6,11 +6,14 @@
  *
  *     --rounds N     so many times each, in rotated order; the table then has the mean and the worst
  *     --only NAME    one client alone
+ *     --processes N --redis
+ *                    the library alone, in so many processes that share the limits in a Redis of their own
  *     --half         the server enforces half of what the clients are told, and says so in its headers alone
  */
 import { setTimeout as delay } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { type Client, clients } from "./limits/clients.ts"
+import { type Outcome, runFleet } from "./limits/fleet.ts"
 import { halved, leastMillis, limits, makeCalls } from "./limits/job.ts"
 import { startProvider } from "./limits/provider.ts"
 import type { Rejection } from "./limits/server.ts"
@@ -19,6 +22,8 @@ const { values: options } = parseArgs({
   options: {
     half: { type: "boolean", default: false },
     only: { type: "string" },
+    processes: { type: "string", default: "1" },
+    redis: { type: "boolean", default: false },
     rounds: { type: "string", default: "1" }
   }
 })
@@ -28,9 +33,20 @@ const enforced = options.half ? halved(limits) : limits
 const calls = makeCalls(options.half ? 300 : 600)
 const least = leastMillis(calls, enforced)
 
+const processes = Number(options.processes)
+if (!(processes >= 1)) throw new Error("--processes is a number from 1")
+if (processes > 1 && !options.redis) throw new Error("several processes share their limits in Redis: --redis")
+
 const compared = options.half ? ["imodel", "cookbook"] : Object.keys(clients)
-const subjects = Object.entries(clients).filter(([name]) =>
-  options.only === undefined ? compared.includes(name) : name === options.only
+/** What is known of those who shared the limits, beside what is known of all. */
+const shared: Array<Outcome> = []
+const fleet: Client = async (job) => {
+  const outcome = await runFleet(processes, job)
+  shared.push(outcome)
+  return outcome.failed
+}
+const subjects = options.redis ? [[`imodel, ${processes} processes`, fleet] as const] : Object.entries(clients).filter(
+  ([name]) => options.only === undefined ? compared.includes(name) : name === options.only
 )
 if (subjects.length === 0) throw new Error(`--only is one of ${Object.keys(clients).join(", ")}`)
 if (!(rounds >= 1)) throw new Error("--rounds is a number from 1")
@@ -53,7 +69,10 @@ const provider = await startProvider()
 const run = async (name: string, client: Client): Promise<Result> => {
   const { baseUrl } = await provider.reset(enforced)
   const began = performance.now()
-  const outcome = client({ baseUrl, calls, limits }).then((failed) => ({ failed, millis: performance.now() - began }))
+  const outcome = client({ baseUrl, calls, limits }).then((failed) => ({
+    failed,
+    millis: shared.at(-1)?.millis ?? performance.now() - began
+  }))
   while ((await Promise.race([outcome, delay(10_000)])) === undefined) {
     const { admitted, rejections } = await provider.report()
     console.log(`    ${seconds(performance.now() - began)}  ${admitted} admitted, ${rejections.length} 429s`)
@@ -109,6 +128,12 @@ for (const [name] of subjects) {
   const own = results.filter((result) => result.name === name)
   const cells = columns.map(([, of, digits]) => cell(own.map(of), digits).padStart(16))
   console.log(`  ${name.padEnd(24)}${cells.join("")}`)
+}
+for (const { leastShare, roundTrips } of shared) {
+  console.log(
+    `  ${roundTrips.toFixed(2)} round trips to Redis for each admission; the process with the least had ` +
+      `${(leastShare * 100).toFixed(0)} % of its fair share`
+  )
 }
 if (results.some(({ failed }) => failed > 0)) console.log("\n  A client that gives calls up is done the sooner.")
 console.log("")

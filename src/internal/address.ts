@@ -33,11 +33,11 @@ export const fillPath = Effect.fnUntraced(function*(
 export const without = (payload: Payload, names: ReadonlyArray<string>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(payload).filter(([name, value]) => !names.includes(name) && value !== undefined))
 
-// A segment of dots is a way out of the path, however it is encoded.
+// A segment of dots is a way out of the path, however it is encoded; half of a surrogate pair cannot be encoded.
 const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
   value === undefined || value === null
     ? unsendable(parameter, "It is part of the path and must be given")
-    : /^(\.{1,2})?$/.test(String(value))
+    : /^(\.{1,2})?$|\p{Surrogate}/u.test(String(value))
     ? unsendable(parameter, `"${String(value)}" cannot be in a path`)
     : Effect.succeed(encodeURIComponent(String(value)))
 

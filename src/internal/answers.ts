@@ -78,10 +78,16 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       }
       const decoded = format.decode(json.value)
       if (Result.isSuccess(decoded)) return normalized(decoded.success, payload, json.value, metadata)
-      if (Predicate.hasProperty(json.value, "error") && json.value.error !== null) return failed(response, text)
+      if (tellsOfError(json.value)) return failed(response, text)
       const { message, path } = describeIssue(decoded.failure)
       return invalidResponse(path === "" ? message : `${path}: ${message}`)
     })
+
+  /** Fails for a body that was to have events, and has none. */
+  const noEvents = (response: HttpClientResponse.HttpClientResponse, text: string) =>
+    Option.exists(parseJson(text), tellsOfError)
+      ? failed(response, text)
+      : invalidResponse(`the body has no events: ${excerptOf(format.scrub(text))}`)
 
   /** Reads an answer that comes in events. */
   const stream = Effect.fnUntraced(function*(
@@ -95,13 +101,15 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       let failure: EventFailure | undefined
       let over = false
       for (const event of events) {
+        // Some keep the connection open with it.
+        if (event.data === "") continue
         if (event.data === "[DONE]") {
           over = true
           break
         }
         const json = parseJson(event.data)
         const pushed = Option.isNone(json)
-          ? malformed(`an event is not JSON: ${excerptOf(event.data)}`)
+          ? malformed(`an event is not JSON: ${excerptOf(format.scrub(event.data))}`)
           : decoder.push(json.value, event.event)
         if (Result.isFailure(pushed)) {
           failure = pushed.failure
@@ -117,7 +125,11 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       return over || decoder.isOver()
     })
     // What breaks the connection after the provider has ended its answer breaks nothing.
-    const broken = yield* Effect.match(readEvents(response, read), {
+    const readAll = Effect.flatMap(
+      readEvents(response, read),
+      (text) => text.trim() === "" ? Effect.void : noEvents(response, text)
+    )
+    const broken = yield* Effect.match(readAll, {
       onSuccess: () => undefined,
       onFailure: (error) =>
         error._tag === "SseError"
@@ -146,6 +158,8 @@ const reported = ({ inputTokens, outputTokens, requests, tokens }: RateLimits) =
   }
   return Object.keys(rateLimits).length === 0 ? {} : { rateLimits }
 }
+
+const tellsOfError = (json: unknown): boolean => Predicate.hasProperty(json, "error") && json.error !== null
 
 const malformed = (description: string) => Result.fail<EventFailure>({ _tag: "MalformedEvent", description })
 

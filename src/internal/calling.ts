@@ -43,6 +43,9 @@ export interface Runner {
   readonly withdraw: (calling: CallingImpl<unknown>) => Effect.Effect<void>
 }
 
+/** Why there is no answer. */
+export type Failure = TimeoutError | PermissionDenied | BackendError
+
 /** How an invocation ends: with the settled calling, or because it was not permitted, or too late. */
 type Outcome<Data> = Exit.Exit<Calling<Data>, TimeoutError | PermissionDenied>
 
@@ -62,6 +65,16 @@ export interface Work<out Data, Payload> {
   readonly operation: Operation | undefined
   // A method, so that the payload of a calling need not show in its type: a calling passes its own payload, no other.
   run(payload: Payload, calling: Calling): Answer<Data>
+}
+
+/** What is asked of a calling by one who can turn to somebody else. */
+export interface Terms {
+  /** Which of several models makes them. */
+  readonly model: string
+  /** How many attempts it may make. */
+  readonly attempts: number
+  /** The longest rest before another one. */
+  readonly patience: Duration.Duration | undefined
 }
 
 type Answer<Data> = Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
@@ -92,10 +105,18 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   denials = 0
   /** Who reads its answer while it comes. */
   sink: Sink | undefined = undefined
+  terms: Terms | undefined = undefined
+  /** When it must have settled. */
+  deadlineMillis: number | undefined = undefined
   /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
   context: Context.Context<never> = Context.empty()
   private readonly work: Work<Data, P>
   private uuid: string | undefined = undefined
+  /** The calling that hooks stand around, for which this one asks the backend. */
+  private whole: CallingImpl<unknown> | undefined = undefined
+  /** The last one that asked the backend for this one, around which hooks stand. */
+  private part: CallingImpl<unknown> | undefined = undefined
+  private passing = false
   private runner: Runner | undefined = undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private startedAtNanos: bigint | undefined = undefined
@@ -126,7 +147,12 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   }
 
   get id(): string {
-    return this.uuid ??= uuid()
+    return this.whole?.id ?? (this.uuid ??= uuid())
+  }
+
+  /** Gives it the id under which its creation was known. */
+  identify(id: string): void {
+    this.uuid = id
   }
 
   get cost(): number {
@@ -187,14 +213,25 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   /** Joins, and leaves again with a `TimeoutError` when that takes longer than the limit. */
   joinWithin(runner: Runner, limit: Duration.Duration): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
     const expire = Effect.suspend(() => {
-      const phase = this.execution.status === "pending" ? "queue" : "invocation"
-      const error = new TimeoutError({ phase, limit, callingId: this.id })
+      const error = new TimeoutError({ phase: this.phase, limit, callingId: this.id })
       if (this.waiters?.next === undefined) this.withdrawal = error
       return Effect.fail(error)
     })
+    const join = Effect.clockWith((clock) => {
+      if (this.runner === undefined) {
+        const deadline = clock.currentTimeMillisUnsafe() + Duration.toMillis(limit)
+        this.deadlineMillis = Math.min(deadline, this.deadlineMillis ?? deadline)
+      }
+      return this.join(runner)
+    })
     // The error is made before the loser of the race is interrupted, and so becomes what the calling is withdrawn for.
     // @effect-diagnostics-next-line raceFirstWithSleepToTimeout:off
-    return Effect.raceFirst(this.join(runner), Effect.delay(expire, limit))
+    return Effect.raceFirst(join, Effect.delay(expire, limit))
+  }
+
+  private get phase(): TimeoutError["phase"] {
+    if (this.part !== undefined && !this.part.isSettled) return this.part.phase
+    return this.passing ? "hook" : this.execution.status === "pending" ? "queue" : "invocation"
   }
 
   private get wait(): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
@@ -218,7 +255,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
   private get answer(): Effect.Effect<NormalizedResponse<Data>, BackendError> {
     const execution = this.execution
-    if (execution.status === "completed") return Effect.succeed(execution.response)
+    if (execution.status === "completed" || execution.status === "skipped") return Effect.succeed(execution.response)
     return Effect.fail(execution.status === "failed" ? execution.error : this.unanswered(execution.status))
   }
 
@@ -231,9 +268,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     const clock = Context.get(this.context, Clock.Clock)
     const startedAt = clock.currentTimeMillisUnsafe()
     const startedAtNanos = clock.monotonicTimeNanosUnsafe()
-    this.startedAtNanos ??= startedAtNanos
-    this.execution = processing
-    const work = Effect.suspend(() => this.work.run(this.payload, this))
+    this.begin(startedAtNanos)
+    const work = this.onFiber(() => this.work.run(this.payload, this))
     const fiber = Effect.runForkWith(this.context)(
       observeAttempt(
         work,
@@ -243,18 +279,59 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
         () => ({ "imodel.calling.id": this.id, "imodel.attempt": this.attempts.length + 1 })
       )
     )
-    this.fiber = fiber
+    const before = this.attempts.length
     fiber.addObserver((exit) => {
       const answer = Exit.mapError(exit, (error) => error._tag === "BackendError" ? error.reason : error)
-      this.attempts = [
-        ...this.attempts,
-        attemptOf(answer, startedAt, clock.monotonicTimeNanosUnsafe() - startedAtNanos)
-      ]
+      // Who asks others has noted their attempts.
+      if (this.attempts.length === before) {
+        this.note(attemptOf(this.terms?.model, answer, startedAt, clock.monotonicTimeNanosUnsafe() - startedAtNanos))
+      }
       const retry = Result.try(() => this.retryAfter(answer))
       if (Result.isFailure(retry)) this.conclude(Exit.die(retry.failure))
       else if (retry.success === undefined) this.conclude(exit)
       onExit(answer, Result.getOrUndefined(retry))
     })
+  }
+
+  /** The work may call for its own interruption, in what it does before it first waits. */
+  private onFiber<A, E>(work: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.withFiber((fiber) => {
+      this.fiber = fiber
+      return work()
+    })
+  }
+
+  private begin(atNanos: bigint): void {
+    this.startedAtNanos ??= atNanos
+    this.execution = processing
+    this.whole?.begin(atNanos)
+  }
+
+  private note(attempt: Attempt): void {
+    this.attempts = [...this.attempts, attempt]
+    this.whole?.note(attempt)
+  }
+
+  /** Runs, on a fiber of its own, what hooks make of it; `onExit` is told when that has ended. */
+  pass(way: Effect.Effect<NormalizedResponse<Data>, Failure>, onExit: () => void): void {
+    this.passing = true
+    const fiber = Effect.runForkWith(this.context)(this.onFiber(() => way))
+    fiber.addObserver((exit) => {
+      this.conclude(exit)
+      onExit()
+      this.settle()
+    })
+  }
+
+  /** One that asks the backend on behalf of this one, to be admitted and run by itself. */
+  asking(sink: Sink | undefined): CallingImpl<Data, P> {
+    const part = new CallingImpl(this.payload, this.work, this.tokens, this.createdAtMillis, this.metadata)
+    part.whole = this
+    part.sink = sink
+    part.terms = this.terms
+    part.deadlineMillis = this.deadlineMillis
+    this.part = part
+    return part
   }
 
   /** Does nothing for a while; `onExit` is told whether it was let. */
@@ -275,7 +352,10 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     }
     const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     const random = Context.get(this.context, Random.Random).nextDoubleUnsafe()
-    return reason && this.work.retry(reason, this.attempts.length, random)
+    const rest = reason && this.work.retry(reason, this.attempts.length, random)
+    return rest === undefined || this.terms === undefined || allows(this.terms, this.attempts.length, rest)
+      ? rest
+      : undefined
   }
 
   /** Ends the work that runs, and waits until it has ended. */
@@ -293,33 +373,47 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     this.conclude(Exit.interrupt())
   }
 
+  /** Settles a calling that nobody has started, in place of starting it. */
+  refuse(reason: BackendErrorReason): void {
+    if (this.runner !== undefined || this.outcome !== undefined) return
+    this.reject(reason)
+    this.settle()
+  }
+
   /** Settles a calling that cannot begin: it asks for something wrong. */
   reject(reason: BackendErrorReason): this {
     this.conclude(Exit.fail(reason))
     return this
   }
 
-  private conclude(exit: Exit.Exit<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>) {
+  private conclude(exit: Exit.Exit<Data | NormalizedResponse<Data>, Failure | BackendErrorReason>) {
     const duration = this.startedAtNanos === undefined
       ? undefined
       : Duration.nanos(Context.get(this.context, Clock.Clock).monotonicTimeNanosUnsafe() - this.startedAtNanos)
     this.outcome = Exit.succeed(this)
     if (Exit.isSuccess(exit)) {
       const response = isNormalizedResponse(exit.value) ? exit.value : makeResponse({ data: exit.value })
-      this.execution = { status: "completed", duration: duration ?? Duration.zero, response }
+      this.execution = this.passing && this.attempts.length === 0
+        ? { status: "skipped", duration: undefined, response }
+        : { status: "completed", duration: duration ?? Duration.zero, response }
       return
     }
     const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-    if (error !== undefined) {
+    if (error?._tag === "TimeoutError" || error?._tag === "PermissionDenied") {
+      this.withdrawal ??= error
+    } else if (error !== undefined) {
       this.execution = {
         status: "failed",
         duration,
         error: error._tag === "BackendError" ? error : this.failure(error)
       }
+      return
     } else if (Cause.hasDies(exit.cause)) {
       this.execution = { status: "failed", duration, error: this.unanswered("ended by a defect") }
       this.outcome = Exit.die(Cause.squash(exit.cause))
-    } else if (this.withdrawal instanceof PermissionDenied) {
+      return
+    }
+    if (this.withdrawal instanceof PermissionDenied) {
       this.execution = { status: "aborted", duration, error: this.withdrawal }
       this.outcome = Exit.fail(this.withdrawal)
     } else {
@@ -349,6 +443,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   /** Tells those who wait that it has ended. */
   settle(): void {
     this.fiber = undefined
+    this.part = undefined
     this.context = Context.empty()
     let waiter = reverse(this.waiters)
     this.waiters = undefined
@@ -358,13 +453,18 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
 const none: ReadonlyArray<Attempt> = []
 
+const allows = ({ attempts, patience }: Terms, made: number, rest: Duration.Duration): boolean =>
+  made < attempts && (patience === undefined || Duration.isLessThanOrEqualTo(rest, patience))
+
 const attemptOf = (
+  model: string | undefined,
   exit: Exit.Exit<unknown, BackendErrorReason>,
   startedAtMillis: number,
   durationNanos: bigint
 ): Attempt => {
   const failed = Exit.isFailure(exit)
   return {
+    model,
     startedAt: DateTime.makeUnsafe(startedAtMillis),
     duration: Duration.nanos(durationNanos),
     outcome: !failed ? "completed" : Cause.hasInterruptsOnly(exit.cause) ? "cancelled" : "failed",

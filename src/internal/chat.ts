@@ -49,12 +49,22 @@ export const promptOrMessages = Schema.makeFilter((
 )
 
 /** What the model is to see of a tool's result: the content made for it, or the result itself. */
-export const resultText = ({ modelOutput, result }: Prompt.ToolResultPart): string =>
+export const resultText = (
+  { modelOutput, result }: Prompt.ToolResultPart
+): Effect.Effect<string, AiError.InvalidRequestError> =>
   modelOutput !== undefined
-    ? Prompt.toolModelOutputToText(modelOutput)
-    : typeof result === "string"
-    ? result
-    : JSON.stringify(result ?? null)
+    ? Effect.succeed(Prompt.toolModelOutputToText(modelOutput))
+    : textOrJson(result ?? null)
+
+/** The parameters of a call as text. Those that were no JSON when they came have stayed the text that they were. */
+export const paramsText = ({ params }: Prompt.ToolCallPart): Effect.Effect<string, AiError.InvalidRequestError> =>
+  textOrJson(params ?? {})
+
+const textOrJson = (value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
+  typeof value === "string" ? Effect.succeed(value) : Effect.try({
+    try: () => JSON.stringify(value),
+    catch: (error) => neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description: String(error) }))
+  })
 
 // -----------------------------------------------------------------------------
 // Tools
@@ -199,7 +209,25 @@ export const normalizeChat = (
   }
   let text = ""
   for (const part of content) if (part.type === "text") text += part.text
-  return Effect.map(decodeOutput(format, transformer, text), (value) => ({ ...told, value }))
+  return Effect.mapBoth(decodeOutput(format, transformer, text), {
+    onSuccess: (value) => ({ ...told, value }),
+    onFailure: (error) => {
+      const why = withoutOutput(content)
+      return why === undefined
+        ? error
+        : new AiError.InvalidOutputError({ description: `${why} (${error.description})` })
+    }
+  })
+}
+
+/** Why an answer has not the output that was asked for, where its end tells. */
+const withoutOutput = (content: ReadonlyArray<Part>): string | undefined => {
+  const finish = content.findLast((part) => part.type === "finish")
+  const told = Object.values(finish?.metadata ?? {})
+  const refusal = told.map((told) => Predicate.hasProperty(told, "refusal") && told.refusal).find(Predicate.isString)
+  if (refusal !== undefined) return `The model has refused: ${refusal}`
+  if (finish?.reason === "length") return "The answer has reached its token limit"
+  return finish?.reason === "content-filter" ? "The answer was refused or filtered" : undefined
 }
 
 /** The arguments of a tool as the model wrote them: decoded from JSON, or as they are when they are none. */

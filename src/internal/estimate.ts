@@ -12,7 +12,9 @@ import { describeTool, isTool } from "./chat.ts"
 /** Counts the tokens of a text. */
 export type Tokenizer = (text: string) => number
 
-export const fourCharacters: Tokenizer = (text) => text.length / 4
+export const charactersPerToken = 4
+
+export const fourCharacters: Tokenizer = (text) => text.length / charactersPerToken
 
 export const estimateTokens = (
   { model: _model, ...payload }: Readonly<Record<string, unknown>>,

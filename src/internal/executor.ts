@@ -22,31 +22,36 @@ import {
 } from "../Errors.ts"
 import type { Counts, Executor, Options, SubmitOptions } from "../Executor.ts"
 import type { TokenBucket } from "../TokenBucket.ts"
+import type { Receipt } from "./account.ts"
+import * as Buckets from "./buckets.ts"
 import type { CallingImpl, Runner } from "./calling.ts"
 import * as Limits from "./limits.ts"
 import { Line } from "./line.ts"
 import * as Metrics from "./metrics.ts"
-import { duration, positiveInteger } from "./options.ts"
+import { duration, illegal, positiveInteger } from "./options.ts"
+import * as Outage from "./outage.ts"
 import * as Pool from "./pool.ts"
 import { Key, Priority } from "./references.ts"
 import { traceWait } from "./telemetry.ts"
 
 export const make = Effect.fnUntraced(function*(
   options: Options
-): Effect.fn.Return<Executor, Cause.IllegalArgumentError, Scope.Scope> {
+): Effect.fn.Return<Executor, Cause.IllegalArgumentError | RateLimiter.RateLimiterError, Scope.Scope> {
   const concurrency = yield* positiveInteger("concurrency", options.concurrency ?? 100)
   const queueCapacity = yield* positiveInteger("queueCapacity", options.queueCapacity ?? 100)
   const maxDenials = yield* positiveInteger("maxDenials", options.maxDenials ?? 3)
   const aging = yield* duration("aging", options.aging ?? Duration.seconds(30))
   const name = options.name ?? "executor"
   const denies = options.onLimit === "deny"
-  const buckets: Limits.Buckets = {
-    requests: options.requests,
-    tokens: options.tokens,
-    inputTokens: options.inputTokens,
-    outputTokens: options.outputTokens
+  const sharedConcurrency = options.sharedConcurrency === undefined
+    ? undefined
+    : yield* positiveInteger("sharedConcurrency", options.sharedConcurrency)
+  const localShare = options.localShare ?? 0.1
+  if (!(localShare > 0 && localShare <= 1)) {
+    return yield* illegal(`localShare must be a part of the limit, above zero and at most 1, got ${localShare}`)
   }
-  const limits = Limits.make(buckets)
+  const onStoreFailure = options.onStoreFailure ?? "closed"
+  const buckets = yield* Buckets.make(options)
   const clock = yield* Clock.Clock
 
   const line = new Line<CallingImpl<unknown>>(Duration.toMillis(aging))
@@ -64,8 +69,6 @@ export const make = Effect.fnUntraced(function*(
   let closed = false
   // Whether the one whose turn it is cannot start now.
   let blocked = false
-  // What is to be done to the limits. The dispatcher does it, so that nothing comes between its look and its taking.
-  const corrections: Array<Effect.Effect<void, RateLimiter.RateLimiterError>> = []
   const idle = new Set<() => void>()
   // Holds one message when the line, the pool or the limits have changed since the dispatcher looked at them.
   const changes = yield* Queue.dropping<void>(1)
@@ -73,10 +76,33 @@ export const make = Effect.fnUntraced(function*(
     Queue.offerUnsafe(changes, undefined)
   }
 
-  const correct = (correction: Effect.Effect<void, RateLimiter.RateLimiterError>) => {
-    corrections.push(Effect.catchDefect(correction, (defect) => Effect.logWarning("A limit was not corrected", defect)))
-    changed()
-  }
+  const limits = yield* Limits.make(buckets, {
+    key: options.key,
+    sharedConcurrency,
+    onSooner: changed,
+    onPause: (millis) => {
+      pausedUntil = Math.max(pausedUntil, clock.currentTimeMillisUnsafe() + millis)
+    }
+  })
+  const meanwhile = onStoreFailure === "local"
+    ? yield* Limits.make(yield* Buckets.makeLocal(buckets, localShare), {
+      key: undefined,
+      sharedConcurrency: undefined
+    })
+    : undefined
+  const outage = yield* Outage.make({
+    name,
+    isLocal: limits.isLocal,
+    meanwhile: {
+      closed: "calls wait",
+      local: `calls are admitted by ${localShare} of the limits`,
+      open: "calls are admitted without limits"
+    }[onStoreFailure],
+    ask: limits.ask,
+    onReturn: changed
+  })
+  // Those that run here at once: a store of its own process knows of no others.
+  const places = limits.isShared ? concurrency : Math.min(concurrency, sharedConcurrency ?? concurrency)
 
   // ---------------------------------------------------------------------------
   // What becomes of a calling
@@ -114,15 +140,19 @@ export const make = Effect.fnUntraced(function*(
   // Finalizers run in reverse: what waits is refused, the dispatcher ends, the pool is interrupted, and what that gives
   // back to the limits is given back.
   yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => Effect.forEach(corrections, (correction) => Effect.ignore(correction), { discard: true }))
+    Effect.suspend(() =>
+      Number.isFinite(limits.rest(0)) ? Effect.timeoutOption(Effect.ignore(limits.leave(0)), 1000) : Effect.void
+    )
   )
   const pool = yield* Pool.make({
     attempted: (calling, exit, retry) => {
-      if (pool.running() === concurrency - 1) changed()
+      if (pool.running() === places - 1 || sharedConcurrency !== undefined) changed()
       const reserved = Limits.reservationOf(calling)
-      const used = Limits.useOf(reserved, exit)
+      const used = Limits.useOf(reserved, exit, calling.sink)
       if (used.requests !== 1 || used.input !== reserved.input || used.output !== reserved.output) {
-        correct(limits.settle(reserved, used, admitted.get(calling)))
+        const answered = admitted.get(calling)
+        answered?.by?.settle(reserved, used, answered)
+        changed()
       }
       admitted.delete(calling)
       if (Exit.isSuccess(exit) && limits.confirm()) changed()
@@ -131,6 +161,7 @@ export const make = Effect.fnUntraced(function*(
       if (pause > 0) {
         totals.pauses++
         pausedUntil = Math.max(pausedUntil, clock.currentTimeMillisUnsafe() + pause)
+        limits.pause(pause)
       }
     },
     rested: (calling) => {
@@ -153,16 +184,17 @@ export const make = Effect.fnUntraced(function*(
     tokens: () => totals.tokens,
     denials: () => totals.denials,
     retries: () => totals.retries,
-    pauses: () => totals.pauses
+    pauses: () => totals.pauses,
+    storeAway: () => outage.isAway() ? 1 : 0
   })
 
-  const run = (calling: CallingImpl<unknown>, receipt: Limits.Receipt) => {
+  const run = (calling: CallingImpl<unknown>, receipt: Receipt, by: Limits.Limits | undefined) => {
     noteWait(clock.currentTimeMillisUnsafe() - calling.arrivedAt)
     traceWait(calling.context, calling.arrivedAt, () => ({ "imodel.calling.id": calling.id, "imodel.executor": name }))
     if (calling.attempts.length === 0) begun++
     line.shift(calling)
     stopTimer(calling)
-    admitted.set(calling, { receipt, said: undefined })
+    admitted.set(calling, { receipt, by, said: undefined })
     totals.requests++
     totals.tokens += calling.cost
     pool.run(calling)
@@ -211,7 +243,8 @@ export const make = Effect.fnUntraced(function*(
         if (limits.confirm()) changed()
         if (attempt === undefined) return
         admitted.set(calling, { ...attempt, said })
-        correct(limits.learn(attempt.receipt, said))
+        attempt.by?.learn(attempt.receipt, said)
+        changed()
       }
     }
   }
@@ -242,10 +275,14 @@ export const make = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       denyOverflow()
       blocked = true
-      return Number.isFinite(millis)
-        ? Effect.asVoid(Effect.timeoutOption(Queue.take(changes), millis))
-        : Queue.take(changes)
+      return change(millis)
     })
+
+  /** Something has changed, or so many milliseconds have passed. */
+  const change = (millis: number) =>
+    Number.isFinite(millis)
+      ? Effect.asVoid(Effect.timeoutOption(Queue.take(changes), Math.ceil(millis)))
+      : Queue.take(changes)
 
   const backOff = (calling: CallingImpl<unknown>) => {
     if (!line.has(calling)) return
@@ -257,26 +294,56 @@ export const make = Effect.fnUntraced(function*(
     pool.rest(calling, Duration.seconds(2 ** (calling.denials - 1)))
   }
 
+  /** Before it sleeps, it tells the store what that does not know yet. */
+  const tellAnd = (sleep: (millis: number) => Effect.Effect<void>) =>
+    Effect.suspend(() => {
+      const running = pool.running()
+      const millis = limits.rest(running)
+      return millis > 0 ? sleep(millis) : Effect.asVoid(outage.within(limits.leave(running), () => {}))
+    })
+
+  const sleepUntilChange = tellAnd(change)
+
   const dispatchNext = Effect.gen(function*() {
     blocked = false
-    for (let correction = corrections[0]; correction !== undefined; correction = corrections[0]) {
-      yield* correction
-      corrections.shift()
-    }
+    if (outage.isAway()) return yield* dispatchMeanwhile
     const next = line.head()
-    if (next === undefined) return yield* Queue.take(changes)
-    if (pool.running() >= concurrency) return yield* wait(next, Number.POSITIVE_INFINITY)
+    if (next === undefined) return yield* sleepUntilChange
+    const running = pool.running()
+    if (running >= places) return yield* tellAnd((millis) => wait(next, millis))
     const now = clock.currentTimeMillisUnsafe()
-    if (pausedUntil > now) return yield* wait(next, pausedUntil - now)
+    if (pausedUntil > now) return yield* tellAnd((millis) => wait(next, Math.min(millis, pausedUntil - now)))
     const reserved = Limits.reservationOf(next)
     const unconfirmed = limits.hold(reserved, now)
-    if (unconfirmed > 0) return yield* hold(unconfirmed)
-    const taken = yield* limits.take(reserved)
-    if (Duration.isDuration(taken)) return yield* wait(next, Duration.toMillis(taken))
+    if (unconfirmed > 0) return yield* tellAnd((millis) => hold(Math.min(millis, unconfirmed)))
+    const waits = !denies || next.attempts.length > 0
+    const follower = limits.isShared && waits && running + 1 < places ? next.node?.after : undefined
+    const asked = limits.take(reserved, {
+      next: follower && Limits.reservationOf(follower),
+      waits,
+      running
+    })
+    const taken = yield* outage.within(asked, (late) => {
+      if (typeof late !== "number") limits.putBack(reserved)
+    })
+    if (taken === undefined) return
+    if (typeof taken === "number") return yield* wait(next, taken)
     // The store may have taken its time over this.
-    const unstartable = !line.has(next) || pausedUntil > clock.currentTimeMillisUnsafe()
-    return unstartable ? yield* limits.putBack(reserved) : run(next, taken)
+    if (!line.has(next) || pausedUntil > clock.currentTimeMillisUnsafe()) limits.putBack(reserved)
+    else run(next, taken, limits)
   }).pipe(Effect.catchCause(goOn))
+
+  /** The store of the limits is away. */
+  const dispatchMeanwhile = Effect.gen(function*() {
+    const next = line.head()
+    if (next === undefined) return yield* Queue.take(changes)
+    if (onStoreFailure === "closed" || pool.running() >= concurrency) return yield* wait(next, Number.POSITIVE_INFINITY)
+    const now = clock.currentTimeMillisUnsafe()
+    if (pausedUntil > now) return yield* wait(next, pausedUntil - now)
+    if (meanwhile === undefined) return run(next, [], undefined)
+    const taken = yield* meanwhile.take(Limits.reservationOf(next), { next: undefined, waits: true, running: 0 })
+    return typeof taken === "number" ? yield* wait(next, taken) : run(next, taken, meanwhile)
+  })
 
   yield* Effect.forkScoped(Effect.forever(dispatchNext, { disableYield: true }))
 
@@ -309,6 +376,7 @@ export const make = Effect.fnUntraced(function*(
         ),
     counts: Effect.sync(countsNow),
     size: Effect.sync(() => Math.min(line.size, queueCapacity)),
+    countsTokens: (buckets.tokens ?? buckets.inputTokens ?? buckets.outputTokens) !== undefined,
     capacity: concurrency + queueCapacity,
     snapshot: Effect.gen(function*() {
       const left = Effect.fnUntraced(function*(bucket: TokenBucket | undefined) {

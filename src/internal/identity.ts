@@ -6,6 +6,9 @@ import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
 import * as Predicate from "effect/Predicate"
 
+/** What a model is known by. */
+export const ModelTypeId = "~effect-imodel/iModel"
+
 /** A UUID (version 4), by the Web Crypto that every runtime of Effect has. */
 export const uuid = (): string => globalThis.crypto.randomUUID()
 

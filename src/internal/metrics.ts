@@ -13,11 +13,13 @@ export interface Sources {
   readonly denials: () => number
   readonly retries: () => number
   readonly pauses: () => number
+  readonly storeAway: () => number
 }
 
 const gauges = {
   queued: Metric.gauge("imodel_queued", { description: "Callings that wait to be admitted" }),
-  running: Metric.gauge("imodel_running", { description: "Callings that run" })
+  running: Metric.gauge("imodel_running", { description: "Callings that run" }),
+  storeAway: Metric.gauge("imodel_store_away", { description: "1 while the store of the limits does not answer" })
 }
 
 const counters = {
@@ -43,7 +45,7 @@ export const register = (
     // Two executors may have one name; each has its own series.
     const attributes = { ...names, executor_id: uuid() }
     const registrations = [
-      ...(["queued", "running"] as const).map((name) =>
+      ...(["queued", "running", "storeAway"] as const).map((name) =>
         Metric.registerUnsafe(Metric.withAttributes(gauges[name], attributes), context, {
           get: () => ({ value: sources[name]() }),
           ...inert

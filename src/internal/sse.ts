@@ -16,26 +16,38 @@ const drainMillis = 100
 /** How long more is waited for when the answer is perhaps whole. */
 const silenceMillis = 5_000
 
+/** In characters. An event may hold a picture: of 4096 by 4096 pixels, not compressed, it has 90 million in base64. */
+const maxEventSize = 128 * 1024 * 1024
+
+/** How much is kept of a body that has no events. */
+const beginningLength = 10_000
+
 /**
  * Has the events of each chunk read. Completes when the body has ended, or whoever reads them has answered that nothing more is
- * to come; or, where that is never sure, that perhaps nothing is, and nothing did.
+ * to come; or, where that is never sure, that perhaps nothing is, and nothing did. Answers with the beginning of a body that had
+ * no events, which is the page of a proxy, for example.
  */
 export const readEvents = <E>(
   response: HttpClientResponse.HttpClientResponse,
   read: (events: ReadonlyArray<Sse.Event>) => Effect.Effect<boolean | "perhaps", E>
-): Effect.Effect<void, E | Sse.SseError | HttpClientError.HttpClientError> =>
+): Effect.Effect<string, E | Sse.SseError | HttpClientError.HttpClientError> =>
   Effect.scoped(Effect.gen(function*() {
     let events: Array<Sse.Event> = []
+    let hasEvents = false
+    let beginning = ""
     const parser = Sse.makeParser((event) => {
       if (event._tag === "Event") events.push(event)
-    })
+      hasEvents = true
+    }, { maxEventSize })
     const decoder = new TextDecoder()
     const pull = yield* Stream.toPull(response.stream)
 
     const next = Effect.flatMap(pull, (chunks) => {
       for (const chunk of chunks) {
-        const error = parser.feed(decoder.decode(chunk, { stream: true }))
+        const text = decoder.decode(chunk, { stream: true })
+        const error = parser.feed(text)
         if (error !== undefined) return Effect.fail(error)
+        if (!hasEvents && beginning.length < beginningLength) beginning += text
       }
       const read = events
       events = []
@@ -54,4 +66,5 @@ export const readEvents = <E>(
     const nextSoon = Effect.timeoutOrElse(next, { duration: silenceMillis, orElse: () => Cause.done() })
     const drain = Effect.ignore(Effect.timeoutOption(Effect.forever(pull), drainMillis))
     yield* readOn(next)
+    return hasEvents ? "" : beginning
   }))

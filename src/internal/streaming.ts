@@ -13,16 +13,18 @@ export type Emit = (parts: ReadonlyArray<StreamPart>, usage?: Response.Usage) =>
 /** Who reads the stream of a calling, and how far it has come. */
 export interface Sink {
   readonly take: (parts: Arr.NonEmptyReadonlyArray<StreamPart>) => Effect.Effect<unknown>
-  readonly firstPartTimeout: Duration.Duration | undefined
+  firstPartTimeout: Duration.Duration | undefined
   readonly idleTimeout: Duration.Duration | undefined
   /** Whether parts were handed out, so that another attempt would repeat them. */
   begun: boolean
+  /** How much of the answer was handed out: its text, its reasoning, and the parameters of its calls, in characters. */
+  characters: number
 }
 
 export const makeSink = (
   take: Sink["take"],
-  limits: Pick<Sink, "firstPartTimeout" | "idleTimeout">
-): Sink => ({ take, ...limits, begun: false })
+  { firstPartTimeout, idleTimeout }: Pick<Sink, "firstPartTimeout" | "idleTimeout">
+): Sink => ({ take, firstPartTimeout, idleTimeout, begun: false, characters: 0 })
 
 type Reason = BackendError | BackendErrorReason
 
@@ -59,6 +61,7 @@ export const streamInto = <Data>(
         if (!Arr.isReadonlyArrayNonEmpty(taken)) return Effect.void
         sink.begun = true
         for (const part of parts) {
+          if ("delta" in part) sink.characters += part.delta.length
           if (part.type === "text-delta") progress.text += part.delta
           else if (part.type === "finish") progress.finish = part
         }
@@ -95,7 +98,8 @@ interface Progress {
   since: number
 }
 
-const interrupted = (error: Reason, { text, usage }: Progress): BackendErrorReason => {
+/** What failed in the middle of an answer, with what there was of it. */
+export const interrupted = (error: Reason, { text, usage }: Pick<Progress, "text" | "usage">): BackendErrorReason => {
   const reason = error._tag === "BackendError" ? error.reason : error
   const known = usage !== undefined && { usage }
   switch (reason._tag) {
@@ -104,7 +108,10 @@ const interrupted = (error: Reason, { text, usage }: Progress): BackendErrorReas
     // It has come whole, and is not what was asked for.
     case "InvalidOutputError":
       return reason
+    case "AllFailed":
+    case "CircuitOpen":
     case "ContextLengthExceeded":
+    case "ToolFailure":
     case "Unsupported":
       return new StreamInterrupted({ description: reason.message, text, ...known })
     default:
@@ -154,3 +161,51 @@ export const streamPartsOf = (content: ReadonlyArray<Part>): ReadonlyArray<Strea
         return [part]
     }
   })
+
+interface Block {
+  readonly type: "text" | "reasoning"
+  readonly metadata: Response.ProviderMetadata
+  text: string
+}
+
+/** The parts of a stream as a whole answer. */
+export const contentOf = (parts: ReadonlyArray<StreamPart>): ReadonlyArray<Part> => {
+  const content: Array<Part | Block> = []
+  const blocks = new Map<string, Block>()
+  const begin = (type: Block["type"], id: string, metadata: Response.ProviderMetadata) => {
+    const block: Block = { type, metadata, text: "" }
+    content.push(block)
+    blocks.set(`${type} ${id}`, block)
+    return block
+  }
+  for (const part of parts) {
+    switch (part.type) {
+      case "text-start":
+        begin("text", part.id, part.metadata)
+        break
+      case "reasoning-start":
+        begin("reasoning", part.id, part.metadata)
+        break
+      case "text-delta":
+      case "reasoning-delta": {
+        const type = part.type === "text-delta" ? "text" : "reasoning"
+        const block = blocks.get(`${type} ${part.id}`) ?? begin(type, part.id, {})
+        block.text += part.delta
+        break
+      }
+      case "text-end":
+      case "reasoning-end":
+      case "tool-params-start":
+      case "tool-params-delta":
+      case "tool-params-end":
+        break
+      default:
+        content.push(part)
+    }
+  }
+  return content.flatMap((part): ReadonlyArray<Part> => {
+    if (Response.isPart(part)) return [part]
+    const { metadata, text, type } = part
+    return text === "" ? [] : [Response.makePart(type, { text, metadata })]
+  })
+}

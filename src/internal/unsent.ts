@@ -9,4 +9,5 @@ export const neverSent = <Reason extends BackendErrorReason>(reason: Reason): Re
   return reason
 }
 
-export const wasNeverSent = (reason: BackendErrorReason): boolean => reason._tag === "Unsupported" || unsent.has(reason)
+export const wasNeverSent = (reason: BackendErrorReason): boolean =>
+  reason._tag === "Unsupported" || reason._tag === "CircuitOpen" || unsent.has(reason)

@@ -19,6 +19,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import { contentOf } from "../internal/anthropic/answer.ts"
 import { bodyOf, headersOf } from "../internal/anthropic/body.ts"
@@ -62,6 +63,8 @@ export interface MessagesOptions {
   readonly baseUrl?: string | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
   readonly retry?: ServiceBackend.Retry | undefined
+  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
+  readonly circuitBreaker?: Circuit.Options | true | undefined
   /**
    * The most tokens that the answer to a call may have which states no `max_tokens`, since Anthropic wants a number.
    * @default 4096, which every model allows
@@ -141,6 +144,7 @@ export const makeMessages = Effect.fnUntraced(function*(
     reason: reasonOf,
     operation: { name: "chat" },
     retry: options.retry,
+    circuitBreaker: options.circuitBreaker,
     normalize: (data, { response_format }) =>
       normalizeChat(contentOf(data), data.model, response_format, toCodecAnthropic)
   })

@@ -15,6 +15,7 @@ import type * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { NormalizedResponse } from "../Calling.ts"
+import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import type { BackendErrorReason } from "../Errors.ts"
 import { describeOutput, isOutputSchema, normalizeChat } from "../internal/chat.ts"
@@ -44,6 +45,8 @@ export interface Options {
   readonly baseUrl?: string | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
   readonly retry?: ServiceBackend.Retry | undefined
+  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
+  readonly circuitBreaker?: Circuit.Options | true | undefined
 }
 
 /**
@@ -59,13 +62,14 @@ export interface ConfigOptions extends Omit<Options, "apiKey"> {
 
 const provider = "gemini"
 
-const endpointOf = ({ apiKey, baseUrl, model, retry }: Options) => ({
+const endpointOf = ({ apiKey, baseUrl, circuitBreaker, model, retry }: Options) => ({
   provider,
   name: Wire.bareModel(model),
   baseUrl: baseUrl ?? "https://generativelanguage.googleapis.com/v1beta",
   auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? Config.Redacted("GEMINI_API_KEY") },
   reason: reasonOf,
-  retry
+  retry,
+  circuitBreaker
 } as const)
 
 // -----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
+import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import { normalizeChat } from "../internal/chat.ts"
 import { contentOf } from "../internal/openAi/answer.ts"
@@ -68,6 +69,8 @@ export interface Options {
   readonly baseUrl?: string | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
   readonly retry?: ServiceBackend.Retry | undefined
+  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
+  readonly circuitBreaker?: Circuit.Options | true | undefined
 }
 
 /**
@@ -86,7 +89,7 @@ export interface ChatOptions extends Options {
 type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
 
 const endpointOf = Effect.fnUntraced(function*(operation: string, options: Options) {
-  const { model, provider = "openai", retry } = options
+  const { circuitBreaker, model, provider = "openai", retry } = options
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
   const apiKey = options.apiKey ?? vendor.apiKey
   return {
@@ -97,7 +100,8 @@ const endpointOf = Effect.fnUntraced(function*(operation: string, options: Optio
     reason: reasonOf,
     operation: { name: operation, ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
     tokenizer: tokenizerOf(model),
-    retry
+    retry,
+    circuitBreaker
   }
 })
 

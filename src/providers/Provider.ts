@@ -35,17 +35,18 @@ type BackendLayer = Layer.Layer<
   HttpClient.HttpClient
 >
 
-type Endpoints = Readonly<Record<string, (options: Options) => BackendLayer>>
+type Endpoints = ReadonlyMap<string, (options: Options) => BackendLayer>
 
-const openAiLike = (provider: OpenAi.Vendor): Endpoints => ({
-  chat: (options) => OpenAi.layerChat({ ...options, provider }),
-  responses: (options) => OpenAi.layerResponses({ ...options, provider }),
-  embeddings: (options) => OpenAi.layerEmbeddings({ ...options, provider })
-})
+const openAiLike = (provider: OpenAi.Vendor): Endpoints =>
+  new Map([
+    ["chat", (options) => OpenAi.layerChat({ ...options, provider })],
+    ["responses", (options) => OpenAi.layerResponses({ ...options, provider })],
+    ["embeddings", (options) => OpenAi.layerEmbeddings({ ...options, provider })]
+  ])
 
 const endpoints = new Map<string, Endpoints>([
-  ["anthropic", { messages: Anthropic.layerMessages }],
-  ["gemini", { generateContent: Gemini.layerGenerateContent, embedContent: Gemini.layerEmbedContent }],
+  ["anthropic", new Map([["messages", Anthropic.layerMessages]])],
+  ["gemini", new Map([["generateContent", Gemini.layerGenerateContent], ["embedContent", Gemini.layerEmbedContent]])],
   ...OpenAi.vendors.map((provider) => [provider, openAiLike(provider)] as const)
 ])
 
@@ -58,7 +59,7 @@ const endpoints = new Map<string, Endpoints>([
 export const known: ReadonlyArray<{ readonly provider: string; readonly endpoints: ReadonlyArray<string> }> = Array
   .from(
     endpoints,
-    ([provider, endpoints]) => ({ provider, endpoints: Object.keys(endpoints) })
+    ([provider, endpoints]) => ({ provider, endpoints: [...endpoints.keys()] })
   )
 
 /**
@@ -86,15 +87,15 @@ export const known: ReadonlyArray<{ readonly provider: string; readonly endpoint
  */
 export const layer = (provider: string, endpoint: string, options: Options): BackendLayer => {
   const its = endpoints.get(provider)
-  const make = its?.[endpoint]
+  const make = its?.get(endpoint)
   if (make !== undefined) return make(options)
   if (its !== undefined) {
-    return failing(`the provider "${provider}" has no endpoint "${endpoint}", but ${listed(Object.keys(its))}`)
+    return failing(`the provider "${provider}" has no endpoint "${endpoint}", but ${listed(its.keys())}`)
   }
   if (options.baseUrl === undefined) {
     return failing(`the provider "${provider}" is not known: give its baseUrl, or take ${listed(endpoints.keys())}`)
   }
-  const assumed = openAiLike("openai")[endpoint]
+  const assumed = openAiLike("openai").get(endpoint)
   return assumed === undefined
     ? failing(`the provider "${provider}" is not known, and OpenAI's protocol has no endpoint "${endpoint}"`)
     : Layer.unwrap(Effect.as(

@@ -1,12 +1,15 @@
 /** A Redis of one's own on a free port of loopback, when `redis-server` is installed. */
 import { NodeRedis } from "@effect/platform-node"
 import { Effect, Layer, Schedule } from "effect"
-import { spawn, spawnSync } from "node:child_process"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
 import { connect, createServer } from "node:net"
 
 export const hasRedis = spawnSync("redis-server", ["--version"]).status === 0
 
-const freePort = Effect.callback<number>((resume) => {
+export const howToGetRedis = "needs redis-server on the PATH (Debian: apt-get install redis-server)"
+
+export const freePort = Effect.callback<number>((resume) => {
   const server = createServer()
   server.listen(0, "127.0.0.1", () => {
     const address = server.address()
@@ -24,13 +27,32 @@ const reachable = (port: number) =>
     socket.once("error", () => resume(Effect.fail("closed")))
   })
 
-export const layerRedis = Layer.unwrap(Effect.gen(function*() {
+interface Server {
+  readonly url: string
+  /** Kills it, with all that it holds: it keeps nothing on disk. */
+  readonly stop: Effect.Effect<void>
+  /** Starts it again on its port, empty. */
+  readonly start: Effect.Effect<void>
+}
+
+/** A server that ends with the scope. */
+export const serve = Effect.fnUntraced(function*(flags: ReadonlyArray<string> = []) {
   const port = yield* freePort
-  const flags = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-  yield* Effect.acquireRelease(
-    Effect.sync(() => spawn("redis-server", flags, { stdio: "ignore" })),
-    (process) => Effect.sync(() => process.kill())
-  )
-  yield* Effect.retry(reachable(port), Schedule.spaced(20)).pipe(Effect.timeout("10 seconds"))
-  return NodeRedis.layer({ socket: { port, host: "127.0.0.1" } })
-}))
+  let child: ChildProcess | undefined
+  const stop = Effect.promise(async () => {
+    const running = child
+    child = undefined
+    if (running === undefined) return
+    running.kill("SIGKILL")
+    await once(running, "exit")
+  })
+  const start = Effect.suspend(() => {
+    const own = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    child = spawn("redis-server", [...own, ...flags], { stdio: "ignore" })
+    return Effect.retry(reachable(port), Schedule.spaced(20))
+  }).pipe(Effect.timeout("10 seconds"), Effect.orDie)
+  yield* Effect.acquireRelease(start, () => stop)
+  return { url: `redis://127.0.0.1:${port}`, start, stop } satisfies Server
+})
+
+export const layerRedis = Layer.unwrap(Effect.map(serve(), ({ url }) => NodeRedis.layer({ url })))

@@ -14,7 +14,7 @@ import type { Call, Job } from "./job.ts"
 export type Client = (job: Job) => Promise<number>
 
 // A name without a tokenizer of its own: the server counts four characters a token, and so do all clients.
-const model = "four-characters-a-token"
+export const model = "four-characters-a-token"
 
 /** The library of this repository: both limits, in the order of the calls. */
 const imodel: Client = ({ baseUrl, calls, limits }) =>

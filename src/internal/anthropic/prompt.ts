@@ -290,7 +290,7 @@ const resultBlock = Effect.fnUntraced(function*(part: Prompt.ToolResultPart): Ef
     type: "tool_result",
     tool_use_id: part.id,
     content: part.modelOutput === undefined
-      ? resultText(part)
+      ? yield* resultText(part)
       : shortened(yield* Effect.forEach(part.modelOutput, userBlock)),
     ...(part.isFailure && { is_error: true }),
     ...(toolsetName != null && { toolset_name: toolsetName }),

@@ -4,7 +4,7 @@ import * as DateTime from "effect/DateTime"
 import type { Part } from "../../Calling.ts"
 import { toolParams } from "../chat.ts"
 import { urlSource } from "../parts.ts"
-import type { ChatChunk, ChatCompletion } from "./schema.ts"
+import type { ChatChunk, ChatCompletion, ReasoningField } from "./schema.ts"
 
 type Completion = typeof ChatCompletion.Type
 type Usage = NonNullable<Completion["usage"]>
@@ -15,8 +15,8 @@ export const contentOf = (data: Completion): ReadonlyArray<Part> => {
   const content: Array<Part> = [metadataOf(data)]
   if (choice !== undefined) {
     const { message } = choice
-    const reasoning = message.reasoning_content ?? message.reasoning ?? ""
-    if (reasoning !== "") content.push(Response.makePart("reasoning", { text: reasoning }))
+    const { metadata, text: thoughts } = reasoningOf(message)
+    if (thoughts !== "") content.push(Response.makePart("reasoning", { text: thoughts, metadata }))
     const text = message.content ?? ""
     if (text !== "") content.push(Response.makePart("text", { text }))
     content.push(...sourcesOf(message.annotations ?? [], 0))
@@ -28,6 +28,14 @@ export const contentOf = (data: Completion): ReadonlyArray<Part> => {
   }
   content.push(finishOf(choice?.finish_reason, data.usage, choice?.message.refusal))
   return content
+}
+
+/** The model's thinking, and that it is to be sent back in the field that it came in. */
+export const reasoningOf = ({ reasoning, reasoning_content }: {
+  readonly [Field in ReasoningField]?: string | null | undefined
+}) => {
+  const reasoningField: ReasoningField = reasoning_content ? "reasoning_content" : "reasoning"
+  return { text: reasoning_content || reasoning || "", reasoningField, metadata: { openai: { reasoningField } } }
 }
 
 export const metadataOf = (data: Completion | typeof ChatChunk.Type): Response.ResponseMetadataPart =>

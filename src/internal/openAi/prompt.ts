@@ -1,10 +1,16 @@
 /** An `effect/ai` prompt as chat messages. What the wire cannot carry is refused. */
+import * as AiError from "effect/ai/AiError"
 import * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
-import { Unsupported } from "../../Errors.ts"
-import { resultText } from "../chat.ts"
-import type { ChatMessage } from "./schema.ts"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
+import { paramsText, resultText } from "../chat.ts"
+import { describeIssue } from "../invalidArgument.ts"
+import { neverSent } from "../unsent.ts"
+import { type ChatMessage, ImageDetail, ReasoningField } from "./schema.ts"
 
 type Message = typeof ChatMessage.Type
 type UserPart = Exclude<Extract<Message, { readonly role: "user" }>["content"], string>[number]
@@ -12,7 +18,7 @@ type UserPart = Exclude<Extract<Message, { readonly role: "user" }>["content"], 
 export const messagesOfPrompt = (
   provider: string,
   input: Prompt.RawInput
-): Effect.Effect<ReadonlyArray<Message>, Unsupported> =>
+): Effect.Effect<ReadonlyArray<Message>, BackendErrorReason> =>
   typeof input === "string"
     ? Effect.succeed([{ role: "user", content: input }])
     : Effect.map(
@@ -23,7 +29,7 @@ export const messagesOfPrompt = (
 const messagesOf = Effect.fnUntraced(function*(
   provider: string,
   message: Prompt.Message
-): Effect.fn.Return<ReadonlyArray<Message>, Unsupported> {
+): Effect.fn.Return<ReadonlyArray<Message>, BackendErrorReason> {
   switch (message.role) {
     case "system":
       return [{ role: "system", content: message.content }]
@@ -35,34 +41,49 @@ const messagesOf = Effect.fnUntraced(function*(
     case "assistant": {
       const texts: Array<string> = []
       const calls: Array<Prompt.ToolCallPart> = []
+      const thoughts: { [Field in ReasoningField]?: string } = {}
       for (const part of message.content) {
+        const field = part.type === "reasoning" ? reasoningFieldOf(part) : undefined
         if (part.type === "text") texts.push(part.text)
-        else if (part.type === "tool-call") calls.push(part)
+        else if (part.type === "tool-call" && !part.providerExecuted) calls.push(part)
+        else if (part.type === "reasoning" && field !== undefined) thoughts[field] = (thoughts[field] ?? "") + part.text
         else return yield* new Unsupported({ provider, feature: `prompt: a ${part.type} part of an assistant message` })
       }
+      const tool_calls = yield* Effect.forEach(calls, (call) =>
+        Effect.map(paramsText(call), (written) => ({
+          id: call.id,
+          type: "function" as const,
+          function: { name: call.name, arguments: written }
+        })))
       return [{
         role: "assistant",
         content: texts.length === 0 ? null : texts.join(""),
-        ...(calls.length === 0 ? {} : {
-          tool_calls: calls.map(({ id, name, params }) => ({
-            id,
-            type: "function" as const,
-            function: { name, arguments: JSON.stringify(params ?? {}) }
-          }))
-        })
+        ...thoughts,
+        ...(tool_calls.length > 0 && { tool_calls })
       }]
     }
     case "tool":
-      return yield* Effect.forEach(message.content, (part) =>
-        part.type === "tool-result"
-          ? Effect.succeed({
-            role: "tool" as const,
-            tool_call_id: part.id,
-            content: resultText(part)
-          })
-          : Effect.fail(new Unsupported({ provider, feature: `prompt: a ${part.type} part of a tool message` })))
+      return yield* Effect.forEach(message.content, (part) => toolMessage(provider, part))
   }
 })
+
+const toolMessage = (provider: string, part: Prompt.ToolMessagePart): Effect.Effect<Message, BackendErrorReason> => {
+  if (part.type !== "tool-result") {
+    return Effect.fail(new Unsupported({ provider, feature: `prompt: a ${part.type} part of a tool message` }))
+  }
+  if (part.modelOutput?.some(({ type }) => type === "file")) {
+    return Effect.fail(new Unsupported({ provider, feature: "prompt: a file in the result of a tool" }))
+  }
+  return Effect.map(resultText(part), (content) => ({ role: "tool" as const, tool_call_id: part.id, content }))
+}
+
+const decodeReasoningField = Schema.decodeUnknownOption(
+  Schema.Struct({ openai: Schema.Struct({ reasoningField: ReasoningField }) })
+)
+
+/** The field that a thought came in; none for one that did not come over this wire. */
+const reasoningFieldOf = ({ options }: Prompt.ReasoningPart): ReasoningField | undefined =>
+  Option.getOrUndefined(decodeReasoningField(options))?.openai.reasoningField
 
 const audioFormats = new Map<string, "wav" | "mp3">([
   ["audio/wav", "wav"],
@@ -71,30 +92,57 @@ const audioFormats = new Map<string, "wav" | "mp3">([
   ["audio/mpeg", "mp3"]
 ])
 
-const userPart = (provider: string, part: Prompt.UserMessagePart): Effect.Effect<UserPart, Unsupported> => {
-  if (part.type === "text") return Effect.succeed({ type: "text", text: part.text })
+const userPart = Effect.fnUntraced(function*(
+  provider: string,
+  part: Prompt.UserMessagePart
+): Effect.fn.Return<UserPart, BackendErrorReason> {
+  if (part.type === "file" && part.mediaType.startsWith("image/")) {
+    const options = yield* imageOptions(part)
+    return { type: "image_url", image_url: { url: urlOf(part.mediaType, part.data), ...options } }
+  }
+  yield* noOptions(part)
+  if (part.type === "text") return { type: "text", text: part.text }
   const { data, mediaType } = part
-  if (mediaType.startsWith("image/")) {
-    return Effect.succeed({ type: "image_url", image_url: { url: urlOf(mediaType, data) } })
-  }
+  const isHere = addressOf(data) === undefined
   const format = audioFormats.get(mediaType)
-  if (format !== undefined && !(data instanceof URL)) {
-    return Effect.succeed({ type: "input_audio", input_audio: { data: base64(data), format } })
+  if (format !== undefined && isHere) {
+    return { type: "input_audio", input_audio: { data: base64(data), format } }
   }
-  if (mediaType === "application/pdf" && !(data instanceof URL)) {
-    return Effect.succeed({
-      type: "file",
-      file: { filename: part.fileName ?? "document.pdf", file_data: urlOf(mediaType, data) }
-    })
+  if (mediaType === "application/pdf" && isHere) {
+    return { type: "file", file: { filename: part.fileName ?? "document.pdf", file_data: urlOf(mediaType, data) } }
   }
-  const where = data instanceof URL ? ", given as a URL" : ""
-  return Effect.fail(new Unsupported({ provider, feature: `prompt: a file of type ${mediaType}${where}` }))
+  const where = isHere ? "" : ", given as a URL"
+  return yield* new Unsupported({ provider, feature: `prompt: a file of type ${mediaType}${where}` })
+})
+
+/** Reads what `options.openai` of what the user says has for this wire. What it has too much is refused, as any argument is. */
+const optionsReader = <A>(schema: Schema.ConstraintDecoder<A>) => {
+  const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
+  return ({ options, type }: Prompt.UserMessagePart): Effect.Effect<A, AiError.InvalidRequestError> => {
+    const decoded = decode(options["openai"] ?? {})
+    if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
+    const { message, path } = describeIssue(decoded.failure)
+    const description = `The options of a ${type} part are wrong: openai.${path}: ${message}`
+    return Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description })))
+  }
 }
 
-const base64 = (data: string | Uint8Array): string => typeof data === "string" ? data : Base64.encode(data)
+const imageOptions = optionsReader(Schema.Struct({ detail: ImageDetail }))
+const noOptions = optionsReader(Schema.Record(Schema.String, Schema.Never))
+
+type FileData = Prompt.FilePart["data"]
+
+/** Where the data of a file is, if it is not here. In a prompt that was stored, a URL has become a string. */
+export const addressOf = (data: FileData): string | undefined => {
+  if (data instanceof URL) return data.protocol === "data:" ? undefined : data.href
+  return typeof data === "string" && /^https?:/.test(data) ? data : undefined
+}
+
+const base64 = (data: FileData): string =>
+  data instanceof Uint8Array ? Base64.encode(data) : String(data).replace(/^data:[^,]*,/, "")
 
 /** The address of a file: its own, or one that holds it. */
-export const urlOf = (mediaType: string, data: string | Uint8Array | URL): string =>
+export const urlOf = (mediaType: string, data: FileData): string =>
   data instanceof URL
     ? data.href
     : typeof data === "string" && /^(https?|data):/.test(data)

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import {
   FunctionTool,
   JsonObject,
@@ -20,13 +21,15 @@ import {
 
 const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
 
+export const ImageDetail = Schema.optional(Schema.Literals(["auto", "low", "high"]))
+
 const UserPart = Schema.Union([
   TextPart,
   Schema.Struct({
     type: Schema.Literal("image_url"),
     image_url: Schema.Struct({
       url: Schema.String,
-      detail: Schema.optional(Schema.Literals(["auto", "low", "high"]))
+      detail: ImageDetail
     })
   }),
   Schema.Struct({
@@ -51,6 +54,15 @@ const ToolCall = Schema.Struct({
 
 const Text = Schema.Union([Schema.String, Schema.Array(TextPart)])
 
+/**
+ * Where some who speak the protocol tell of the model's thinking, and want it back, those who call tools above all:
+ * https://api-docs.deepseek.com/guides/thinking_mode
+ */
+const thinking = { reasoning_content: nullable(Schema.String), reasoning: nullable(Schema.String) }
+
+export const ReasoningField = Schema.Literals(Struct.keys(thinking))
+export type ReasoningField = typeof ReasoningField.Type
+
 export const ChatMessage = Schema.Union([
   Schema.Struct({ role: Schema.Literal("system"), content: Text, name: Schema.optional(Schema.String) }),
   Schema.Struct({ role: Schema.Literal("developer"), content: Text, name: Schema.optional(Schema.String) }),
@@ -65,7 +77,8 @@ export const ChatMessage = Schema.Union([
     refusal: nullable(Schema.String),
     name: Schema.optional(Schema.String),
     tool_calls: Schema.optional(Schema.Array(ToolCall)),
-    audio: nullable(Schema.Struct({ id: Schema.String }))
+    audio: nullable(Schema.Struct({ id: Schema.String })),
+    ...thinking
   }),
   Schema.Struct({ role: Schema.Literal("tool"), content: Text, tool_call_id: Schema.String })
 ])
@@ -122,6 +135,14 @@ export const ChatBody = Schema.Struct({
   web_search_options: Schema.optional(JsonObject)
 })
 
+const outputLimitOnce = Schema.makeFilter((
+  { max_completion_tokens, max_tokens }: { readonly max_completion_tokens?: unknown; readonly max_tokens?: unknown }
+) =>
+  max_tokens != null && max_completion_tokens != null
+    ? { path: ["max_tokens"], issue: "It is max_completion_tokens in other words: give one of them" }
+    : undefined
+)
+
 /** The arguments of a call: the body, with a default model, and what every chat backend takes. */
 export const chatRequest = (model: string) => {
   const { stream: _stream, stream_options: _streamOptions, ...fields } = ChatBody.fields
@@ -135,7 +156,7 @@ export const chatRequest = (model: string) => {
     tools: Schema.optional(Schema.Array(NeutralTool)),
     tool_choice: Schema.optional(Schema.Union([...NeutralToolChoice.members, ...ToolChoice.members])),
     response_format: Schema.optional(Schema.Union([OutputFormat, ...ResponseFormat.members]))
-  }).check(promptOrMessages)
+  }).check(promptOrMessages, outputLimitOnce)
 }
 
 export type ChatRequest = ReturnType<typeof chatRequest>
@@ -176,9 +197,7 @@ export const ChatCompletion = Schema.Struct({
       role: Schema.String,
       content: nullable(Schema.String),
       refusal: nullable(Schema.String),
-      /** What some who speak the protocol tell of the model's thinking. */
-      reasoning_content: nullable(Schema.String),
-      reasoning: nullable(Schema.String),
+      ...thinking,
       annotations: nullable(Schema.Array(Annotation)),
       audio: Schema.optional(Schema.Unknown),
       tool_calls: nullable(Schema.Array(ToolCall))
@@ -202,8 +221,7 @@ export const ChatChunk = Schema.Struct({
       role: nullable(Schema.String),
       content: nullable(Schema.String),
       refusal: nullable(Schema.String),
-      reasoning_content: nullable(Schema.String),
-      reasoning: nullable(Schema.String),
+      ...thinking,
       annotations: nullable(Schema.Array(Annotation)),
       tool_calls: nullable(Schema.Array(Schema.Struct({
         index: Schema.optional(Schema.Int),

@@ -4,8 +4,8 @@ import * as Schema from "effect/Schema"
 import type { Decoder } from "../../Endpoint.ts"
 import { describeIssue } from "../invalidArgument.ts"
 import { PartWriter } from "../parts.ts"
-import { finishOf, metadataOf, sourcesOf, usageOf } from "./answer.ts"
-import { ChatChunk, type ChatCompletion, ErrorBody } from "./schema.ts"
+import { finishOf, metadataOf, reasoningOf, sourcesOf, usageOf } from "./answer.ts"
+import { ChatChunk, type ChatCompletion, ErrorBody, type ReasoningField } from "./schema.ts"
 
 type Chunk = typeof ChatChunk.Type
 type Completion = typeof ChatCompletion.Type
@@ -54,8 +54,8 @@ export const makeDecoder = (): Decoder<Completion> => {
       const { message, path } = describeIssue(decoded.failure)
       return Result.fail({ _tag: "MalformedEvent", description: `${path}: ${message}` })
     },
-    // The usage comes last, in a chunk of its own.
-    isOver: () => usage != null && isFinished(),
+    // The usage comes last, in a chunk of its own, from those who tell it.
+    isOver: () => isFinished() && (usage != null || "perhaps"),
     usage: () => usage == null ? undefined : usageOf(usage),
     end: () => {
       if (head === undefined || !isFinished()) return undefined
@@ -76,6 +76,13 @@ export const makeDecoder = (): Decoder<Completion> => {
   }
 }
 
+interface ToolCallDraft {
+  readonly key: number
+  readonly id: string
+  readonly name: string
+  written: string
+}
+
 /** A choice, as far as it has come. */
 class ChoiceDraft {
   finishReason: string | undefined
@@ -83,8 +90,11 @@ class ChoiceDraft {
   private content: string | null = null
   private refusal = ""
   private reasoning = ""
+  private reasoningField: ReasoningField = "reasoning_content"
   private readonly annotations: Array<NonNullable<Choice["message"]["annotations"]>[number]> = []
-  private readonly toolCalls = new Map<number, { id: string; name: string; written: string }>()
+  private readonly toolCalls: Array<ToolCallDraft> = []
+  /** The last call of each number. */
+  private readonly numbered = new Map<number, ToolCallDraft>()
 
   private readonly index: number
   private readonly parts: PartWriter | undefined
@@ -95,9 +105,10 @@ class ChoiceDraft {
   }
 
   add(delta: NonNullable<Chunk["choices"][number]["delta"]>): void {
-    const reasoning = delta.reasoning_content ?? delta.reasoning ?? ""
-    this.reasoning += reasoning
-    this.parts?.reasoning(reasoning)
+    const { metadata, reasoningField, text } = reasoningOf(delta)
+    if (this.reasoning === "") this.reasoningField = reasoningField
+    this.reasoning += text
+    this.parts?.reasoning(text, metadata)
     if (delta.content != null) this.content = (this.content ?? "") + delta.content
     this.parts?.text(delta.content ?? "")
     this.refusal += delta.refusal ?? ""
@@ -105,17 +116,19 @@ class ChoiceDraft {
     for (const source of sourcesOf(annotations, this.annotations.length)) this.parts?.write(source)
     this.annotations.push(...annotations)
     for (const call of delta.tool_calls ?? []) {
-      // Some who speak the protocol do not number the calls, and send each of them whole.
-      const index = call.index ?? (call.id == null ? this.toolCalls.size - 1 : this.toolCalls.size)
-      let draft = this.toolCalls.get(index)
-      if (draft === undefined) {
-        draft = { id: call.id || `call_${index}`, name: call.function?.name ?? "", written: "" }
-        this.toolCalls.set(index, draft)
-        this.parts?.beginTool(index, { id: draft.id, name: draft.name })
+      const { arguments: written, name } = call.function ?? {}
+      // Some who speak the protocol do not number the calls, or give all the same number, and send each of them whole.
+      const number = call.index ?? (call.id == null ? this.toolCalls.length - 1 : this.toolCalls.length)
+      let draft = this.numbered.get(number)
+      if (draft === undefined || (call.id && call.id !== draft.id && name)) {
+        const key = this.toolCalls.length
+        draft = { key, id: call.id || `call_${number}`, name: name ?? "", written: "" }
+        this.toolCalls.push(draft)
+        this.numbered.set(number, draft)
+        this.parts?.beginTool(key, { id: draft.id, name: draft.name })
       }
-      const written = call.function?.arguments ?? ""
-      draft.written += written
-      this.parts?.toolParams(index, written)
+      draft.written += written ?? ""
+      this.parts?.toolParams(draft.key, written ?? "")
     }
   }
 
@@ -138,10 +151,10 @@ class ChoiceDraft {
         role: "assistant",
         content: this.content,
         ...(this.refusal !== "" && { refusal: this.refusal }),
-        ...(this.reasoning !== "" && { reasoning_content: this.reasoning }),
+        ...(this.reasoning !== "" && { [this.reasoningField]: this.reasoning }),
         ...(this.annotations.length > 0 && { annotations: this.annotations }),
-        ...(this.toolCalls.size > 0 && {
-          tool_calls: [...this.toolCalls.values()].map(({ id, name, written }): ToolCall => ({
+        ...(this.toolCalls.length > 0 && {
+          tool_calls: this.toolCalls.map(({ id, name, written }): ToolCall => ({
             id,
             type: "function",
             function: { name, arguments: written }

@@ -45,7 +45,7 @@ const bodyOf = Effect.fnUntraced(function*(
 const inputOf = (
   provider: string,
   prompt: Prompt.RawInput
-): Effect.Effect<string | ReadonlyArray<Item>, Unsupported> =>
+): Effect.Effect<string | ReadonlyArray<Item>, BackendErrorReason> =>
   typeof prompt === "string" ? Effect.succeed(prompt) : itemsOfPrompt(provider, prompt)
 
 const formatOf = Effect.fnUntraced(function*(format: NonNullable<Payload["response_format"]>) {

@@ -8,9 +8,9 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Unsupported } from "../../../Errors.ts"
-import { resultText } from "../../chat.ts"
-import { urlOf } from "../prompt.ts"
+import { type BackendErrorReason, Unsupported } from "../../../Errors.ts"
+import { paramsText, resultText } from "../../chat.ts"
+import { addressOf, urlOf } from "../prompt.ts"
 import { type InputContent, Json } from "./content.ts"
 import type { InputItem } from "./items.ts"
 
@@ -22,7 +22,7 @@ type Content = typeof InputContent.Type | Schema.JsonObject
 export const itemsOfPrompt = Effect.fnUntraced(function*(
   provider: string,
   prompt: Exclude<Prompt.RawInput, string>
-): Effect.fn.Return<ReadonlyArray<Item>, Unsupported> {
+): Effect.fn.Return<ReadonlyArray<Item>, BackendErrorReason> {
   const items: Array<Item> = []
   /** The items that calls of tools come from, by the ids of the calls. */
   const calls = new Map<string, Schema.JsonObject>()
@@ -70,7 +70,8 @@ const contentOf = (provider: string, part: Prompt.UserMessagePart): Effect.Effec
   if (mediaType.startsWith("image/")) {
     return Effect.succeed({ type: "input_image", image_url: urlOf(mediaType, data), detail: "auto", ...native })
   }
-  if (data instanceof URL) return Effect.succeed({ type: "input_file", file_url: data.href, ...native })
+  const file_url = addressOf(data)
+  if (file_url !== undefined) return Effect.succeed({ type: "input_file", file_url, ...native })
   const filename = fileName ?? (mediaType === "application/pdf" ? "document.pdf" : "document")
   return Effect.succeed({ type: "input_file", filename, file_data: urlOf(mediaType, data), ...native })
 }
@@ -97,7 +98,7 @@ const piecesOf = (
   provider: string,
   part: Prompt.AssistantMessagePart,
   calls: Map<string, Schema.JsonObject>
-): Effect.Effect<ReadonlyArray<Piece>, Unsupported> => {
+): Effect.Effect<ReadonlyArray<Piece>, BackendErrorReason> => {
   const origin = originOf(part)
   const foreign = () => unsupported(provider, `a ${part.type} part of an assistant message that OpenAI did not make`)
   switch (part.type) {
@@ -112,13 +113,11 @@ const piecesOf = (
     }
     case "tool-call": {
       if (origin === undefined && part.providerExecuted) return foreign()
-      const { id: call_id, name, params } = part
+      const { id: call_id, name } = part
       const item = origin?.item ?? { type: "function_call" }
       calls.set(call_id, item)
       if (item["type"] !== "function_call") return one({ item })
-      // What was no JSON has stayed the text that it was.
-      const written = typeof params === "string" ? params : JSON.stringify(params ?? {})
-      return one({ item: { ...item, call_id, name, arguments: written } })
+      return Effect.map(paramsText(part), (written) => [{ item: { ...item, call_id, name, arguments: written } }])
     }
     case "tool-result":
       return origin === undefined && part.providerExecuted
@@ -180,7 +179,7 @@ const resultOf = Effect.fnUntraced(function*(
   provider: string,
   part: Prompt.ToolResultPart,
   calls: ReadonlyMap<string, Schema.JsonObject>
-): Effect.fn.Return<Schema.JsonObject, Unsupported> {
+): Effect.fn.Return<Schema.JsonObject, BackendErrorReason> {
   const own = originOf(part)
   if (own !== undefined) return own.item
   const { caller, type = "function_call" } = calls.get(part.id) ?? {}
@@ -190,7 +189,7 @@ const resultOf = Effect.fnUntraced(function*(
   const seen = part.modelOutput ?? []
   const output = seen.some(({ type }) => type === "file")
     ? yield* Effect.forEach(seen, (part) => contentOf(provider, part))
-    : resultText(part)
+    : yield* resultText(part)
   // A program that has called it is told of it by its name.
   return { type: `${type}_output`, call_id: part.id, output, ...(caller != null && { caller }) }
 })

@@ -1,0 +1,147 @@
+/**
+ * Where limits are kept that several processes share.
+ *
+ * Without a store a limit is in the memory of its process. With one in context, all executors and buckets that are made with
+ * the same `key` share one limit, on one machine or many, and the program stays as it is.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redis from "effect/persistence/Redis"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { uuid } from "./internal/identity.ts"
+import { positiveDuration } from "./internal/options.ts"
+import { channelOf, type Store } from "./internal/redisAccount.ts"
+
+/**
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId = "~effect-imodel/LimitStore"
+
+/**
+ * The store that keeps the limits of a program.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class LimitStore extends Context.Service<LimitStore, {
+  readonly [TypeId]: Store
+}>()("effect-imodel/LimitStore") {}
+
+/**
+ * The store is not there, or does not let us in. Its message says what to do.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
+  /** What Redis or the connection said. */
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    const cause = String(this.cause)
+    return `The Redis that is to keep the limits ${
+      /WRONGPASS|NOAUTH|NOPERM|invalid username-password/i.test(cause)
+        ? "does not let us in: check user and password, as in redis://user:password@host:6379"
+        : "cannot be reached: check that it runs, and its address (REDIS_URL), as in redis://127.0.0.1:6379"
+    } (${cause})`
+  }
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface RedisOptions {
+  /** What the names of all keys and channels begin with. @default "imodel:" */
+  readonly prefix?: string | undefined
+  /**
+   * After how long a process that is not heard of any more, because it was killed, loses what it holds: its place in line
+   * and its share of a `sharedConcurrency`. Processes that hold something say so three times in that time.
+   * @default 5 seconds
+   */
+  readonly lease?: Duration.Input | undefined
+}
+
+/**
+ * The address of Redis: the environment variable `REDIS_URL`, or `redis://127.0.0.1:6379`.
+ *
+ * @category config
+ * @since 0.1.0
+ */
+export const redisUrl: Config.Config<string> = Config.withDefault(Config.String("REDIS_URL"), "redis://127.0.0.1:6379")
+
+/**
+ * Keeps limits in Redis (version 5 or later, or Valkey), reached by any layer of Effect's `Redis`.
+ *
+ * **Details**
+ *
+ * What a call takes, it takes from all buckets of its executor or from none, by one script and one round trip. The clock is
+ * that of Redis. All keys of an executor are in one slot of a cluster, and expire an hour after their bucket is full.
+ *
+ * Who must wait stands in one line with the waiting of all other processes, one place for each executor, and learns when his
+ * turn is due. When it comes sooner, since another process gave something back, he is called, by a channel of Redis.
+ *
+ * **Example** (On Node, at `REDIS_URL`)
+ *
+ * ```ts
+ * import { NodeRedis } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import { iModel, LimitStore } from "effect-imodel"
+ *
+ * const shared = LimitStore.layerRedis(NodeRedis.layerConfig({ url: LimitStore.redisUrl }))
+ *
+ * const model = iModel.layer({ key: "openai", limitRequests: 500, limitTokens: 200_000 }).pipe(Layer.provide(shared))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerRedis = <E, R>(
+  redis: Layer.Layer<Redis.Redis, E | Redis.RedisError, R>,
+  options?: RedisOptions
+): Layer.Layer<LimitStore, E | Cause.IllegalArgumentError | StoreUnavailable, R> =>
+  Layer.effect(LimitStore, make(options)).pipe(
+    Layer.provide(redis),
+    Layer.catch((error) =>
+      Layer.effect(
+        LimitStore,
+        Effect.fail(error instanceof Redis.RedisError ? new StoreUnavailable({ cause: error.cause }) : error)
+      )
+    )
+  )
+
+const make = Effect.fnUntraced(function*(options: RedisOptions = {}): Effect.fn.Return<
+  LimitStore["Service"],
+  Cause.IllegalArgumentError | Redis.RedisError,
+  Redis.Redis | Scope.Scope
+> {
+  const redis = yield* Redis.Redis
+  const lease = yield* positiveDuration("lease", options.lease ?? Duration.seconds(5))
+  const called = new Map<string, () => void>()
+  const store: Store = {
+    redis,
+    prefix: options.prefix ?? "imodel:",
+    leaseMillis: Duration.toMillis(lease),
+    id: uuid(),
+    called
+  }
+  // A password that is wanted is asked for with the first command, not when the connection is made.
+  yield* redis.send("PING")
+  const listen = Effect.scoped(Effect.gen(function*() {
+    const messages = yield* redis.subscribe(`${channelOf(store)}${store.id}`)
+    while (true) called.get((yield* Queue.take(messages)).message)?.()
+  }))
+  // Without the channel those who wait hear what is new a little later, when they ask again to keep their places.
+  yield* Effect.forkScoped(Effect.retry(listen, Schedule.spaced(lease)))
+  return { [TypeId]: store }
+})

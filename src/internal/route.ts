@@ -1,0 +1,324 @@
+/** One backend of several models: who is asked, for how long, who is asked next, and what is told when nobody answers. */
+import * as AiError from "effect/ai/AiError"
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
+import * as Breaker from "effect/persistence/CircuitBreaker"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import { type Calling, type StreamPart, TypeId as CallingTypeId } from "../Calling.ts"
+import { AllFailed, type BackendErrorReason, CircuitOpen, type PermissionDenied, TimeoutError } from "../Errors.ts"
+import type { Model } from "../iModel.ts"
+import type { CommonOptions } from "../Route.ts"
+import { type Backend, TypeId } from "../ServiceBackend.ts"
+import { CallingImpl, type Work } from "./calling.ts"
+import { estimateTokens, fourCharacters } from "./estimate.ts"
+import { healthOf } from "./health.ts"
+import { identify, ModelTypeId, noMetadata } from "./identity.ts"
+import { positiveDuration, positiveInteger } from "./options.ts"
+
+/** One of the models, and its callings that wait or run. */
+export interface Route<in Args, out Data> {
+  readonly key: string
+  readonly model: Model<Args, Data>
+  /** Each with what has it leave the line of this model. */
+  readonly callings: Map<Calling, Effect.Effect<unknown>>
+  /** When it answered last. */
+  answeredAt: number
+}
+
+export const routesOf = <Args, Data>(
+  models: Arr.NonEmptyReadonlyArray<Model<Args, Data>>
+): Arr.NonEmptyReadonlyArray<Route<Args, Data>> =>
+  Arr.map(models, (model, i) => ({ key: String(i), model, callings: new Map(), answeredAt: Number.NEGATIVE_INFINITY }))
+
+/** Why one of them did not answer: one of the failures that are told when nobody has. */
+type Reason = AllFailed["failures"][number]["reason"] | AllFailed
+
+interface Failure {
+  readonly _tag: "Failure"
+  readonly reason: Reason
+  /** Whether parts of its answer came. */
+  readonly begun: boolean
+  /** Whether it made all the attempts that it may. */
+  readonly exhausted: boolean
+  /** Whether others were answered by the same model meanwhile. */
+  readonly answersOthers: boolean
+}
+
+/** How long a stream has until its first part, where there is another model to ask, unless it is said. */
+const firstPartTimeout = Duration.seconds(10)
+
+/** How long an answer that does not stream has, likewise. */
+const longestMillis = 120_000
+
+/** Makes a backend that asks the routes in an order which is found anew for each call. */
+export const make = Effect.fnUntraced(function*<Args, Data>(
+  provider: string,
+  routes: Arr.NonEmptyReadonlyArray<Route<Args, Data>>,
+  order: Effect.Effect<ReadonlyArray<Route<Args, Data>>>,
+  options: CommonOptions
+): Effect.fn.Return<Backend<Args, Data>, Cause.IllegalArgumentError> {
+  const attempts = yield* positiveInteger("attempts", options.attempts ?? 3)
+  const patience = yield* positiveDuration("patience", options.patience ?? Duration.seconds(10))
+  const cooldown = yield* positiveDuration("cooldown", options.cooldown ?? Duration.seconds(10))
+  const answerTimeout = options.answerTimeout === undefined
+    ? undefined
+    : yield* positiveDuration("answerTimeout", options.answerTimeout)
+  const buffered = options.restart ?? false
+  const breaker = yield* Breaker.make({ tripPolicy: Breaker.consecutive(1), openDuration: cooldown }).pipe(
+    Effect.provide(Breaker.layerStoreMemory(), { local: true }),
+    // It holds nothing that would have to be closed.
+    Effect.provideService(Scope.Scope, yield* Scope.make())
+  )
+
+  /** Has one of them answer. Where there are more to ask after it, it has less patience and less time. */
+  const ask = Effect.fnUntraced(function*(
+    route: Route<Args, Data>,
+    args: Args,
+    outer: CallingImpl<unknown>,
+    { allowed, limit, next }: { readonly allowed: number; readonly limit: number | undefined; readonly next: boolean }
+  ) {
+    const { model } = route
+    const { sink } = outer
+    const held: Array<StreamPart> = []
+    let begun = false
+    const take = sink && ((parts: Arr.NonEmptyReadonlyArray<StreamPart>) => {
+      begun = true
+      if (buffered) return Effect.sync(() => held.push(...parts))
+      sink.begun = true
+      return sink.take(parts)
+    })
+    const calling = yield* Effect.mapError(
+      model[ModelTypeId].prepare(args, take, {
+        firstPartTimeout: sink?.firstPartTimeout,
+        idleTimeout: sink?.idleTimeout
+      }),
+      // A hook of the model refused to have it made.
+      (reason): Failure => ({ _tag: "Failure", reason, begun, exhausted: false, answersOthers: false })
+    )
+    const inner = calling[CallingTypeId]
+    inner.terms = { model: model.name, attempts: allowed, patience: next ? patience : undefined }
+    if (next && inner.sink !== undefined) inner.sink.firstPartTimeout ??= firstPartTimeout
+    const startedAt = yield* Clock.currentTimeMillis
+    if (limit !== undefined) inner.deadlineMillis = startedAt + limit
+
+    const failure = (reason: Reason): Failure => ({
+      _tag: "Failure",
+      reason,
+      begun,
+      exhausted: inner.attempts.length >= allowed,
+      answersOthers: route.answeredAt >= startedAt
+    })
+    const answered = Effect.flatMap(model.invoke(calling), ({ response }) => response).pipe(
+      Effect.mapError((error) => failure(error._tag === "BackendError" ? error.reason : error))
+    )
+    const left = yield* Deferred.make<never, Failure>()
+    const late = Effect.suspend(() => {
+      if (begun || limit === undefined) return Effect.never
+      const phase = calling.execution.status === "pending" ? "queue" : "invocation"
+      return Effect.fail(failure(new TimeoutError({ phase, limit: Duration.millis(limit), callingId: calling.id })))
+    })
+    route.callings.set(calling, Deferred.fail(left, failure(leftAlone(model.name))))
+    const response = yield* Effect.raceAllFirst([
+      answered,
+      ...(next ? [Deferred.await(left)] : []),
+      ...(limit === undefined ? [] : [Effect.delay(late, limit)])
+    ]).pipe(
+      Effect.ensuring(Effect.sync(() => {
+        route.callings.delete(calling)
+        outer.attempts = [...outer.attempts, ...inner.attempts]
+      }))
+    )
+    route.answeredAt = yield* Clock.currentTimeMillis
+    if (sink !== undefined && Arr.isArrayNonEmpty(held)) {
+      sink.begun = true
+      yield* sink.take(held)
+    }
+    return {
+      ...response,
+      metadata: { model: model.name, ...response.metadata, attempts: outer.attempts.length }
+    }
+  })
+
+  /** Has those that wait in the line of a model turn to the next one. */
+  const dismiss = ({ callings }: Route<Args, Data>) =>
+    Effect.forEach(callings, ([{ execution }, leave]) => execution.status === "pending" ? leave : Effect.void, {
+      discard: true
+    })
+
+  /** Who is to be asked, in this order. Those that rest after a failure come last: they are asked rather than nobody. */
+  const standing = Effect.gen(function*() {
+    const all = yield* Effect.forEach(
+      yield* order,
+      (route) => Effect.map(Effect.orDie(breaker.state(route.key)), (state) => standingOf(route, state))
+    )
+    return [...all.filter(({ rests }) => !rests), ...all.filter(({ rests }) => rests)]
+  })
+
+  const run = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
+    const failures: Array<AllFailed["failures"][number]> = []
+    const hasOthers = outer.terms?.patience !== undefined
+    const waiting = yield* standing
+    for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
+      const { isTried, rests, route } = asked
+      if (rests !== undefined && hasOthers) {
+        failures.push({ model: route.model.name, reason: rests })
+        continue
+      }
+      const next = waiting.some((other) => rests !== undefined || other.rests === undefined)
+      const asking = ask(route, args, outer, {
+        allowed: isTried ? 1 : attempts,
+        limit: limitOf(outer, waiting.length, next, yield* Clock.currentTimeMillis),
+        next
+      })
+      const result = yield* Effect.result(
+        rests !== undefined ? asking : breaker.execute(asking, { key: route.key, classify: coolingOfExit })
+      )
+      if (Result.isSuccess(result)) return result.success
+      if (result.failure._tag === "CircuitBreakerError") {
+        waiting.push({ route, isTried: true, rests: leftAlone(route.model.name) })
+        continue
+      }
+      const { begun, reason } = result.failure
+      if (coolingOf(result.failure)._tag === "Failure") yield* dismiss(route)
+      const told = reason._tag === "AllFailed" ? reason.failures : [{ model: route.model.name, reason }]
+      const stops = (begun && !buffered) || isFinal(reason, failures.length === 0)
+      failures.push(...told)
+      if (stops && isBackendReason(reason)) return yield* reason
+      if (stops) break
+    }
+    return yield* reasonOf(failures)
+  })
+
+  /**
+   * For how many milliseconds one of them is waited for, until its answer or the first part of it: its share of the time that
+   * the call has. One that is the last but for those that rest is waited for as long as that.
+   */
+  const limitOf = (
+    { deadlineMillis, sink }: CallingImpl<unknown>,
+    others: number,
+    next: boolean,
+    now: number
+  ): number | undefined => {
+    const isWhole = next && sink === undefined
+    if (isWhole && answerTimeout !== undefined) return Duration.toMillis(answerTimeout)
+    const most = isWhole ? longestMillis : Number.POSITIVE_INFINITY
+    const share = others === 0 || deadlineMillis === undefined ? most : (deadlineMillis - now) / (others + 1)
+    const limit = Math.min(most, share)
+    return Number.isFinite(limit) ? Math.ceil(limit) : undefined
+  }
+
+  const work: Work<Data, Args & Readonly<Record<string, unknown>>> = {
+    retry: undefined,
+    operation: undefined,
+    run: (args, calling) => run(args, calling[CallingTypeId])
+  }
+  const now = yield* Clock.currentTimeMillis
+  const models = routes.map(({ model }) => model)
+  const providerMetadata = yield* SubscriptionRef.make({})
+  return {
+    [TypeId]: { _Args: identity, _Data: identity },
+    ...identify(now),
+    provider,
+    name: models.map(({ name }) => name).join(", "),
+    version: "1",
+    tags: new Set(models.flatMap(({ tags }) => Array.from(tags))),
+    headroom: Duration.zero,
+    idleTimeout: undefined,
+    circuit: undefined,
+    tool: undefined,
+    capacity: models.reduce((sum, { capacity }) => sum + capacity, 0),
+    providerMetadata,
+    loadTokenizer: Effect.void,
+    createCalling: (args, callingOptions) =>
+      Effect.clockWith((clock) => {
+        if (!isArguments<Args>(args)) return Effect.die(new TypeError("The arguments of a call must be an object"))
+        const cost = callingOptions?.cost?.() ??
+          estimateTokens(args, fourCharacters, callingOptions?.expectedOutput ?? 0)
+        const tokens = typeof cost === "number" ? { input: cost, output: 0 } : cost
+        const metadata = callingOptions?.metadata ?? noMetadata
+        return Effect.succeed(new CallingImpl(args, work, tokens, clock.currentTimeMillisUnsafe(), metadata))
+      })
+  }
+})
+
+/** Whether a model rests, and for how long; and whether the next call only tries it. */
+const standingOf = <Args, Data>(route: Route<Args, Data>, state: Breaker.State) => {
+  const { name } = route.model
+  const rests = state._tag === "Open" && Duration.isPositive(state.retryAfter)
+    ? leftAlone(name, state.retryAfter)
+    : state._tag === "HalfOpen" && state.probing
+    ? leftAlone(name)
+    : undefined
+  return { route, isTried: state._tag !== "Closed", rests }
+}
+
+const leftAlone = (circuit: string, retryAfter?: Duration.Duration): CircuitOpen =>
+  new CircuitOpen({ circuit, ...(retryAfter !== undefined && { retryAfter }) })
+
+/** Whoever made the backend of them has seen to it by the types; each model decodes them by its own schema. */
+const isArguments = <Args>(u: unknown): u is Args & Readonly<Record<string, unknown>> => Predicate.isObject(u)
+
+const isBackendReason = (reason: Reason): reason is Exclude<Reason, TimeoutError | PermissionDenied> =>
+  reason._tag !== "TimeoutError" && reason._tag !== "PermissionDenied"
+
+/** The reason of one, and the reasons of several. */
+const reasonOf = (failures: ReadonlyArray<AllFailed["failures"][number]>): BackendErrorReason => {
+  if (!Arr.isReadonlyArrayNonEmpty(failures)) return new AiError.UnknownError({ description: "No model was asked" })
+  const [{ reason }] = failures
+  return failures.length === 1 && isBackendReason(reason) ? reason : new AllFailed({ failures })
+}
+
+/** Whether it is the last word on the request, whoever is asked. */
+const isFinal = (reason: Reason, isFirst: boolean): boolean => {
+  switch (reason._tag) {
+    case "ContentPolicyError":
+      return true
+    case "StreamInterrupted":
+      return reason.reason?._tag === "ContentPolicyError"
+    // What only one of them refuses, after another had failed, says nothing of the request.
+    case "InvalidRequestError":
+      return isFirst && reason.parameter !== "model"
+    default:
+      return false
+  }
+}
+
+/** Whether the one that failed rests before it is asked by other calls. It does not, while it answers them. */
+const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breaker.Outcome => {
+  const unlessItAnswers = answersOthers ? Breaker.ignored : Breaker.failure()
+  switch (reason._tag) {
+    case "RateLimitError":
+      return reason.retryAfter === undefined ? unlessItAnswers : Breaker.failure({ retryAfter: reason.retryAfter })
+    case "QuotaExhaustedError":
+      return Breaker.failure()
+    case "TimeoutError":
+      return reason.phase === "invocation" ? unlessItAnswers : Breaker.ignored
+    case "AllFailed":
+    case "PermissionDenied":
+      return Breaker.ignored
+    // An answer that breaks off is an accident; silence is not.
+    case "StreamInterrupted":
+      return begun ? Breaker.ignored : unlessItAnswers
+    default: {
+      const health = healthOf(reason)
+      if (health === "well") return Breaker.success
+      return health === "unwell" && exhausted ? unlessItAnswers : Breaker.ignored
+    }
+  }
+}
+
+const coolingOfExit = (exit: Exit.Exit<unknown, Failure>): Breaker.Outcome => {
+  if (exit._tag === "Success") return Breaker.success
+  const failure = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+  return failure === undefined ? Breaker.ignored : coolingOf(failure)
+}

@@ -1,0 +1,411 @@
+/** One model of several: who is asked, for how long, and what is told of it. */
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Exit, Fiber, Queue, Ref, Schema, Stream } from "effect"
+import { AiError, Response } from "effect/ai"
+import { TestClock } from "effect/testing"
+import { Calling, Circuit, Errors, Executor, iModel, type Route, ServiceBackend } from "effect-imodel"
+
+type Answer = Effect.Effect<string, Errors.BackendErrorReason>
+
+const overloaded = new AiError.InternalProviderError({ description: "overloaded" })
+const limited = (seconds: number) => new AiError.RateLimitError({ retryAfter: Duration.seconds(seconds) })
+const wrong = new AiError.InvalidRequestError({ parameter: "temperature", description: "too hot" })
+
+const made = Effect.fnUntraced(function*(
+  name: string,
+  answer: (n: number) => Answer,
+  options?: iModel.Options<{ readonly text?: string | undefined }>,
+  backend?: Partial<Pick<ServiceBackend.Options<typeof Request, string>, "circuit" | "retry" | "stream">>
+) {
+  let n = 0
+  const asked = () => n
+  const model = yield* iModel.make(
+    yield* ServiceBackend.make({
+      provider: name,
+      name,
+      request: Request,
+      retry: { delay: 100 },
+      call: () => Effect.suspend(() => answer(++n)),
+      ...backend
+    }),
+    options
+  )
+  return { model, asked }
+})
+
+const Request = Schema.Struct({ text: Schema.optional(Schema.String) })
+
+const answers = (text: string) => () => Effect.succeed(text)
+const fails = (reason: Errors.BackendErrorReason) => () => Effect.fail(reason)
+
+/** Lets virtual time pass until it is over; answers with how it ended and how long that took, in milliseconds. */
+const pass = Effect.fnUntraced(function*<A, E>(effect: Effect.Effect<A, E>, step: Duration.Input = 100) {
+  const fiber = yield* Effect.forkChild(Effect.timed(Effect.exit(effect)))
+  while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust(step)
+  const [duration, exit] = yield* Fiber.join(fiber)
+  return { exit, millis: Duration.toMillis(duration) }
+})
+
+const reasonOf = <A, E>(exit: Exit.Exit<A, E>) => {
+  const error = Exit.isFailure(exit) ? Exit.findErrorOption(exit) : undefined
+  return error?._tag === "Some" && error.value instanceof Errors.BackendError
+    ? error.value.reason
+    : assert.fail(`no BackendError: ${exit}`)
+}
+
+const textOf = <E>(exit: Exit.Exit<Calling.NormalizedResponse, E>) =>
+  Exit.isSuccess(exit) ? exit.value.text : assert.fail(`no answer: ${exit}`)
+
+describe("a fallback", () => {
+  it.effect("answers with the first that does, names it, and has every attempt on the calling", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", fails(overloaded))
+      const b = yield* made("b", () => Effect.succeed("from b"))
+      const model = yield* iModel.fallback([a.model, b.model])
+      const { exit } = yield* pass(model.invoke({ text: "hello" }))
+      const calling = yield* exit
+      const response = yield* calling.response
+      assert.deepStrictEqual([response.data, response.metadata["model"]], ["from b", "b"])
+      assert.strictEqual(response.metadata["attempts"], 4)
+      assert.deepStrictEqual(
+        calling.attempts.map(({ model, outcome, reason }) => [model, outcome, reason?._tag]),
+        [
+          ["a", "failed", "InternalProviderError"],
+          ["a", "failed", "InternalProviderError"],
+          ["a", "failed", "InternalProviderError"],
+          ["b", "completed", undefined]
+        ]
+      )
+    }))
+
+  it.effect("tells each one's reason when all fail, the first one's first", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", fails(limited(60)))
+      const b = yield* made("b", fails(new Errors.ContextLengthExceeded({ description: "9 of 8" })))
+      const model = yield* iModel.fallback([a.model, b.model])
+      const { exit } = yield* pass(model.respond({}))
+      const reason = reasonOf(exit)
+      assert.isTrue(reason instanceof Errors.AllFailed && reason.isRetryable)
+      if (!(reason instanceof Errors.AllFailed)) return
+      assert.deepStrictEqual(reason.failures.map(({ model, reason }) => [model, reason._tag]), [
+        ["a", "RateLimitError"],
+        ["b", "ContextLengthExceeded"]
+      ])
+      assert.isTrue(reason.message.startsWith(limited(60).message))
+      assert.deepStrictEqual(reason.retryAfter, Duration.seconds(60))
+    }))
+
+  it.effect("of one model fails for its reason", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", fails(overloaded))
+      const model = yield* iModel.fallback([a.model])
+      assert.strictEqual(reasonOf((yield* pass(model.respond({}))).exit), overloaded)
+    }))
+
+  it.effect("waits for a short retry-after, and leaves a model alone for a long one", () =>
+    Effect.gen(function*() {
+      const short = yield* made("short", (n) => n === 1 ? Effect.fail(limited(5)) : Effect.succeed("short"))
+      const long = yield* made("long", (n) => n === 1 ? Effect.fail(limited(40)) : Effect.succeed("long"))
+      const b = yield* made("b", answers("b"))
+      const patient = yield* pass((yield* iModel.fallback([short.model, b.model])).respond({}))
+      assert.strictEqual(textOf(patient.exit), "short")
+      assert.isAtLeast(patient.millis, 5_000)
+      const model = yield* iModel.fallback([long.model, b.model])
+      const hasty = yield* pass(model.respond({}))
+      assert.strictEqual(textOf(hasty.exit), "b")
+      assert.isAtMost(hasty.millis, 100)
+      yield* TestClock.adjust("39 seconds")
+      assert.strictEqual(textOf((yield* pass(model.respond({}))).exit), "b")
+      assert.strictEqual(long.asked(), 1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(textOf((yield* pass(model.respond({}))).exit), "long")
+    }))
+
+  it.effect("goes on, or not, by the kind of failure", () =>
+    Effect.gen(function*() {
+      const goesOn: ReadonlyArray<Errors.BackendErrorReason> = [
+        new AiError.AuthenticationError({ kind: "InvalidKey" }),
+        new AiError.QuotaExhaustedError({}),
+        new AiError.InvalidResponseError({ description: "nonsense" }),
+        new AiError.InvalidRequestError({ parameter: "model", description: "no such model" }),
+        new Errors.ContextLengthExceeded({ description: "" }),
+        new Errors.Unsupported({ provider: "a", feature: "tools" }),
+        new Errors.StreamInterrupted({ description: "cut" })
+      ]
+      const stops: ReadonlyArray<Errors.BackendErrorReason> = [
+        new AiError.ContentPolicyError({ description: "no" }),
+        wrong
+      ]
+      for (const reason of [...goesOn, ...stops]) {
+        const a = yield* made("a", fails(reason))
+        const b = yield* made("b", answers("b"))
+        const { exit } = yield* pass((yield* iModel.fallback([a.model, b.model])).respond({}))
+        assert.strictEqual(a.asked(), 1)
+        if (goesOn.includes(reason)) assert.strictEqual(textOf(exit), "b")
+        else assert.deepStrictEqual([reasonOf(exit), b.asked()], [reason, 0])
+      }
+    }))
+
+  it.effect("does not take what a second model refuses for the last word", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", fails(overloaded))
+      const b = yield* made("b", fails(wrong))
+      const c = yield* made("c", answers("c"))
+      const three = yield* iModel.fallback([a.model, b.model, c.model])
+      assert.strictEqual(textOf((yield* pass(three.respond({}))).exit), "c")
+      const two = yield* iModel.fallback([a.model, b.model])
+      const reason = reasonOf((yield* pass(two.respond({}))).exit)
+      assert.deepStrictEqual(
+        reason._tag === "AllFailed" ? reason.failures.map(({ reason }) => reason._tag) : [],
+        ["InternalProviderError", "InvalidRequestError"]
+      )
+    }))
+
+  it.effect("leaves a model alone after it was given up, and has one call try it then, once", () =>
+    Effect.gen(function*() {
+      let down = true
+      const a = yield* made(
+        "a",
+        () => Effect.suspend(() => down ? Effect.fail(overloaded) : Effect.delay(Effect.succeed("a"), 50))
+      )
+      const b = yield* made("b", answers("b"))
+      const model = yield* iModel.fallback([a.model, b.model], { cooldown: "10 seconds" })
+      const ask = Effect.map(pass(model.respond({})), ({ exit }) => textOf(exit))
+      assert.deepStrictEqual([yield* ask, yield* ask, a.asked()], ["b", "b", 3])
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual([yield* ask, a.asked()], ["b", 4])
+      yield* TestClock.adjust("10 seconds")
+      down = false
+      const all = yield* pass(Effect.forEach([1, 2, 3], () => model.respond({}), { concurrency: "unbounded" }))
+      assert.deepStrictEqual((yield* all.exit).map(({ text }) => text), ["a", "b", "b"])
+      assert.strictEqual(yield* ask, "a")
+    }))
+
+  it.effect("asks those that are left alone rather than nobody", () =>
+    Effect.gen(function*() {
+      let down = true
+      const flaky = (name: string) => () => Effect.suspend(() => down ? Effect.fail(overloaded) : Effect.succeed(name))
+      const a = yield* made("a", flaky("a"))
+      const b = yield* made("b", flaky("b"))
+      const model = yield* iModel.fallback([a.model, b.model])
+      assert.strictEqual(reasonOf((yield* pass(model.respond({}))).exit)._tag, "AllFailed")
+      assert.strictEqual(reasonOf((yield* pass(model.respond({}))).exit)._tag, "AllFailed")
+      assert.deepStrictEqual([a.asked(), b.asked()], [4, 4])
+      down = false
+      assert.strictEqual(textOf((yield* pass(model.respond({}))).exit), "a")
+    }))
+
+  it.effect("passes by a backend whose circuit is open", () =>
+    Effect.gen(function*() {
+      const circuit = yield* Circuit.make("a", { failures: 1, openFor: "1 hour" })
+      const a = yield* made("a", fails(overloaded), { concurrency: 1 }, { circuit })
+      const b = yield* made("b", answers("b"))
+      const model = yield* iModel.fallback([a.model, b.model], { cooldown: 1 })
+      yield* pass(model.respond({}))
+      yield* TestClock.adjust("1 minute")
+      const { exit, millis } = yield* pass(model.respond({}))
+      assert.deepStrictEqual([textOf(exit), a.asked()], ["b", 1])
+      assert.isAtMost(millis, 100)
+    }))
+
+  it.effect("turns to the next model when one may not take the call", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", answers("a"), { limitTokens: 10, cost: () => 11 })
+      const b = yield* made("b", answers("b"))
+      const { exit } = yield* pass((yield* iModel.fallback([a.model, b.model])).respond({}))
+      assert.strictEqual(textOf(exit), "b")
+      const alone = reasonOf((yield* pass((yield* iModel.fallback([a.model])).respond({}))).exit)
+      assert.strictEqual(alone._tag === "AllFailed" ? alone.failures[0].reason._tag : "", "PermissionDenied")
+    }))
+
+  it.effect("has those that wait in the line of a model turn to the next when it is given up", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", () => Effect.delay(Effect.fail(limited(60)), 1_000), { concurrency: 1 })
+      const b = yield* made("b", answers("b"))
+      const model = yield* iModel.fallback([a.model, b.model])
+      const all = yield* pass(Effect.forEach([1, 2, 3, 4], () => model.respond({}), { concurrency: "unbounded" }))
+      assert.deepStrictEqual((yield* all.exit).map(({ text }) => text), ["b", "b", "b", "b"])
+      assert.strictEqual(a.asked(), 1)
+      assert.isAtMost(all.millis, 1_200)
+    }))
+
+  it.effect("interrupts the model that it asks, and nobody else is asked", () =>
+    Effect.gen(function*() {
+      const interrupted = yield* Deferred.make<void>()
+      const a = yield* made("a", () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)))
+      const b = yield* made("b", answers("b"))
+      const model = yield* iModel.fallback([a.model, b.model])
+      const asking = yield* Effect.forkChild(model.respond({}), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(asking)
+      yield* Deferred.await(interrupted)
+      assert.strictEqual(b.asked(), 0)
+    }))
+
+  it.effect("of fallbacks is one way, with all its reasons", () =>
+    Effect.gen(function*() {
+      const [a, b, c] = yield* Effect.all([
+        made("a", fails(overloaded)),
+        made("b", fails(overloaded)),
+        made("c", fails(overloaded))
+      ])
+      const inner = yield* iModel.fallback([a.model, b.model])
+      const model = yield* iModel.fallback([inner, c.model])
+      const { exit } = yield* pass(model.invoke({}))
+      const { attempts, response } = yield* exit
+      const reason = reasonOf(yield* Effect.exit(response))
+      assert.deepStrictEqual(
+        reason._tag === "AllFailed" ? reason.failures.map(({ model }) => model) : [],
+        ["a", "b", "c"]
+      )
+      assert.deepStrictEqual(attempts.map(({ model }) => model).join(""), "aaabbbccc")
+    }))
+
+  it.effect("decodes the answer by a schema", () =>
+    Effect.gen(function*() {
+      const a = yield* iModel.make(
+        yield* ServiceBackend.make({
+          provider: "a",
+          name: "a",
+          request: Schema.Struct({ response_format: Schema.Unknown }),
+          call: () => Effect.succeed(`{"n":1}`)
+        })
+      )
+      const model = yield* iModel.fallback([a])
+      const { value } = yield* model.respondAs(Schema.Struct({ n: Schema.Int }), { response_format: undefined })
+      assert.strictEqual(value.n, 1)
+    }))
+
+  it.effect("leaves admission to its models, which may share an executor", () =>
+    Effect.gen(function*() {
+      const executor = yield* Executor.make({ concurrency: 1 })
+      const model = yield* Effect.gen(function*() {
+        const a = yield* made("a", fails(new AiError.QuotaExhaustedError({})))
+        const b = yield* made("b", answers("b"))
+        return yield* iModel.fallback([a.model, b.model])
+      }).pipe(Effect.provideService(Executor.Executor, executor))
+      assert.strictEqual(textOf((yield* pass(model.respond({}))).exit), "b")
+      assert.strictEqual((yield* executor.counts).completed, 1)
+      assert.strictEqual(model.capacity, 202)
+    }))
+
+  it.effect("has a call's priority and key in the lines of its models", () =>
+    Effect.gen(function*() {
+      const order: Array<string | undefined> = []
+      const a = yield* iModel.make(
+        yield* ServiceBackend.make({
+          provider: "a",
+          name: "a",
+          request: Request,
+          call: ({ text }) => Effect.delay(Effect.sync(() => order.push(text)), 100)
+        }),
+        { concurrency: 1 }
+      )
+      const model = yield* iModel.fallback([a])
+      const ask = (text: string, priority: number) => model.respond({ text }, { priority, key: text })
+      yield* pass(Effect.all([ask("later", 9), ask("sooner", -9)], { concurrency: "unbounded" }))
+      assert.deepStrictEqual(order, ["sooner", "later"])
+    }))
+
+  it.effect("needs options that make sense", () =>
+    Effect.gen(function*() {
+      const { model } = yield* made("a", answers("a"))
+      const bad: ReadonlyArray<Route.CommonOptions> = [
+        { attempts: 0 },
+        { patience: 0 },
+        { cooldown: 0 },
+        { answerTimeout: 0 }
+      ]
+      for (const options of bad) {
+        const error = yield* Effect.flip(iModel.fallback([model], options))
+        assert.include(error.message, Object.keys(options)[0] ?? "")
+      }
+    }))
+})
+
+describe("the time of a fallback", () => {
+  it.effect("is shared evenly by those that are left, its queue included", () =>
+    Effect.gen(function*() {
+      const silent = yield* made("silent", () => Effect.never)
+      const queued = yield* made("queued", answers("late"), { limitRequests: 1, capacityRefreshTime: "1 hour" })
+      yield* queued.model.respond({})
+      const c = yield* made("c", answers("c"))
+      const model = yield* iModel.fallback([silent.model, queued.model, c.model])
+      const { exit, millis } = yield* pass(model.respond({}, { timeout: "30 seconds" }))
+      assert.strictEqual(textOf(exit), "c")
+      assert.strictEqual(Math.round(millis / 1_000), 20)
+    }))
+
+  it.effect("ends with the timeout of the call, whoever is being asked", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", () => Effect.never)
+      const b = yield* made("b", () => Effect.never)
+      const model = yield* iModel.fallback([a.model, b.model], { timeout: "10 seconds" })
+      const { exit, millis } = yield* pass(model.respond({}))
+      assert.isTrue(Exit.isFailure(exit) && String(exit.cause).includes("Timed out after 10s"))
+      assert.strictEqual(Math.round(millis / 1_000), 10)
+    }))
+
+  it.effect("is two minutes for a model that is silent, and none for the last", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", () => Effect.never)
+      const b = yield* made("b", () => Effect.delay(Effect.succeed("b"), "10 minutes"))
+      const { exit, millis } = yield* pass((yield* iModel.fallback([a.model, b.model])).respond({}), "1 second")
+      assert.strictEqual(textOf(exit), "b")
+      assert.strictEqual(Math.round(millis / 1_000), 720)
+    }))
+
+  it.effect("is the model's own until its first part, where it has one", () =>
+    Effect.gen(function*() {
+      const parts = [Response.makePart("text-delta", { id: "0", delta: "a" })]
+      const slow = yield* made("slow", answers(""), { firstPartTimeout: "1 minute" }, {
+        stream: (_request, emit) => Effect.delay(Effect.as(emit(parts), "a"), "30 seconds")
+      })
+      const b = yield* made("b", answers("b"))
+      const model = yield* iModel.fallback([slow.model, b.model])
+      const { millis } = yield* pass(Stream.runDrain(model.stream({})))
+      assert.strictEqual(Math.round(millis / 1_000), 30)
+      assert.strictEqual(b.asked(), 0)
+    }))
+})
+
+describe("the stream of a fallback", () => {
+  const delta = (text: string) => Response.makePart("text-delta", { id: "0", delta: text })
+  const breaking: ServiceBackend.Options<typeof Request, string>["stream"] = (_request, emit) =>
+    emit([delta("half "), delta("of it")]).pipe(
+      Effect.andThen(Effect.sleep("1 second")),
+      Effect.andThen(Effect.fail(overloaded))
+    )
+  const streamed = Effect.fnUntraced(function*(restart: boolean) {
+    const a = yield* made("a", answers(""), {}, { stream: breaking })
+    const b = yield* made("b", answers("whole"))
+    const model = yield* iModel.fallback([a.model, b.model], { restart })
+    const read = yield* Queue.unbounded<string>()
+    const text = yield* Ref.make("")
+    const reading = yield* Effect.forkChild(Effect.exit(
+      Stream.runForEach(model.stream({}), (part) =>
+        part.type === "text-delta"
+          ? Effect.andThen(Queue.offer(read, part.delta), Ref.update(text, (text) => text + part.delta))
+          : Effect.void)
+    ))
+    yield* TestClock.adjust("500 millis")
+    const early = yield* Queue.size(read)
+    yield* TestClock.adjust("1 second")
+    return { early, exit: yield* Fiber.join(reading), text: yield* Ref.get(text), b }
+  })
+
+  it.effect("comes as it is read, and fails with what came when it breaks off", () =>
+    Effect.gen(function*() {
+      const { b, early, exit, text } = yield* streamed(false)
+      const reason = reasonOf(exit)
+      assert.deepStrictEqual([early, text, b.asked()], [2, "half of it", 0])
+      assert.isTrue(reason._tag === "StreamInterrupted" && reason.text === "half of it")
+    }))
+
+  it.effect("is kept until it is whole where it may be begun again", () =>
+    Effect.gen(function*() {
+      const { early, exit, text } = yield* streamed(true)
+      assert.deepStrictEqual([early, text], [0, "whole"])
+      assert.isTrue(Exit.isSuccess(exit))
+    }))
+})

@@ -1,0 +1,63 @@
+/** Accounts in a Redis, each over a connection and a store of its own, as processes have them. */
+import { NodeRedis } from "@effect/platform-node"
+import { assert } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { LimitStore } from "effect-imodel"
+import type { Redis } from "effect/persistence"
+import type { Account, Question } from "../../src/internal/account.ts"
+import * as Accounts from "../../src/internal/accounts.ts"
+
+export const hour = 3_600_000
+
+/** At an address, or by a layer of one's own. */
+type Server = string | Layer.Layer<Redis.Redis, Redis.RedisError>
+
+export const connect = (server: Server, options?: LimitStore.RedisOptions) =>
+  Effect.orDie(
+    Layer.build(
+      LimitStore.layerRedis(typeof server === "string" ? NodeRedis.layer({ url: server }) : server, options)
+    )
+  )
+
+interface Options {
+  readonly key: string
+  readonly capacities: ReadonlyArray<number>
+  readonly windowMillis?: number
+  readonly concurrency?: number
+}
+
+export const open = Effect.fnUntraced(function*(
+  server: Server,
+  { capacities, concurrency, key, windowMillis = hour }: Options,
+  options?: LimitStore.RedisOptions
+) {
+  const store = yield* connect(server, options)
+  return yield* Effect.gen(function*() {
+    const buckets = yield* Effect.forEach(
+      capacities,
+      (capacity, i) =>
+        Accounts.makeBucket(`{${key}}:${i}`, { capacity, windowMillis, headroomMillis: 0, initial: capacity })
+    )
+    return yield* Accounts.open(buckets, { key, concurrency })
+  }).pipe(Effect.provide(store))
+})
+
+export const wanting = (want: ReadonlyArray<number>, question?: Partial<Question>): Question => ({
+  want,
+  next: undefined,
+  waits: true,
+  running: 0,
+  ...question
+})
+
+export const leaving: Question = { want: undefined, next: undefined, waits: false, running: 0 }
+
+/** What the buckets of an account hold, in their own numbers. */
+export const left = ({ buckets, levels }: Account) =>
+  Effect.map(levels, (levels) => levels.map((level, i) => level / (buckets[i]?.learned.price ?? Number.NaN)))
+
+/** The buckets of an hour have refilled a little since. */
+export const assertAbout = (actual: ReadonlyArray<number>, expected: ReadonlyArray<number>) => {
+  assert.strictEqual(actual.length, expected.length)
+  for (const [i, n] of expected.entries()) assert.approximately(actual[i] ?? Number.NaN, n, 0.1, `bucket ${i}`)
+}
