@@ -8,6 +8,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
+import * as SchemaIssue from "effect/SchemaIssue"
 import { type Calling, type Execution, isCalling, makeResponse, type NormalizedResponse, TypeId } from "./Calling.ts"
 import { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
@@ -51,6 +52,8 @@ const errorOf = <S extends Schema.Constraint>(error: S) =>
 
 const Usage = Schema.Struct(Response.Usage.fields)
 
+const settled = { duration: Schema.optional(Schema.DurationFromMillis) }
+
 const Answer = Schema.Struct({
   data: Json,
   content: Parts,
@@ -62,8 +65,6 @@ const Answer = Schema.Struct({
   metadata: Fields
 })
 
-const settled = { duration: Schema.optional(Schema.DurationFromMillis) }
-
 const Kept = Schema.Struct({
   version: Schema.Literal(1),
   id: Schema.String,
@@ -72,15 +73,19 @@ const Kept = Schema.Struct({
   payload: Fields,
   cost: Schema.Struct({ input: Schema.Finite, output: Schema.Finite }),
   attempts: Schema.Array(Schema.Struct({
-    model: Schema.optional(Schema.String),
     startedAt: Schema.DateTimeUtcFromString,
     duration: Schema.DurationFromMillis,
     outcome: Schema.Literals(["completed", "failed", "cancelled"]),
+    model: Schema.optional(Schema.String),
     reason: Schema.optional(errorOf(BackendErrorReason)),
     usage: Schema.optional(Usage)
   })),
   execution: Schema.Union([
-    Schema.Struct({ status: Schema.Literal("completed"), duration: Schema.DurationFromMillis, response: Answer }),
+    Schema.Struct({
+      status: Schema.Literal("completed"),
+      duration: Schema.DurationFromMillis,
+      response: Answer
+    }),
     Schema.Struct({ status: Schema.Literal("failed"), ...settled, error: errorOf(BackendError) }),
     Schema.Struct({ status: Schema.Literal("cancelled"), ...settled, error: Schema.optional(errorOf(TimeoutError)) }),
     Schema.Struct({ status: Schema.Literal("aborted"), ...settled, error: errorOf(PermissionDenied) }),
@@ -90,33 +95,22 @@ const Kept = Schema.Struct({
 
 type Kept = typeof Kept.Type
 
-const keep = (calling: Calling): Kept => {
+const keep = (calling: Calling): Effect.Effect<Kept, SchemaIssue.Issue> => {
+  const { attempts, createdAt, execution, id, metadata, payload } = calling
+  if (execution.status === "pending" || execution.status === "processing") {
+    return Effect.fail(new SchemaIssue.InvalidValue({ message: `Expected a calling that has settled: ${id} has not` }))
+  }
   const { tokens } = calling[TypeId]
-  return {
+  return Effect.succeed({
     version: 1,
-    id: calling.id,
-    createdAt: calling.createdAt,
-    metadata: calling.metadata,
-    payload: calling.payload,
+    id,
+    createdAt,
+    metadata,
+    payload,
     cost: { input: tokens.input, output: tokens.output },
-    attempts: calling.attempts,
-    execution: keepExecution(calling.execution)
-  }
-}
-
-const keepExecution = (execution: Execution): Kept["execution"] => {
-  switch (execution.status) {
-    case "completed":
-    case "skipped":
-      return { ...execution, response: keepResponse(execution.response) }
-    case "failed":
-    case "cancelled":
-    case "aborted":
-      return execution
-    // One that has not settled was refused before; it is told as one that was given up.
-    default:
-      return { status: "cancelled" }
-  }
+    attempts,
+    execution: "response" in execution ? { ...execution, response: keepResponse(execution.response) } : execution
+  })
 }
 
 const keepResponse = (
@@ -168,8 +162,6 @@ const done: Work<unknown, unknown> = { run: () => Effect.never, retry: undefined
  */
 export interface Encoded extends Readonly<(typeof Kept)["Encoded"]> {}
 
-const isSettled = (u: unknown): u is Calling => isCalling(u) && u[TypeId].isSettled
-
 /**
  * The schema of settled callings. One that has not settled is not encoded.
  *
@@ -206,8 +198,8 @@ const isSettled = (u: unknown): u is Calling => isCalling(u) && u[TypeId].isSett
  * @since 0.1.0
  */
 export const SettledCalling: Schema.Codec<Calling, Encoded> = Kept.pipe(
-  Schema.decodeTo(Schema.declare(isSettled, { expected: "a calling that has settled" }), {
+  Schema.decodeTo(Schema.declare(isCalling, { expected: "a calling" }), {
     decode: SchemaGetter.transform(restore),
-    encode: SchemaGetter.transform(keep)
+    encode: SchemaGetter.transformEffect(keep)
   })
 )

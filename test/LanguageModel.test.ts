@@ -20,6 +20,8 @@ import { TestClock } from "effect/testing"
 
 const apiKey = Redacted.make("any-key-will-do")
 
+const retry = { times: 0 }
+
 const wires = [
   ["chat completions", OpenAi.layerChat({ model: "gpt-4o-mini", apiKey }), "openai"],
   ["responses", OpenAi.layerResponses({ model: "gpt-5-mini", apiKey }), "openai"],
@@ -240,6 +242,14 @@ const Colour = Schema.Struct({
   seen: Schema.DateTimeUtcFromString
 })
 
+/** In the dialects of OpenAI and Anthropic nothing is optional, and a record is a list of its entries. */
+const inDialect = ({ provider }: Simulator.Request) =>
+  JSON.stringify({
+    name: "blue",
+    seen: "2026-01-01T00:00:00.000Z",
+    ...(provider === "gemini" ? { mixed: { red: 1 } } : { hex: null, mixed: [{ 0: "red", 1: 1 }] })
+  })
+
 const decodeColour = Schema.decodeEffect(Schema.fromJsonString(Schema.toCodecJson(Colour)))
 
 describe.each(wires)("a hundred objects at once on %s", (_name, wire) => {
@@ -265,13 +275,7 @@ describe.each(wires)("a hundred objects at once on %s", (_name, wire) => {
       {
         latency: 50,
         limitRequests: 30,
-        answer: (_prompt, { provider }) =>
-          JSON.stringify({
-            name: "blue",
-            seen: "2026-01-01T00:00:00.000Z",
-            // In the dialects of OpenAI and Anthropic nothing is optional, and a record is a list of its entries.
-            ...(provider === "gemini" ? { mixed: { red: 1 } } : { hex: null, mixed: [{ 0: "red", 1: 1 }] })
-          })
+        answer: (_prompt, request) => inDialect(request)
       },
       { limitRequests: 30, concurrency: 100 }
     ))))
@@ -377,6 +381,45 @@ describe("an error", () => {
       assert.strictEqual(original.reason.text, said.join(""))
       assert.isAbove(said.length, 0)
     }).pipe(Effect.provide(simulated(wires[0][1], { faults: () => Simulator.Fault.Cut({ after: 3 }) }))))
+})
+
+describe("one model of several", () => {
+  it.effect("answers the same in whichever dialect", () =>
+    Effect.gen(function*() {
+      const several = yield* iModel.fallback([
+        yield* Effect.flatMap(OpenAi.makeChat({ model: "gpt-4o-mini", apiKey, retry }), (backend) =>
+          iModel.make(backend)),
+        yield* Effect.flatMap(
+          Anthropic.makeMessages({ model: "claude-sonnet-4-5", apiKey, retry }),
+          (backend) =>
+            iModel.make(backend)
+        ),
+        yield* Effect.flatMap(
+          Gemini.makeGenerateContent({ model: "gemini-2.5-flash", apiKey, retry }),
+          (backend) => iModel.make(backend)
+        )
+      ])
+      const model = yield* iModel.makeLanguageModel(several)
+      const values = yield* Effect.forEach(["openai", "anthropic", "gemini"], (answering) =>
+        Effect.map(model.generateObject({ prompt: answering, schema: Colour }), ({ value }) =>
+          value))
+      for (const value of values) {
+        assert.strictEqual(value.name, "blue")
+        assert.deepStrictEqual(value.mixed, { red: 1 })
+      }
+    }).pipe(Effect.provide(Simulator.layerHttpClient({
+      latency: 0,
+      answer: (_prompt, request) =>
+        inDialect(request),
+      faults: ({ prompt, provider }) => prompt === provider ? undefined : Simulator.Fault.Overloaded()
+    }))))
+
+  it.effect("that is down can be tried again", () =>
+    Effect.gen(function*() {
+      const error = yield* failing(new Errors.CircuitOpen({ circuit: "gpt", retryAfter: Duration.seconds(15) }))
+      assert.strictEqual(error.reason._tag, "InternalProviderError")
+      assert.isTrue(error.isRetryable)
+    }))
 })
 
 describe("a call", () => {

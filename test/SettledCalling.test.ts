@@ -7,6 +7,7 @@ import {
   Calling,
   Errors,
   Gemini,
+  Hook,
   iModel,
   OpenAi,
   ServiceBackend,
@@ -107,6 +108,24 @@ describe("a settled calling", () => {
       const interrupted = yield* Effect.flatMap(write(left), read)
       assert.strictEqual(interrupted.execution.status, "cancelled")
     }).pipe(Effect.provide(mocked(() => Effect.never, { limitTokens: 100 }))))
+
+  it.effect("that a hook answered is kept with that answer", () =>
+    Effect.gen(function*() {
+      const calling = yield* iModel.invoke({ prompt: "Hello" })
+      assert.strictEqual(calling.execution.status, "skipped")
+      const restored = yield* Effect.flatMap(write(calling), read)
+      assert.strictEqual(restored.execution.status, "skipped")
+      assert.strictEqual((yield* restored.response).text, "from memory")
+    }).pipe(Effect.provide(
+      iModel.layer({
+        hooks: [
+          Hook.middleware<never, never, string>(() => () =>
+            Effect.succeed(Calling.makeResponse({ data: "from memory" }))
+          )
+        ]
+      })
+        .pipe(Layer.provide(ServiceBackend.layerMock(() => Effect.die("not reached"))))
+    )))
 
   it.effect("that has not settled is not encoded", () =>
     Effect.gen(function*() {

@@ -35,7 +35,9 @@ const aiReasonOf = (error: InvocationError): AiError.AiErrorReason => {
     case "StreamInterrupted":
       return new AiError.InvalidResponseError({ description, metadata })
     default:
-      return new AiError.UnknownError({ description, metadata })
+      return error._tag === "BackendError" && error.isRetryable
+        ? new AiError.InternalProviderError({ description, metadata })
+        : new AiError.UnknownError({ description, metadata })
   }
 }
 
