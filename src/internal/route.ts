@@ -1,5 +1,4 @@
 /** One backend of several models: who is asked, for how long, who is asked next, and what is told when nobody answers. */
-import * as AiError from "effect/ai/AiError"
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -7,22 +6,19 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Breaker from "effect/persistence/CircuitBreaker"
-import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as SubscriptionRef from "effect/SubscriptionRef"
 import { type Calling, type StreamPart, TypeId as CallingTypeId } from "../Calling.ts"
-import { AllFailed, type BackendErrorReason, CircuitOpen, type PermissionDenied, TimeoutError } from "../Errors.ts"
+import { CircuitOpen, TimeoutError } from "../Errors.ts"
 import type { Model } from "../iModel.ts"
 import type { CommonOptions } from "../Route.ts"
-import { type Backend, TypeId } from "../ServiceBackend.ts"
-import { CallingImpl, type Work } from "./calling.ts"
-import { estimateTokens, fourCharacters } from "./estimate.ts"
+import type { Backend } from "../ServiceBackend.ts"
+import type { CallingImpl } from "./calling.ts"
+import { allOf, backendOf, type Failed, isBackendReason, type Reason } from "./composite.ts"
 import { healthOf } from "./health.ts"
-import { identify, ModelTypeId, noMetadata } from "./identity.ts"
+import { ModelTypeId } from "./identity.ts"
 import { positiveDuration, positiveInteger } from "./options.ts"
 
 /** One of the models, and its callings that wait or run. */
@@ -40,9 +36,7 @@ export const routesOf = <Args, Data>(
 ): Arr.NonEmptyReadonlyArray<Route<Args, Data>> =>
   Arr.map(models, (model, i) => ({ key: String(i), model, callings: new Map(), answeredAt: Number.NEGATIVE_INFINITY }))
 
-/** Why one of them did not answer: one of the failures that are told when nobody has. */
-type Reason = AllFailed["failures"][number]["reason"] | AllFailed
-
+/** How one of them did not answer. */
 interface Failure {
   readonly _tag: "Failure"
   readonly reason: Reason
@@ -161,7 +155,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   })
 
   const run = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
-    const failures: Array<AllFailed["failures"][number]> = []
+    const failures: Array<Failed> = []
     const hasOthers = outer.terms?.patience !== undefined
     const waiting = yield* standing
     for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
@@ -186,13 +180,12 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       }
       const { begun, reason } = result.failure
       if (coolingOf(result.failure)._tag === "Failure") yield* dismiss(route)
-      const told = reason._tag === "AllFailed" ? reason.failures : [{ model: route.model.name, reason }]
       const stops = (begun && !buffered) || isFinal(reason, failures.length === 0)
-      failures.push(...told)
+      failures.push({ model: route.model.name, reason })
       if (stops && isBackendReason(reason)) return yield* reason
       if (stops) break
     }
-    return yield* reasonOf(failures)
+    return yield* allOf(failures)
   })
 
   /**
@@ -213,37 +206,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     return Number.isFinite(limit) ? Math.ceil(limit) : undefined
   }
 
-  const work: Work<Data, Args & Readonly<Record<string, unknown>>> = {
-    retry: undefined,
-    operation: undefined,
-    run: (args, calling) => run(args, calling[CallingTypeId])
-  }
-  const now = yield* Clock.currentTimeMillis
-  const models = routes.map(({ model }) => model)
-  const providerMetadata = yield* SubscriptionRef.make({})
-  return {
-    [TypeId]: { _Args: identity, _Data: identity },
-    ...identify(now),
-    provider,
-    name: models.map(({ name }) => name).join(", "),
-    version: "1",
-    tags: new Set(models.flatMap(({ tags }) => Array.from(tags))),
-    headroom: Duration.zero,
-    idleTimeout: undefined,
-    circuit: undefined,
-    capacity: models.reduce((sum, { capacity }) => sum + capacity, 0),
-    providerMetadata,
-    loadTokenizer: Effect.void,
-    createCalling: (args, callingOptions) =>
-      Effect.clockWith((clock) => {
-        if (!isArguments<Args>(args)) return Effect.die(new TypeError("The arguments of a call must be an object"))
-        const cost = callingOptions?.cost?.() ??
-          estimateTokens(args, fourCharacters, callingOptions?.expectedOutput ?? 0)
-        const tokens = typeof cost === "number" ? { input: cost, output: 0 } : cost
-        const metadata = callingOptions?.metadata ?? noMetadata
-        return Effect.succeed(new CallingImpl(args, work, tokens, clock.currentTimeMillisUnsafe(), metadata))
-      })
-  }
+  return yield* backendOf(provider, Arr.map(routes, ({ model }) => model), run)
 })
 
 /** Whether a model rests, and for how long; and whether the next call only tries it. */
@@ -259,19 +222,6 @@ const standingOf = <Args, Data>(route: Route<Args, Data>, state: Breaker.State) 
 
 const leftAlone = (circuit: string, retryAfter?: Duration.Duration): CircuitOpen =>
   new CircuitOpen({ circuit, ...(retryAfter !== undefined && { retryAfter }) })
-
-/** Whoever made the backend of them has seen to it by the types; each model decodes them by its own schema. */
-const isArguments = <Args>(u: unknown): u is Args & Readonly<Record<string, unknown>> => Predicate.isObject(u)
-
-const isBackendReason = (reason: Reason): reason is Exclude<Reason, TimeoutError | PermissionDenied> =>
-  reason._tag !== "TimeoutError" && reason._tag !== "PermissionDenied"
-
-/** The reason of one, and the reasons of several. */
-const reasonOf = (failures: ReadonlyArray<AllFailed["failures"][number]>): BackendErrorReason => {
-  if (!Arr.isReadonlyArrayNonEmpty(failures)) return new AiError.UnknownError({ description: "No model was asked" })
-  const [{ reason }] = failures
-  return failures.length === 1 && isBackendReason(reason) ? reason : new AllFailed({ failures })
-}
 
 /** Whether it is the last word on the request, whoever is asked. */
 const isFinal = (reason: Reason, isFirst: boolean): boolean => {
