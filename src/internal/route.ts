@@ -27,14 +27,14 @@ export interface Route<in Args, out Data> {
   readonly model: Model<Args, Data>
   /** Each with what has it leave the line of this model. */
   readonly callings: Map<Calling, Effect.Effect<unknown>>
-  /** When it answered last. */
-  answeredAt: number
+  /** When it answered last, or began to, since it was given up. */
+  answeredAt: number | undefined
 }
 
 export const routesOf = <Args, Data>(
   models: Arr.NonEmptyReadonlyArray<Model<Args, Data>>
 ): Arr.NonEmptyReadonlyArray<Route<Args, Data>> =>
-  Arr.map(models, (model, i) => ({ key: String(i), model, callings: new Map(), answeredAt: Number.NEGATIVE_INFINITY }))
+  Arr.map(models, (model, i) => ({ key: String(i), model, callings: new Map(), answeredAt: undefined }))
 
 /** How one of them did not answer. */
 interface Failure {
@@ -85,11 +85,15 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const { sink } = outer
     const held: Array<StreamPart> = []
     let begun = false
-    const take = sink && ((parts: Arr.NonEmptyReadonlyArray<StreamPart>) => {
+    const noteAnswer = Effect.map(Clock.currentTimeMillis, (now) => {
+      route.answeredAt = now
+    })
+    const take = sink && Effect.fnUntraced(function*(parts: Arr.NonEmptyReadonlyArray<StreamPart>) {
+      if (!begun) yield* noteAnswer
       begun = true
-      if (buffered) return Effect.sync(() => held.push(...parts))
+      if (buffered) return held.push(...parts)
       sink.begun = true
-      return sink.take(parts)
+      return yield* sink.take(parts)
     })
     const calling = yield* model[ModelTypeId].prepare(args, take, {
       firstPartTimeout: sink?.firstPartTimeout,
@@ -106,7 +110,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       reason,
       begun,
       exhausted: inner.attempts.length >= allowed,
-      answersOthers: route.answeredAt >= startedAt
+      answersOthers: !begun && route.answeredAt !== undefined && route.answeredAt >= startedAt
     })
     const answered = Effect.flatMap(model.invoke(calling), ({ response }) => response).pipe(
       Effect.mapError((error) => failure(error._tag === "BackendError" ? error.reason : error))
@@ -128,7 +132,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         outer.attempts = [...outer.attempts, ...inner.attempts]
       }))
     )
-    route.answeredAt = yield* Clock.currentTimeMillis
+    yield* noteAnswer
     if (sink !== undefined && Arr.isArrayNonEmpty(held)) {
       sink.begun = true
       yield* sink.take(held)
@@ -159,7 +163,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const hasOthers = outer.terms?.patience !== undefined
     const waiting = yield* standing
     for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
-      const { isTried, rests, route } = asked
+      const { isBack, isTried, rests, route } = asked
       if (rests !== undefined && hasOthers) {
         failures.push({ model: route.model.name, reason: rests })
         continue
@@ -171,15 +175,18 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         next
       })
       const result = yield* Effect.result(
-        rests !== undefined ? asking : breaker.execute(asking, { key: route.key, classify: coolingOfExit })
+        rests !== undefined || isBack ? asking : breaker.execute(asking, { key: route.key, classify: coolingOfExit })
       )
       if (Result.isSuccess(result)) return result.success
       if (result.failure._tag === "CircuitBreakerError") {
-        waiting.push({ route, isTried: true, rests: leftAlone(route.model.name) })
+        waiting.push({ route, isBack: false, isTried: true, rests: leftAlone(route.model.name) })
         continue
       }
       const { begun, reason } = result.failure
-      if (coolingOf(result.failure)._tag === "Failure") yield* dismiss(route)
+      if (coolingOf(result.failure)._tag === "Failure") {
+        route.answeredAt = undefined
+        yield* dismiss(route)
+      }
       const stops = (begun && !buffered) || isFinal(reason, failures.length === 0)
       failures.push({ model: route.model.name, reason })
       if (stops && isBackendReason(reason)) return yield* reason
@@ -211,13 +218,16 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
 
 /** Whether a model rests, and for how long; and whether the next call only tries it. */
 const standingOf = <Args, Data>(route: Route<Args, Data>, state: Breaker.State) => {
-  const { name } = route.model
+  const { answeredAt, model } = route
+  const isTrying = state._tag === "HalfOpen" && state.probing
+  // The call that tries it may take its time to the end of its answer.
+  const isBack = isTrying && answeredAt !== undefined
   const rests = state._tag === "Open" && Duration.isPositive(state.retryAfter)
-    ? leftAlone(name, state.retryAfter)
-    : state._tag === "HalfOpen" && state.probing
-    ? leftAlone(name)
+    ? leftAlone(model.name, state.retryAfter)
+    : isTrying && !isBack
+    ? leftAlone(model.name)
     : undefined
-  return { route, isTried: state._tag !== "Closed", rests }
+  return { route, isBack, isTried: state._tag !== "Closed" && !isBack, rests }
 }
 
 const leftAlone = (circuit: string, retryAfter?: Duration.Duration): CircuitOpen =>
