@@ -66,7 +66,7 @@ const program = Effect.gen(function*() {
       : ["not served, or not back"]
     const back = backAfter === undefined ? "never back" : `back on the primary after ${backAfter / 1_000} s`
     yield* Console.log(
-      `   ${`${wire}, ${mode}`.padEnd(24)}${cell(wrong, `${served} of ${calls} served, ${probes} probes, ${back}`)}`
+      `   ${`${wire}, ${mode}`.padEnd(26)}${cell(wrong, `${served} of ${calls} served, ${probes} probes, ${back}`)}`
     )
   }
   yield* Console.log(`\n${passed} right, ${failed} wrong`)

@@ -29,10 +29,12 @@ import * as Converse from "./internal/converse.ts"
 import { makeEmbeddingModel as embedding } from "./internal/effectAi/embeddingModel.ts"
 import { fromAiError } from "./internal/effectAi/errors.ts"
 import { makeLanguageModel as language } from "./internal/effectAi/languageModel.ts"
+import * as Hedge from "./internal/hedge.ts"
 import { ModelTypeId } from "./internal/identity.ts"
 import * as internal from "./internal/model.ts"
 import { type Abortable, type Promised, promised } from "./internal/promised.ts"
 import { CallArguments, CaptureContent } from "./internal/references.ts"
+import * as Share from "./internal/share.ts"
 import type { Sink } from "./internal/streaming.ts"
 import * as Route from "./Route.ts"
 import {
@@ -387,6 +389,78 @@ export const balance = <const Several extends Route.Models>(
   options?: Route.BalanceOptions<Several> & Options<Route.ArgsOf<Several>>
 ): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> =>
   Effect.flatMap(Route.balance<Several>(models, options), (backend) => make(backend, options))
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface HedgeOptions {
+  /**
+   * A call is made a second time when it takes longer than this percentage of the last hundred answers did; of a stream, its
+   * first part. The first twenty calls are made once.
+   * @default 95
+   */
+  readonly percentile?: number | undefined
+}
+
+/**
+ * Makes a model that asks another one a second time when it takes longer than most, and answers with what comes first. The other
+ * attempt is interrupted, and gives back what it had not used. It costs one call in twenty, and saves the longest waits.
+ *
+ * **When to use**
+ *
+ * Where a late answer is worth little. Over an `iModel.balance` the second attempt is made with another key.
+ *
+ * Fails with `IllegalArgumentError` when an option is wrong.
+ *
+ * **Example** (The slowest in twenty)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const gpt = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini" }))
+ *   const quick = yield* iModel.hedge(gpt, { percentile: 95 })
+ *   return yield* quick.respond({ prompt: "Name a colour." })
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const hedge = <Args, Data>(
+  model: Model<Args, Data>,
+  options: HedgeOptions & Options<Args> = {}
+): Effect.Effect<Model<Args, Data>, OptionsError, Scope.Scope> =>
+  Effect.flatMap(Hedge.make(model, options), (backend) => make(backend, options))
+
+/**
+ * Makes a model that asks another one once for calls with equal arguments that run at the same time: they have one answer. It
+ * goes on while any of them waits for it. Streams are not shared.
+ *
+ * **Example** (Asked once)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const gpt = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini" }))
+ *   const shared = yield* iModel.share(gpt)
+ *   const ask = shared.respond({ prompt: "Name a colour." })
+ *   return yield* Effect.all([ask, ask], { concurrency: "unbounded" })
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const share = <Args, Data>(
+  model: Model<Args, Data>,
+  options?: Options<Args>
+): Effect.Effect<Model<Args, Data>, OptionsError, Scope.Scope> =>
+  Effect.flatMap(Share.make(model), (backend) => make(backend, options))
 
 /**
  * Why a model cannot be made: a wrong option, or a `RateLimiter` whose store fails.

@@ -402,6 +402,26 @@ describe("the stream of a fallback", () => {
       assert.isTrue(reason._tag === "StreamInterrupted" && reason.text === "half of it")
     }))
 
+  it.effect("shows that a model is back with its first part, however long it takes", () =>
+    Effect.gen(function*() {
+      let down = true
+      const slow: typeof breaking = (_request, emit) =>
+        down
+          ? Effect.fail(overloaded)
+          : Effect.as(Effect.andThen(emit([delta("a")]), Effect.sleep("5 minutes")), "a")
+      const a = yield* made("a", answers("a"), {}, { stream: slow })
+      const b = yield* made("b", answers("b"))
+      const model = yield* iModel.fallback([a.model, b.model])
+      yield* pass(Stream.runDrain(model.stream({})))
+      down = false
+      yield* TestClock.adjust("10 seconds")
+      const trying = yield* Effect.forkChild(Stream.runDrain(model.stream({})))
+      yield* TestClock.adjust("1 second")
+      const other = yield* pass(model.respond({}))
+      assert.strictEqual(textOf(other.exit), "a")
+      yield* Fiber.interrupt(trying)
+    }))
+
   it.effect("is kept until it is whole where it may be begun again", () =>
     Effect.gen(function*() {
       const { early, exit, text } = yield* streamed(true)

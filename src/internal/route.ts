@@ -1,5 +1,4 @@
 /** One backend of several models: who is asked, for how long, who is asked next, and what is told when nobody answers. */
-import * as AiError from "effect/ai/AiError"
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -7,22 +6,19 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Breaker from "effect/persistence/CircuitBreaker"
-import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as SubscriptionRef from "effect/SubscriptionRef"
 import { type Calling, type StreamPart, TypeId as CallingTypeId } from "../Calling.ts"
-import { AllFailed, type BackendErrorReason, CircuitOpen, type PermissionDenied, TimeoutError } from "../Errors.ts"
+import { CircuitOpen, TimeoutError } from "../Errors.ts"
 import type { Model } from "../iModel.ts"
 import type { CommonOptions } from "../Route.ts"
-import { type Backend, TypeId } from "../ServiceBackend.ts"
-import { CallingImpl, type Work } from "./calling.ts"
-import { estimateTokens, fourCharacters } from "./estimate.ts"
+import type { Backend } from "../ServiceBackend.ts"
+import type { CallingImpl } from "./calling.ts"
+import { allOf, backendOf, type Failed, isBackendReason, type Reason } from "./composite.ts"
 import { healthOf } from "./health.ts"
-import { identify, ModelTypeId, noMetadata } from "./identity.ts"
+import { ModelTypeId } from "./identity.ts"
 import { positiveDuration, positiveInteger } from "./options.ts"
 
 /** One of the models, and its callings that wait or run. */
@@ -31,18 +27,16 @@ export interface Route<in Args, out Data> {
   readonly model: Model<Args, Data>
   /** Each with what has it leave the line of this model. */
   readonly callings: Map<Calling, Effect.Effect<unknown>>
-  /** When it answered last. */
-  answeredAt: number
+  /** When it answered last, or began to, since it was given up. */
+  answeredAt: number | undefined
 }
 
 export const routesOf = <Args, Data>(
   models: Arr.NonEmptyReadonlyArray<Model<Args, Data>>
 ): Arr.NonEmptyReadonlyArray<Route<Args, Data>> =>
-  Arr.map(models, (model, i) => ({ key: String(i), model, callings: new Map(), answeredAt: Number.NEGATIVE_INFINITY }))
+  Arr.map(models, (model, i) => ({ key: String(i), model, callings: new Map(), answeredAt: undefined }))
 
-/** Why one of them did not answer: one of the failures that are told when nobody has. */
-type Reason = AllFailed["failures"][number]["reason"] | AllFailed
-
+/** How one of them did not answer. */
 interface Failure {
   readonly _tag: "Failure"
   readonly reason: Reason
@@ -91,11 +85,15 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const { sink } = outer
     const held: Array<StreamPart> = []
     let begun = false
-    const take = sink && ((parts: Arr.NonEmptyReadonlyArray<StreamPart>) => {
+    const noteAnswer = Effect.map(Clock.currentTimeMillis, (now) => {
+      route.answeredAt = now
+    })
+    const take = sink && Effect.fnUntraced(function*(parts: Arr.NonEmptyReadonlyArray<StreamPart>) {
+      if (!begun) yield* noteAnswer
       begun = true
-      if (buffered) return Effect.sync(() => held.push(...parts))
+      if (buffered) return held.push(...parts)
       sink.begun = true
-      return sink.take(parts)
+      return yield* sink.take(parts)
     })
     const calling = yield* Effect.mapError(
       model[ModelTypeId].prepare(args, take, {
@@ -116,7 +114,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       reason,
       begun,
       exhausted: inner.attempts.length >= allowed,
-      answersOthers: route.answeredAt >= startedAt
+      answersOthers: !begun && route.answeredAt !== undefined && route.answeredAt >= startedAt
     })
     const answered = Effect.flatMap(model.invoke(calling), ({ response }) => response).pipe(
       Effect.mapError((error) => failure(error._tag === "BackendError" ? error.reason : error))
@@ -138,7 +136,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         outer.attempts = [...outer.attempts, ...inner.attempts]
       }))
     )
-    route.answeredAt = yield* Clock.currentTimeMillis
+    yield* noteAnswer
     if (sink !== undefined && Arr.isArrayNonEmpty(held)) {
       sink.begun = true
       yield* sink.take(held)
@@ -165,11 +163,11 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   })
 
   const run = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
-    const failures: Array<AllFailed["failures"][number]> = []
+    const failures: Array<Failed> = []
     const hasOthers = outer.terms?.patience !== undefined
     const waiting = yield* standing
     for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
-      const { isTried, rests, route } = asked
+      const { isBack, isTried, rests, route } = asked
       if (rests !== undefined && hasOthers) {
         failures.push({ model: route.model.name, reason: rests })
         continue
@@ -181,22 +179,24 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         next
       })
       const result = yield* Effect.result(
-        rests !== undefined ? asking : breaker.execute(asking, { key: route.key, classify: coolingOfExit })
+        rests !== undefined || isBack ? asking : breaker.execute(asking, { key: route.key, classify: coolingOfExit })
       )
       if (Result.isSuccess(result)) return result.success
       if (result.failure._tag === "CircuitBreakerError") {
-        waiting.push({ route, isTried: true, rests: leftAlone(route.model.name) })
+        waiting.push({ route, isBack: false, isTried: true, rests: leftAlone(route.model.name) })
         continue
       }
       const { begun, reason } = result.failure
-      if (coolingOf(result.failure)._tag === "Failure") yield* dismiss(route)
-      const told = reason._tag === "AllFailed" ? reason.failures : [{ model: route.model.name, reason }]
+      if (coolingOf(result.failure)._tag === "Failure") {
+        route.answeredAt = undefined
+        yield* dismiss(route)
+      }
       const stops = (begun && !buffered) || isFinal(reason, failures.length === 0)
-      failures.push(...told)
+      failures.push({ model: route.model.name, reason })
       if (stops && isBackendReason(reason)) return yield* reason
       if (stops) break
     }
-    return yield* reasonOf(failures)
+    return yield* allOf(failures)
   })
 
   /**
@@ -217,66 +217,25 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     return Number.isFinite(limit) ? Math.ceil(limit) : undefined
   }
 
-  const work: Work<Data, Args & Readonly<Record<string, unknown>>> = {
-    retry: undefined,
-    operation: undefined,
-    run: (args, calling) => run(args, calling[CallingTypeId])
-  }
-  const now = yield* Clock.currentTimeMillis
-  const models = routes.map(({ model }) => model)
-  const providerMetadata = yield* SubscriptionRef.make({})
-  return {
-    [TypeId]: { _Args: identity, _Data: identity },
-    ...identify(now),
-    provider,
-    name: models.map(({ name }) => name).join(", "),
-    version: "1",
-    tags: new Set(models.flatMap(({ tags }) => Array.from(tags))),
-    headroom: Duration.zero,
-    idleTimeout: undefined,
-    circuit: undefined,
-    tool: undefined,
-    capacity: models.reduce((sum, { capacity }) => sum + capacity, 0),
-    providerMetadata,
-    loadTokenizer: Effect.void,
-    createCalling: (args, callingOptions) =>
-      Effect.clockWith((clock) => {
-        if (!isArguments<Args>(args)) return Effect.die(new TypeError("The arguments of a call must be an object"))
-        const cost = callingOptions?.cost?.() ??
-          estimateTokens(args, fourCharacters, callingOptions?.expectedOutput ?? 0)
-        const tokens = typeof cost === "number" ? { input: cost, output: 0 } : cost
-        const metadata = callingOptions?.metadata ?? noMetadata
-        return Effect.succeed(new CallingImpl(args, work, tokens, clock.currentTimeMillisUnsafe(), metadata))
-      })
-  }
+  return yield* backendOf(provider, Arr.map(routes, ({ model }) => model), run)
 })
 
 /** Whether a model rests, and for how long; and whether the next call only tries it. */
 const standingOf = <Args, Data>(route: Route<Args, Data>, state: Breaker.State) => {
-  const { name } = route.model
+  const { answeredAt, model } = route
+  const isTrying = state._tag === "HalfOpen" && state.probing
+  // The call that tries it may take its time to the end of its answer.
+  const isBack = isTrying && answeredAt !== undefined
   const rests = state._tag === "Open" && Duration.isPositive(state.retryAfter)
-    ? leftAlone(name, state.retryAfter)
-    : state._tag === "HalfOpen" && state.probing
-    ? leftAlone(name)
+    ? leftAlone(model.name, state.retryAfter)
+    : isTrying && !isBack
+    ? leftAlone(model.name)
     : undefined
-  return { route, isTried: state._tag !== "Closed", rests }
+  return { route, isBack, isTried: state._tag !== "Closed" && !isBack, rests }
 }
 
 const leftAlone = (circuit: string, retryAfter?: Duration.Duration): CircuitOpen =>
   new CircuitOpen({ circuit, ...(retryAfter !== undefined && { retryAfter }) })
-
-/** Whoever made the backend of them has seen to it by the types; each model decodes them by its own schema. */
-const isArguments = <Args>(u: unknown): u is Args & Readonly<Record<string, unknown>> => Predicate.isObject(u)
-
-const isBackendReason = (reason: Reason): reason is Exclude<Reason, TimeoutError | PermissionDenied> =>
-  reason._tag !== "TimeoutError" && reason._tag !== "PermissionDenied"
-
-/** The reason of one, and the reasons of several. */
-const reasonOf = (failures: ReadonlyArray<AllFailed["failures"][number]>): BackendErrorReason => {
-  if (!Arr.isReadonlyArrayNonEmpty(failures)) return new AiError.UnknownError({ description: "No model was asked" })
-  const [{ reason }] = failures
-  return failures.length === 1 && isBackendReason(reason) ? reason : new AllFailed({ failures })
-}
 
 /** Whether it is the last word on the request, whoever is asked. */
 const isFinal = (reason: Reason, isFirst: boolean): boolean => {

@@ -1,0 +1,172 @@
+/** A second attempt for what takes too long, and one attempt for what is asked twice. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
+import { AiError, Response } from "effect/ai"
+import { TestClock } from "effect/testing"
+import { type Errors, iModel, ServiceBackend } from "effect-imodel"
+
+const overloaded = new AiError.InternalProviderError({ description: "overloaded" })
+const Request = Schema.Struct({ text: Schema.String })
+
+type Answer = Effect.Effect<string, Errors.BackendErrorReason>
+
+/** A model that streams its answer as one part. */
+const made = Effect.fnUntraced(function*(
+  answer: (n: number) => Answer,
+  options?: iModel.Options<typeof Request.Encoded>
+) {
+  let asked = 0
+  let interrupted = 0
+  const call = Effect.onInterrupt(Effect.suspend(() => answer(++asked)), () => Effect.sync(() => interrupted++))
+  const model = yield* iModel.make(
+    yield* ServiceBackend.make({
+      provider: "local",
+      name: "local",
+      request: Request,
+      cost: () => ({ input: 10, output: 90 }),
+      call: () => call,
+      stream: (_request, emit) =>
+        Effect.tap(call, (delta) => emit([Response.makePart("text-delta", { id: "0", delta })]))
+    }),
+    options
+  )
+  return { model, asked: () => asked, interrupted: () => interrupted }
+})
+
+const pass = Effect.fnUntraced(function*<A, E>(effect: Effect.Effect<A, E>) {
+  const fiber = yield* Effect.forkChild(Effect.timed(Effect.exit(effect)))
+  while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust(10)
+  const [duration, exit] = yield* Fiber.join(fiber)
+  return { exit, millis: Duration.toMillis(duration) }
+})
+
+const after = (millis: number, answer: Answer = Effect.succeed("done")) => Effect.delay(answer, millis)
+
+describe("a hedge", () => {
+  const warm = Effect.fnUntraced(function*(
+    late: (n: number) => Answer,
+    options?: iModel.Options<typeof Request.Encoded>
+  ) {
+    const local = yield* made((n) => n <= 20 ? after(100) : late(n - 20), options)
+    const hedged = yield* iModel.hedge(local.model)
+    return {
+      ...local,
+      whole: hedged.invoke({ text: "hi" }),
+      streamed: Stream.runCollect(hedged.stream({ text: "hi" }))
+    }
+  })
+  const times = <A, E>(n: number, effect: Effect.Effect<A, E>) =>
+    Effect.repeat(Effect.flatMap(pass(effect), ({ exit }) => exit), { times: n - 1 })
+
+  it.effect("asks a second time after as long as most calls take, and takes what comes first", () =>
+    Effect.gen(function*() {
+      const { asked, interrupted, whole } = yield* warm((n) => after(n === 1 ? 10_000 : 50, Effect.succeed(String(n))))
+      yield* times(20, whole)
+      assert.strictEqual(asked(), 20)
+      const { exit, millis } = yield* pass(whole)
+      const calling = yield* exit
+      assert.strictEqual((yield* calling.response).text, "2")
+      assert.deepStrictEqual([millis, asked(), interrupted()], [150, 22, 1])
+      assert.deepStrictEqual(calling.attempts.map(({ outcome }) => outcome).toSorted(), ["cancelled", "completed"])
+    }))
+
+  it.effect("gives back what the slower one had reserved", () =>
+    Effect.gen(function*() {
+      const { model, whole } = yield* warm((n) => after(n === 1 ? 10_000 : 50), {
+        limitTokens: 10_000,
+        capacityRefreshTime: "1000 hours"
+      })
+      yield* times(20, whole)
+      yield* pass(whole)
+      const { limits } = yield* Effect.flatMap(Effect.fromNullishOr(model.executor), ({ snapshot }) => snapshot)
+      // Twenty-one answers at a hundred, and the ten of a prompt that was sent in vain.
+      assert.strictEqual(Math.round(limits.tokens?.available ?? 0), 10_000 - 21 * 100 - 10)
+    }))
+
+  it.effect("of a stream goes by its first part, and mixes nothing", () =>
+    Effect.gen(function*() {
+      const { asked, interrupted, streamed } = yield* warm((n) =>
+        after(n === 1 ? 10_000 : 50, Effect.succeed(String(n)))
+      )
+      yield* times(20, streamed)
+      const { exit, millis } = yield* pass(streamed)
+      const parts = yield* exit
+      assert.deepStrictEqual(parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : []), ["2"])
+      assert.deepStrictEqual([millis, asked(), interrupted()], [150, 22, 1])
+    }))
+
+  it.effect("asks once what is answered in time, and what fails before", () =>
+    Effect.gen(function*() {
+      const { asked, whole } = yield* warm((n) => n === 1 ? after(99) : Effect.fail(overloaded))
+      yield* times(21, whole)
+      const { exit } = yield* pass(Effect.flatMap(whole, ({ response }) => response))
+      assert.isTrue(Exit.isFailure(exit))
+      assert.strictEqual(asked(), 22)
+    }))
+
+  it.effect("waits for the second when the first fails meanwhile, and tells of both when both do", () =>
+    Effect.gen(function*() {
+      const { whole } = yield* warm((n) => n <= 3 && n !== 2 ? after(150, Effect.fail(overloaded)) : after(100))
+      yield* times(20, whole)
+      const rescued = yield* pass(Effect.flatMap(whole, ({ response }) => response))
+      assert.isTrue(Exit.isSuccess(rescued.exit))
+      const { whole: hopeless } = yield* warm(() => after(150, Effect.fail(overloaded)))
+      yield* times(20, hopeless)
+      const error = yield* Effect.flip(
+        Effect.flatMap(pass(Effect.flatMap(hopeless, ({ response }) => response)), ({ exit }) => exit)
+      )
+      assert.isTrue(error._tag === "BackendError" && error.reason._tag === "AllFailed")
+    }))
+
+  it.effect("needs a percentile that makes sense", () =>
+    Effect.gen(function*() {
+      const { model } = yield* made(() => after(1))
+      assert.include((yield* Effect.flip(iModel.hedge(model, { percentile: 100 }))).message, "percentile")
+    }))
+})
+
+describe("a shared model", () => {
+  it.effect("is asked once for what is asked at the same time, and again afterwards", () =>
+    Effect.gen(function*() {
+      const { asked, model } = yield* made((n) => after(100, Effect.succeed(String(n))))
+      const shared = yield* iModel.share(model)
+      const ask = (text: string) => Effect.map(shared.respond({ text }), (response) => response.text)
+      const texts = ["a", "a", "b", "a"]
+      const { exit } = yield* pass(Effect.forEach(texts, ask, { concurrency: "unbounded" }))
+      assert.deepStrictEqual(yield* exit, ["1", "1", "2", "1"])
+      assert.strictEqual(yield* (yield* pass(ask("a"))).exit, "3")
+      assert.strictEqual(asked(), 3)
+    }))
+
+  it.effect("goes on while any of them waits, and ends with the last", () =>
+    Effect.gen(function*() {
+      const { asked, interrupted, model } = yield* made(() => after(100))
+      const shared = yield* iModel.share(model)
+      const ask = Effect.forkChild(shared.respond({ text: "a" }), { startImmediately: true })
+      const [first, second, third] = [yield* ask, yield* ask, yield* ask]
+      yield* TestClock.adjust(50)
+      yield* Fiber.interrupt(first)
+      assert.strictEqual(interrupted(), 0)
+      yield* Fiber.interrupt(second)
+      yield* TestClock.adjust(50)
+      assert.strictEqual((yield* Fiber.join(third)).text, "done")
+      const last = yield* ask
+      yield* TestClock.adjust(50)
+      yield* Fiber.interrupt(last)
+      assert.deepStrictEqual([asked(), interrupted()], [2, 1])
+      assert.strictEqual((yield* (yield* pass(shared.respond({ text: "a" }))).exit).text, "done")
+    }))
+
+  it.effect("does not share streams, nor a failure with those that come after it", () =>
+    Effect.gen(function*() {
+      const { asked, model } = yield* made((n) =>
+        after(100, n === 1 ? Effect.fail(overloaded) : Effect.succeed("done"))
+      )
+      const shared = yield* iModel.share(model)
+      const failed = yield* pass(Effect.exit(shared.respond({ text: "a" })))
+      assert.isTrue(Exit.isFailure(yield* failed.exit))
+      const stream = Stream.runDrain(shared.stream({ text: "a" }))
+      yield* pass(Effect.all([stream, stream], { concurrency: "unbounded" }))
+      assert.strictEqual(asked(), 3)
+    }))
+})
