@@ -19,6 +19,6 @@ export default defineConfig({
     },
     // Many of them wait for processes and sockets.
     maxWorkers: 4,
-    testTimeout: 20_000
+    testTimeout: 60_000
   }
 })

@@ -17,9 +17,17 @@ const piecewise = (pieces: ReadonlyArray<Uint8Array>): ReadableStream<Uint8Array
     }
   })
 
-/** A client that answers everything with these pieces. */
-export const answering = (pieces: ReadonlyArray<Uint8Array>, contentType?: string): HttpClient.HttpClient =>
-  HttpClient.make((request) => Effect.sync(() => HttpClientResponse.fromWeb(request, bodyOf(pieces, contentType))))
+/** A client that answers everything with these pieces, or with those of the moment. */
+export const answering = (
+  pieces: ReadonlyArray<Uint8Array> | (() => ReadonlyArray<Uint8Array>),
+  contentType?: string
+): HttpClient.HttpClient =>
+  HttpClient.make((request) =>
+    Effect.sync(() => {
+      const body = bodyOf(typeof pieces === "function" ? pieces() : pieces, contentType)
+      return HttpClientResponse.fromWeb(request, body)
+    })
+  )
 
 /** Objects as the bytes of server-sent events, named by their `type` if they have one. */
 export const bytesOf = (...events: ReadonlyArray<object | string>): Uint8Array =>
