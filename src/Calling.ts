@@ -100,7 +100,7 @@ export interface Attempt {
  * - `failed`: the backend failed, or the arguments were wrong
  * - `cancelled`: given up by those who asked for it (interrupted, or out of time)
  * - `aborted`: not permitted to run
- * - `skipped`: settled without the backend being asked
+ * - `skipped`: answered by a hook, without the backend being asked
  *
  * `duration` is the time from its first start until it settled, with all attempts and the rests between them. It is
  * `undefined` until then, and for one that never ran.
@@ -115,7 +115,7 @@ export type Execution<Data = unknown> =
   | Execution.Failed
   | Execution.Cancelled
   | Execution.Aborted
-  | Execution.Skipped
+  | Execution.Skipped<Data>
 
 /**
  * @since 0.1.0
@@ -190,9 +190,11 @@ export declare namespace Execution {
    * @category models
    * @since 0.1.0
    */
-  export interface Skipped {
+  export interface Skipped<out Data = unknown> {
     readonly status: "skipped"
     readonly duration: undefined
+    /** The answer of the hook that stood in for the backend. */
+    readonly response: NormalizedResponse<Data>
   }
 }
 
@@ -258,7 +260,7 @@ export interface NormalizedResponse<out Data = unknown> {
   readonly content: ReadonlyArray<Part>
   /** The text of the answer; empty when there is none. */
   readonly text: string
-  /** What the text decodes to, for a call that asked for the output of a schema. */
+  /** What the text decodes to, for a call that asked for the output of a schema; the vectors of embeddings. */
   readonly value: unknown
   /** The tools that the model asks the caller to call. */
   readonly toolCalls: ReadonlyArray<ToolCall>

@@ -7,9 +7,11 @@ import * as AiError from "effect/ai/AiError"
 import type * as Response from "effect/ai/Response"
 import type * as Cause from "effect/Cause"
 import type * as Config from "effect/Config"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
@@ -242,7 +244,7 @@ export const make = Effect.fnUntraced(function*<
     ((payload: Request["Type"]) => Effect.succeed(without(payload, wholePath.parameters)))
 
   const answer = <A>(effect: Effect.Effect<A, BackendErrorReason | HttpClientError.HttpClientError>) =>
-    untraced(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
+    discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
 
   const call = (payload: Request["Type"], calling: Calling) =>
     answer(Effect.gen(function*() {
@@ -289,9 +291,18 @@ export const make = Effect.fnUntraced(function*<
 
 /**
  * Without the client's own span: the attempt has one, and that of the client would hold the request, with the credential in a
- * header that Effect does not know to be secret; and send its name to the provider.
+ * header that Effect does not know to be secret; and send its name to the provider. And without following redirects, which
+ * `fetch` does, with all but the header `authorization`: the credential would go wherever the provider's address leads.
  */
-const untraced = Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
+const discreet = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.updateContext(effect, (context: Context.Context<never>) => {
+    const init = Context.getOrUndefined(context, FetchHttpClient.RequestInit)
+    return Context.add(context, HttpClient.TracerDisabledWhen, always).pipe(
+      Context.add(FetchHttpClient.RequestInit, { ...init, redirect: "manual" })
+    )
+  })
+
+const always = () => true
 
 // Some who speak a provider's protocol do not stream.
 const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>

@@ -11,10 +11,11 @@ import * as AiError from "effect/ai/AiError"
 import * as Response from "effect/ai/Response"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Formatter from "effect/Formatter"
 import * as Schema from "effect/Schema"
 
 /**
- * A time limit ran out: the `timeout` of an invocation, while it was queued or while it was running.
+ * A time limit ran out: the `timeout` of an invocation, or that of a hook.
  *
  * **Example** (Answering late calls with a default)
  *
@@ -31,7 +32,7 @@ import * as Schema from "effect/Schema"
  * @since 0.1.0
  */
 export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutError", {
-  /** Where the time ran out: waiting for admission, running, or (for models with hooks) inside a hook. */
+  /** Where the time ran out: waiting for admission, running, or inside a hook. */
   phase: Schema.Literals(["queue", "invocation", "hook"]),
   /** The limit that ran out. */
   limit: Schema.Duration,
@@ -102,16 +103,38 @@ export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
 }
 
 /**
+ * A hook said no by failing, or one with `exit` failed afterwards.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class HookRejected extends Schema.TaggedError<HookRejected>()("HookRejected", {
+  /** Where in the way of a calling: only what failed in `"postInvocation"` or `"onPart"` has run. */
+  phase: Schema.Literals(["preEventCreate", "preInvocation", "middleware", "onPart", "postInvocation"]),
+  /** The name of the hook. */
+  hook: Schema.String,
+  /** What the hook failed with. */
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    const why = this.cause instanceof Error ? this.cause.message : formatted(this.cause)
+    return `The hook '${this.hook}' said no in ${this.phase}: ${why}`
+  }
+}
+
+const formatted = (cause: unknown): string => typeof cause === "string" ? cause : Formatter.format(cause)
+
+/**
  * Why a calling was not permitted to run.
  *
  * @category errors
  * @since 0.1.0
  */
-export type PermissionDeniedReason = CostExceedsCapacity | LimitExceeded | QueueFull | Shutdown
+export type PermissionDeniedReason = CostExceedsCapacity | LimitExceeded | QueueFull | HookRejected | Shutdown
 
 /**
- * The calling was not permitted to run, and nothing was spent on it; or its executor was shut down while it ran. Its
- * execution is `aborted`.
+ * The calling was not permitted to run, and nothing was spent on it; or its executor was shut down while it ran, or a hook
+ * refused what came of it. Its execution is `aborted`.
  *
  * **Example** (Handling one reason)
  *
@@ -129,7 +152,7 @@ export type PermissionDeniedReason = CostExceedsCapacity | LimitExceeded | Queue
  * @since 0.1.0
  */
 export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
-  reason: Schema.Union([CostExceedsCapacity, LimitExceeded, QueueFull, Shutdown]),
+  reason: Schema.Union([CostExceedsCapacity, LimitExceeded, QueueFull, HookRejected, Shutdown]),
   /** How often the calling was denied before it was given up. */
   denials: Schema.Int,
   /** The `id` of the calling. */
@@ -263,12 +286,35 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
   }
 }
 
+/**
+ * A tool failed: its handler, or the server that has it. Never retryable by itself, since it may have done some of its work. The
+ * message is fit to be shown to the model that asked for it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ToolFailure extends Schema.TaggedError<ToolFailure>()("ToolFailure", {
+  /** The name of the tool. */
+  tool: Schema.String,
+  description: Schema.String,
+  /** What its handler failed with. */
+  cause: Schema.optional(Schema.Defect())
+}) {
+  get isRetryable(): boolean {
+    return false
+  }
+  override get message(): string {
+    return `The tool '${this.tool}' failed: ${this.description}`
+  }
+}
+
 const SingleReason = Schema.Union([
   ...ProviderReason.members,
   CircuitOpen,
   ContextLengthExceeded,
   ProcessFailure,
   StreamInterrupted,
+  ToolFailure,
   Unsupported
 ])
 
@@ -374,5 +420,86 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
 
   override get message(): string {
     return this.reason.message
+  }
+}
+
+/**
+ * A conversation with tools did not come to its end within its turns.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TurnsExceeded extends Schema.TaggedError<TurnsExceeded>()("TurnsExceeded", {
+  maxTurns: Schema.Int,
+  /** Of the calls of the model, the first first. */
+  callingIds: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `The model still called tools after ${this.maxTurns} turns`
+  }
+}
+
+/**
+ * A registry has no model of that name or id.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ModelNotFound extends Schema.TaggedError<ModelNotFound>()("ModelNotFound", {
+  name: Schema.String,
+  /** The names that may have been meant, the nearest first. */
+  near: Schema.Array(Schema.String),
+  /** All names there are. */
+  names: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    const meant = this.near.length > 0
+      ? `Did you mean ${this.near.join(" or ")}?`
+      : `There are: ${this.names.join(", ") || "none"}`
+    return `There is no model '${this.name}'. ${meant}`
+  }
+}
+
+/**
+ * A registry has another model of that name already.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DuplicateModel extends Schema.TaggedError<DuplicateModel>()("DuplicateModel", { name: Schema.String }) {
+  override get message(): string {
+    return `There is a model '${this.name}' already. To replace it, register with update: true`
+  }
+}
+
+/**
+ * A registered model cannot be made, or the server of a tool cannot be reached.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ModelUnavailable extends Schema.TaggedError<ModelUnavailable>()("ModelUnavailable", {
+  name: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return `The model '${this.name}' is not available: ${
+      this.cause instanceof Error ? this.cause.message : formatted(this.cause)
+    }`
+  }
+}
+
+/**
+ * A configuration of MCP servers cannot be read.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class McpConfigError extends Schema.TaggedError<McpConfigError>()("McpConfigError", {
+  path: Schema.String,
+  description: Schema.String
+}) {
+  override get message(): string {
+    return `${this.path}: ${this.description}`
   }
 }

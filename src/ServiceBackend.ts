@@ -5,6 +5,9 @@
  * @since 0.1.0
  */
 import * as AiError from "effect/ai/AiError"
+import * as EmbeddingModel from "effect/ai/EmbeddingModel"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import * as Model from "effect/ai/Model"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Tool from "effect/ai/Tool"
 import * as Clock from "effect/Clock"
@@ -15,6 +18,7 @@ import * as Effect from "effect/Effect"
 import type * as Equal from "effect/Equal"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SubscriptionRef from "effect/SubscriptionRef"
@@ -24,11 +28,13 @@ import {
   isNormalizedResponse,
   makeResponse,
   type NormalizedResponse,
+  type Part,
   TypeId as CallingTypeId
 } from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
+import * as EffectAi from "./internal/effectAi/backend.ts"
 import { estimateTokens, fourCharacters } from "./internal/estimate.ts"
 import { identify, noMetadata } from "./internal/identity.ts"
 import { invalidArgument } from "./internal/invalidArgument.ts"
@@ -83,6 +89,19 @@ export interface Arguments {
 }
 
 /**
+ * What Effect AI asks of a chat backend: some of its `Arguments`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ChatArguments = {
+  readonly prompt: Prompt.Prompt
+  readonly tools?: ReadonlyArray<Tool.Any> | undefined
+  readonly tool_choice?: "auto" | "none" | "required" | { readonly tool: string } | undefined
+  readonly response_format?: Schema.ConstraintCodec<unknown, unknown> | undefined
+}
+
+/**
  * What is said in a wire's own words.
  *
  * @category models
@@ -116,6 +135,8 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   readonly tags: ReadonlySet<string>
   /** What it keeps from one call to the next, for example the session that it continues. */
   readonly providerMetadata: ProviderMetadata
+  /** What it is to a model that may call it; `undefined` for one that is no tool. */
+  readonly tool: Tool.Any | undefined
   /** The `headroom` of limits in front of this backend, unless they state their own. */
   readonly headroom: Duration.Duration
   /** The `idleTimeout` of its streams, unless a call states its own; `undefined` for none. */
@@ -233,6 +254,8 @@ export interface Options<S extends RequestSchema, Data> {
   readonly operation?:
     | { readonly name: string; readonly provider?: string; /** Who is asked. */ readonly server?: URL }
     | undefined
+  /** What it is to a model that may call it. @default none: it is no tool */
+  readonly tool?: Tool.Any | undefined
   /** How long a call may be on its way to those who count it. @default none */
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream. @default for ever */
@@ -314,6 +337,7 @@ export const make = <S extends RequestSchema, Data>(
       version: options.version ?? "1",
       tags: new Set(options.tags),
       providerMetadata,
+      tool: options.tool,
       headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
       idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
       circuit,
@@ -362,6 +386,125 @@ export const layer = <Args, Data, E, R>(
   backend: Effect.Effect<Backend<Args, Data>, E, R>
 ): Layer.Layer<ServiceBackend, E, R> =>
   Layer.effect(ServiceBackend, Effect.map(backend, (backend) => ({ ...backend, [TypeId]: variance })))
+
+// -----------------------------------------------------------------------------
+// Effect AI
+// -----------------------------------------------------------------------------
+
+/**
+ * The arguments of a backend made of a `LanguageModel`: what Effect AI itself takes. Its other settings, such as the
+ * temperature, belong to the `LanguageModel`; they are refused here, by name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LanguageModelRequest extends Readonly<(typeof EffectAi.ChatRequest)["Encoded"]> {}
+
+/**
+ * The arguments of a backend made of an `EmbeddingModel`: one text or several.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EmbeddingModelRequest extends Readonly<(typeof EffectAi.EmbeddingRequest)["Encoded"]> {}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface EffectAiOptions {
+  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `Retry` */
+  readonly retry?: Retry | undefined
+}
+
+/**
+ * Makes a backend of the `LanguageModel` of Effect AI in context, so that any of its providers runs under limits. The `data` of
+ * an answer is its parts. Tools are offered to the model and not run: that is the caller's part, as with every backend.
+ *
+ * Its spans are those that Effect AI makes, below an `iModel.call` for each attempt. Provider and name are those of
+ * `Model.ProviderName` and `Model.ModelName`, if they are in context.
+ *
+ * **Example** (A provider of Effect AI)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LanguageModel } from "effect/ai"
+ * import { iModel, ServiceBackend } from "effect-imodel"
+ *
+ * declare const provider: Layer.Layer<LanguageModel.LanguageModel>
+ *
+ * const model = iModel.layer({ limitRequests: 500 }).pipe(
+ *   Layer.provide(ServiceBackend.layer(ServiceBackend.fromLanguageModel())),
+ *   Layer.provide(provider)
+ * )
+ *
+ * const program = iModel.respond({ prompt: "Hello" }).pipe(Effect.provide(model))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromLanguageModel = Effect.fnUntraced(function*(
+  options?: EffectAiOptions
+): Effect.fn.Return<Backend<LanguageModelRequest, ReadonlyArray<Part>>, never, LanguageModel.LanguageModel> {
+  const model = yield* LanguageModel.LanguageModel
+  return yield* make({
+    ...yield* effectAi(options),
+    request: EffectAi.ChatRequest,
+    call: EffectAi.generate(model),
+    stream: EffectAi.stream(model)
+  })
+})
+
+/**
+ * Makes a backend of the `EmbeddingModel` of Effect AI in context. The `data` of an answer, and its `value`, are the vectors in
+ * the order of the texts.
+ *
+ * **Example** (Embeddings under a limit)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel, ServiceBackend } from "effect-imodel"
+ *
+ * class Embedder extends iModel.Service<Embedder>()("app/Embedder", {
+ *   backend: ServiceBackend.fromEmbeddingModel(),
+ *   limitRequests: 3_000
+ * }) {}
+ *
+ * const vectors = Effect.gen(function*() {
+ *   const embedder = yield* Embedder
+ *   return (yield* embedder.respond({ input: ["blue", "red"] })).data
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromEmbeddingModel = Effect.fnUntraced(function*(
+  options?: EffectAiOptions
+): Effect.fn.Return<
+  Backend<EmbeddingModelRequest, ReadonlyArray<ReadonlyArray<number>>>,
+  never,
+  EmbeddingModel.EmbeddingModel
+> {
+  const model = yield* EmbeddingModel.EmbeddingModel
+  return yield* make({
+    ...yield* effectAi(options),
+    request: EffectAi.EmbeddingRequest,
+    call: EffectAi.embed(model)
+  })
+})
+
+// As of a backend over HTTP, which is where the providers of Effect AI are.
+const effectAi = Effect.fnUntraced(function*(options: EffectAiOptions | undefined) {
+  return {
+    provider: Option.getOrElse(yield* Effect.serviceOption(Model.ProviderName), () => "effect-ai"),
+    name: Option.getOrElse(yield* Effect.serviceOption(Model.ModelName), () => "effect-ai"),
+    retry: options?.retry ?? {},
+    headroom: 150,
+    idleTimeout: Duration.minutes(2)
+  }
+})
 
 // -----------------------------------------------------------------------------
 // Mock

@@ -3,45 +3,48 @@
  *
  * @since 0.1.0
  */
-import * as AiError from "effect/ai/AiError"
-import { defaultCodecTransformer } from "effect/ai/LanguageModel"
+import * as EmbeddingModel from "effect/ai/EmbeddingModel"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import * as AiModel from "effect/ai/Model"
+import type * as Prompt from "effect/ai/Prompt"
+import type * as Tool from "effect/ai/Tool"
 import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
-import * as Channel from "effect/Channel"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
-import * as Queue from "effect/Queue"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import {
-  type Calling,
-  isCalling,
-  type NormalizedResponse,
-  type StreamPart,
-  TypeId as CallingTypeId
-} from "./Calling.ts"
+import { type Calling, isCalling, type NormalizedResponse, type StreamPart, type ToolCall } from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
-import { BackendError, type PermissionDenied, type TimeoutError } from "./Errors.ts"
-import * as Executor from "./Executor.ts"
-import * as Blocking from "./internal/blocking.ts"
-import { decodeOutput } from "./internal/chat.ts"
+import type { BackendError, PermissionDenied, TimeoutError, TurnsExceeded } from "./Errors.ts"
+import type * as Executor from "./Executor.ts"
+import type * as Hook from "./Hook.ts"
+import * as Converse from "./internal/converse.ts"
+import { makeEmbeddingModel as embedding } from "./internal/effectAi/embeddingModel.ts"
+import { fromAiError } from "./internal/effectAi/errors.ts"
+import { makeLanguageModel as language } from "./internal/effectAi/languageModel.ts"
 import * as Hedge from "./internal/hedge.ts"
-import { identify, ModelTypeId } from "./internal/identity.ts"
-import { illegal, positive, positiveDuration } from "./internal/options.ts"
-import * as Pool from "./internal/pool.ts"
-import { CaptureContent } from "./internal/references.ts"
+import { ModelTypeId } from "./internal/identity.ts"
+import * as internal from "./internal/model.ts"
+import { type Abortable, type Promised, promised } from "./internal/promised.ts"
+import { CallArguments, CaptureContent } from "./internal/references.ts"
 import * as Share from "./internal/share.ts"
-import { makeSink, type Sink } from "./internal/streaming.ts"
+import type { Sink } from "./internal/streaming.ts"
 import * as Route from "./Route.ts"
-import { type Arguments, type Backend, type Cost, type ProviderMetadata, ServiceBackend } from "./ServiceBackend.ts"
+import {
+  type Arguments,
+  type Backend,
+  type ChatArguments,
+  type Cost,
+  type ProviderMetadata,
+  ServiceBackend
+} from "./ServiceBackend.ts"
 import type { TokenBucket } from "./TokenBucket.ts"
 
 /**
@@ -64,7 +67,11 @@ export const TypeId: typeof ModelTypeId = ModelTypeId
 export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Equal {
   readonly [TypeId]: {
     /** Makes a calling, whose answer is handed out in parts where there is somebody to take them. */
-    readonly prepare: (args: Args, take?: Sink["take"], options?: StreamOptions) => Effect.Effect<Calling<Data>>
+    readonly prepare: (
+      args: Args,
+      take?: Sink["take"],
+      options?: StreamOptions
+    ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   }
   /** A UUID, fresh for every construction. */
   readonly id: string
@@ -78,10 +85,14 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly circuit: Circuit | undefined
   /** What the backend keeps from one call to the next, for example the session that it continues. */
   readonly providerMetadata: ProviderMetadata
+  /** What it is to a model that may call it; `undefined` for one that is no tool. */
+  readonly tool: Tool.Any | undefined
   /** Admits the callings of this model. `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
   /** How many callings can usefully be under way at once: as many as run and wait in its line, or 100 without limits. */
   readonly capacity: number
+  /** What its hooks do, from now on. It ends with the model. */
+  readonly events: Stream.Stream<Hook.Event>
   /**
    * Makes a calling, to be invoked later; its `response` waits until it has been. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
    * are wrong.
@@ -103,6 +114,11 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
       options?: InvokeOptions & CreateOptions
     ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   }
+  /** Invokes the model with arguments of whatever type, as they come from a file or from a model. What is wrong with them fails the calling. */
+  readonly invokeUnknown: (
+    args: unknown,
+    options?: InvokeOptions & CreateOptions
+  ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   /** Invokes the model, and answers with its response or fails with the backend's error. */
   readonly respond: (
     args: Args,
@@ -185,7 +201,7 @@ export interface StreamOptions extends InvokeOptions, CreateOptions {
  * @category options
  * @since 0.1.0
  */
-export interface Options<in Args = Arguments> {
+export interface Options<in Args = Arguments, out H = never> {
   /** Calls a window. @default no limit */
   readonly limitRequests?: number | undefined
   /** Tokens a window. @default no limit */
@@ -258,6 +274,8 @@ export interface Options<in Args = Arguments> {
    * @default the backend's: 2 minutes over HTTP, for ever for a local one
    */
   readonly idleTimeout?: Duration.Input | undefined
+  /** What stands around its callings, the first outermost. @default none */
+  readonly hooks?: ReadonlyArray<H> | undefined
   /** @default the backend's name */
   readonly name?: string | undefined
   /** @default none */
@@ -284,159 +302,14 @@ export class iModel extends Context.Service<iModel, Model>()("effect-imodel/iMod
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*<Args, Data>(
+export const make: <Args, Data, H extends Hook.Any = never>(
   backend: Backend<Args, Data>,
-  options: Options<Args> = {}
-): Effect.fn.Return<Model<Args, Data>, OptionsError, Scope.Scope> {
-  const defaultTimeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
-  const defaultQueueTimeout = options.queueTimeout === undefined
-    ? undefined
-    : yield* positiveDuration("queueTimeout", options.queueTimeout)
-  const { cost, priority } = options
-  const defaults = (defaultTimeout ?? defaultQueueTimeout ?? priority) === undefined
-    ? undefined
-    : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout, priority }
-  const firstPartTimeout = options.firstPartTimeout === undefined
-    ? undefined
-    : yield* positiveDuration("firstPartTimeout", options.firstPartTimeout)
-  const idleTimeout = options.idleTimeout === undefined
-    ? backend.idleTimeout
-    : yield* positiveDuration("idleTimeout", options.idleTimeout)
-  const executor = yield* findExecutor(backend, options)
-  const direct = yield* Pool.makeDirect
-  const blocking = options.rateLimiter && (yield* Blocking.make(options.rateLimiter))
-  const now = yield* Clock.currentTimeMillis
-  const countsTokens = executor?.countsTokens ?? false
-
-  if (countsTokens && cost === undefined) yield* backend.loadTokenizer
-
-  const create = (args: Args, createOptions?: CreateOptions) =>
-    backend.createCalling(args, {
-      metadata: createOptions?.metadata,
-      expectedOutput: options.expectedOutputTokens,
-      cost: !countsTokens ? () => 0 : cost === undefined ? undefined : () => cost(args)
-    })
-
-  const { circuit } = backend
-  // What would be refused when its turn has come need not wait for it.
-  const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) =>
-    circuit === undefined
-      ? admit(calling, invokeOptions)
-      : Effect.flatMap(circuit.refusal, (refusal) => {
-        if (refusal !== undefined) calling[CallingTypeId].refuse(refusal)
-        return admit(calling, invokeOptions)
-      })
-
-  const admit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
-    const timeout = invokeOptions?.timeout ?? defaultTimeout
-    if (executor !== undefined) {
-      return executor.submit(
-        calling,
-        invokeOptions === undefined
-          ? defaults
-          : {
-            ...invokeOptions,
-            timeout,
-            queueTimeout: invokeOptions.queueTimeout ?? defaultQueueTimeout,
-            priority: invokeOptions.priority ?? priority
-          }
-      )
-    }
-    const runner = blocking === undefined
-      ? direct
-      : blocking(invokeOptions?.queueTimeout ?? defaultQueueTimeout ?? Duration.seconds(30))
-    const joined = timeout === undefined
-      ? calling[CallingTypeId].join(runner)
-      : Effect.suspend(() => calling[CallingTypeId].joinWithin(runner, Duration.fromInputUnsafe(timeout)))
-    return backend.capacity === undefined
-      ? joined
-      : placed(joined, invokeOptions?.priority ?? priority, invokeOptions?.key)
-  }
-
-  function invoke<A>(
-    calling: Calling<A>,
-    options?: InvokeOptions
-  ): Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
-  function invoke(
-    args: Args,
-    options?: InvokeOptions & CreateOptions
-  ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
-  function invoke(argsOrCalling: Calling | Args, options?: InvokeOptions & CreateOptions) {
-    return isCalling(argsOrCalling)
-      ? submit(argsOrCalling, options)
-      : Effect.flatMap(create(argsOrCalling, options), (calling) => submit(calling, options))
-  }
-
-  const prepare = (args: Args, take?: Sink["take"], streamOptions?: StreamOptions) =>
-    Effect.map(create(args, streamOptions), (calling) => {
-      if (take !== undefined) {
-        calling[CallingTypeId].sink = makeSink(take, {
-          firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
-          idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
-        })
-      }
-      return calling
-    })
-
-  const stream = (args: Args, streamOptions?: StreamOptions) =>
-    Stream.fromChannel(
-      Channel.callback<Arr.NonEmptyReadonlyArray<StreamPart>, TimeoutError | PermissionDenied | BackendError>(
-        Effect.fnUntraced(function*(queue) {
-          const calling = yield* prepare(args, (parts) => Queue.offer(queue, parts), streamOptions)
-          yield* (yield* submit(calling, streamOptions)).response
-          yield* Queue.end(queue)
-        }),
-        { bufferSize: 1, strategy: "suspend" }
-      )
-    )
-
-  const settled = (args: Args, respondOptions?: InvokeOptions & CreateOptions) =>
-    Effect.flatMap(create(args, respondOptions), (calling) => submit(calling, respondOptions))
-
-  const respondAs = Effect.fnUntraced(function*<A>(
-    schema: Schema.ConstraintCodec<A, unknown>,
-    args: Args,
-    respondOptions?: InvokeOptions & CreateOptions
-  ) {
-    const calling = yield* settled({ ...args, response_format: schema }, respondOptions)
-    const response = yield* calling.response
-    const { text, toolCalls, value: decoded } = response
-    if (decoded !== undefined && Schema.is(schema)(decoded)) return { ...response, value: decoded }
-    const called = toolCalls.map(({ name }) => name).join(", ")
-    // A mock, or a backend of one's own, may leave the decoding to us.
-    const value = yield* Effect.mapError(
-      called === ""
-        ? decodeOutput(schema, defaultCodecTransformer, text)
-        : Effect.fail(
-          new AiError.InvalidOutputError({ description: `The model has called ${called}, and not answered` })
-        ),
-      (reason) => new BackendError({ reason, callingId: calling.id })
-    )
-    return { ...response, value }
-  })
-
-  return {
-    [TypeId]: { prepare },
-    ...identify(now, options.metadata),
-    name: options.name ?? backend.name,
-    provider: backend.provider,
-    version: backend.version,
-    tags: backend.tags,
-    circuit,
-    providerMetadata: backend.providerMetadata,
-    executor,
-    capacity: executor?.capacity ?? backend.capacity ?? 100,
-    createCalling: (args, createOptions) =>
-      Effect.tap(
-        create(args, createOptions),
-        ({ execution }) => execution.status === "failed" ? Effect.fail(execution.error) : Effect.void
-      ),
-    invoke,
-    respond: (args, respondOptions) => Effect.flatMap(settled(args, respondOptions), (calling) => calling.response),
-    respondAs,
-    stream
-  }
-})
+  options?: Options<Args, H>
+) => Effect.Effect<
+  Model<Args, Data | Hook.Data<H>>,
+  OptionsError | Hook.Error<H>,
+  Scope.Scope | Hook.Services<H>
+> = internal.make
 
 /**
  * Makes one model of several: the first is asked, and when it fails the next one. It takes the arguments that all of them take.
@@ -589,16 +462,6 @@ export const share = <Args, Data>(
 ): Effect.Effect<Model<Args, Data>, OptionsError, Scope.Scope> =>
   Effect.flatMap(Share.make(model), (backend) => make(backend, options))
 
-/** With its place in the lines of whoever it is admitted by. */
-const placed = <A, E>(joined: Effect.Effect<A, E>, priority: number | undefined, key: string | undefined) =>
-  Effect.updateContext(joined, (context: Context.Context<never>) => {
-    const prioritized = priority === undefined ? context : Context.add(context, Executor.Priority, priority)
-    return key === undefined ? prioritized : Context.add(prioritized, Executor.Key, key)
-  })
-
-const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
-  input === undefined ? otherwise : Duration.fromInputUnsafe(input)
-
 /**
  * Why a model cannot be made: a wrong option, or a `RateLimiter` whose store fails.
  *
@@ -606,51 +469,6 @@ const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration
  * @since 0.1.0
  */
 export type OptionsError = Cause.IllegalArgumentError | RateLimiter.RateLimiterError
-
-const findExecutor = Effect.fnUntraced(function*<Args, Data>(backend: Backend<Args, Data>, options: Options<Args>) {
-  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
-  const given = { limitRequests, limitTokens, limitInputTokens, limitOutputTokens, concurrency, queueCapacity }
-  const [own] = Object.entries(given).flatMap(([name, option]) => option === undefined ? [] : [name])
-  const others = (["executor", "rateLimiter"] as const).filter((name) => options[name] !== undefined)
-  const [first, second] = own === undefined ? others : [...others, own]
-  if (first !== undefined && second !== undefined) return yield* illegal(`a model has ${first} or ${second}, not both`)
-  if (own !== undefined) return yield* makeExecutor(backend, options)
-  return options.executor ?? (options.rateLimiter === undefined && backend.capacity === undefined
-    ? Option.getOrUndefined(yield* Effect.serviceOption(Executor.Executor))
-    : undefined)
-})
-
-const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
-  { headroom, name }: Backend<Args, Data>,
-  options: Options<Args>
-) {
-  const { limitRequests } = options
-  const window = yield* positiveDuration("capacityRefreshTime", options.capacityRefreshTime ?? Duration.minutes(1))
-  const bucket = (name: string, limit: number | undefined) =>
-    limit === undefined
-      ? Effect.undefined
-      : Effect.map(positive(name, limit), (capacity) => ({ capacity, window, headroom: options.headroom ?? headroom }))
-  if (limitRequests !== undefined && limitRequests < 1) {
-    return yield* illegal(
-      `limitRequests must be at least 1, got ${limitRequests}: for less, lengthen capacityRefreshTime`
-    )
-  }
-  return yield* Executor.make({
-    name: options.name ?? name,
-    model: options.name ?? name,
-    key: options.key,
-    requests: yield* bucket("limitRequests", limitRequests),
-    tokens: yield* bucket("limitTokens", options.limitTokens),
-    inputTokens: yield* bucket("limitInputTokens", options.limitInputTokens),
-    outputTokens: yield* bucket("limitOutputTokens", options.limitOutputTokens),
-    concurrency: options.concurrency,
-    queueCapacity: options.queueCapacity,
-    onLimit: options.onLimit,
-    maxDenials: options.maxDenials,
-    onFull: options.onFull,
-    onStoreFailure: options.onStoreFailure
-  })
-})
 
 // -----------------------------------------------------------------------------
 // Layers
@@ -677,7 +495,9 @@ const makeExecutor = Effect.fnUntraced(function*<Args, Data>(
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<iModel, OptionsError, ServiceBackend> =>
+export const layer = <H extends Hook.Any = never>(
+  options?: Options<Arguments, H>
+): Layer.Layer<iModel, OptionsError | Hook.Error<H>, ServiceBackend | Exclude<Hook.Services<H>, Scope.Scope>> =>
   Layer.effect(iModel, Effect.flatMap(ServiceBackend, (backend) => make(backend, options)))
 
 /**
@@ -711,17 +531,18 @@ export const layer = (options?: Options): Layer.Layer<iModel, OptionsError, Serv
  * @category services
  * @since 0.1.0
  */
-export const Service = <Self>() =>
-<const Id extends string, Args, Data, E = never, R = never>(
-  id: Id,
-  options: Options<Args> & { readonly backend: Effect.Effect<Backend<Args, Data>, E, R> }
-): ServiceClass<Self, Id, Args, Data, E, R> => {
-  const { backend, ...modelOptions } = options
-  const tag = Context.Service<Self, Model<Args, Data>>()(id)
-  return Object.assign(tag, {
-    layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions)))
-  })
-}
+export const Service =
+  <Self>() =>
+  <const Id extends string, Args, Data, E = never, R = never, H extends Hook.Any = never>(
+    id: Id,
+    options: Options<Args, H> & { readonly backend: Effect.Effect<Backend<Args, Data>, E, R> }
+  ): ServiceClass<Self, Id, Args, Data | Hook.Data<H>, E | Hook.Error<H>, R | Hook.Services<H>> => {
+    const { backend, ...modelOptions } = options
+    const tag = Context.Service<Self, Model<Args, Data | Hook.Data<H>>>()(id)
+    return Object.assign(tag, {
+      layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions)))
+    })
+  }
 
 /**
  * The class that `Service` makes.
@@ -736,7 +557,165 @@ export interface ServiceClass<in out Self, in out Id extends string, in out Args
   readonly layer: Layer.Layer<Self, E | OptionsError, Exclude<R, Scope.Scope>>
 }
 
-export { CaptureContent }
+export { CallArguments, CaptureContent }
+
+// -----------------------------------------------------------------------------
+// Effect AI
+// -----------------------------------------------------------------------------
+
+/**
+ * Makes a `LanguageModel` of Effect AI out of a model whose backend is one of chat. See `layerLanguageModel`.
+ *
+ * **Example** (Of a model with a tag of its own)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LanguageModel } from "effect/ai"
+ * import { Anthropic, iModel } from "effect-imodel"
+ *
+ * class Claude extends iModel.Service<Claude>()("app/Claude", {
+ *   backend: Anthropic.makeMessages({ model: "claude-sonnet-4-5" }),
+ *   limitRequests: 50
+ * }) {}
+ *
+ * const layer = Layer.effect(LanguageModel.LanguageModel, Effect.flatMap(Claude, iModel.makeLanguageModel)).pipe(
+ *   Layer.provide(Claude.layer)
+ * )
+ * ```
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const makeLanguageModel: (model: Model<ChatArguments>) => Effect.Effect<LanguageModel.LanguageModel> = language
+
+/**
+ * Provides the program's model as the `LanguageModel` of Effect AI, so that what is written for that (`generateText`,
+ * `generateObject`, `streamText`, `Chat`, `Toolkit`) runs under its limits.
+ *
+ * Priority, key and `CallArguments` are those of the region that calls. An error is an `AiError` of the same reason; what Effect
+ * AI has no word for is found by `fromAiError`, in
+ *
+ * - `RateLimitError`: out of time in the queue, `LimitExceeded`, `QueueFull`
+ * - `InternalProviderError`: out of time while it ran
+ * - `InvalidRequestError`: `CostExceedsCapacity`, `ContextLengthExceeded`, `Unsupported`
+ * - `InvalidResponseError`: `StreamInterrupted`
+ * - `UnknownError`: everything else
+ *
+ * **Example** (A conversation under a limit)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { Chat } from "effect/ai"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const chat = yield* Chat.empty
+ *   yield* chat.generateText({ prompt: "My name is Ada." })
+ *   return yield* chat.generateText({ prompt: "What is my name?" })
+ * }).pipe(
+ *   Effect.provide(iModel.layerLanguageModel.pipe(
+ *     Layer.provide(iModel.layer({ limitRequests: 500 })),
+ *     Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini" }))
+ *   ))
+ * )
+ * ```
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const layerLanguageModel: Layer.Layer<
+  LanguageModel.LanguageModel | AiModel.ProviderName | AiModel.ModelName,
+  never,
+  iModel
+> = Layer.effectContext(Effect.gen(function*() {
+  const model = yield* iModel
+  return Context.add(named(model), LanguageModel.LanguageModel, yield* makeLanguageModel(model))
+}))
+
+/**
+ * Makes an `EmbeddingModel` of Effect AI out of a model whose backend is one of embeddings. See `layerEmbeddingModel`.
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const makeEmbeddingModel: (
+  model: Model<{ readonly input: ReadonlyArray<string> }>
+) => Effect.Effect<EmbeddingModel.EmbeddingModel> = embedding
+
+/**
+ * Provides the program's model as the `EmbeddingModel` of Effect AI. Texts that are embedded one by one at the same moment go
+ * together in one call, if their priority, key and `CallArguments` are the same. Its errors are those of `layerLanguageModel`.
+ *
+ * **Example** (Two texts, one call)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { EmbeddingModel } from "effect/ai"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const model = yield* EmbeddingModel.EmbeddingModel
+ *   return yield* Effect.all([model.embed("blue"), model.embed("red")], { concurrency: "unbounded" })
+ * }).pipe(
+ *   Effect.provide(iModel.layerEmbeddingModel.pipe(
+ *     Layer.provide(iModel.layer({ limitRequests: 3_000 })),
+ *     Layer.provide(OpenAi.layerEmbeddings({ model: "text-embedding-3-small" }))
+ *   ))
+ * )
+ * ```
+ *
+ * @category Effect AI
+ * @since 0.1.0
+ */
+export const layerEmbeddingModel: Layer.Layer<
+  EmbeddingModel.EmbeddingModel | AiModel.ProviderName | AiModel.ModelName,
+  never,
+  iModel
+> = Layer.effectContext(Effect.gen(function*() {
+  const model = yield* iModel
+  return Context.add(named(model), EmbeddingModel.EmbeddingModel, yield* makeEmbeddingModel(model))
+}))
+
+const named = ({ name, provider }: Model) =>
+  Context.add(AiModel.ProviderName.context(provider), AiModel.ModelName, name)
+
+export { fromAiError }
+
+// -----------------------------------------------------------------------------
+// Outside Effect
+// -----------------------------------------------------------------------------
+
+export type { Abortable, Promised }
+
+/**
+ * A model for a program that is not written in Effect: promises, an `AsyncIterable`, an `AbortSignal`. The model is made at its
+ * first use, and lives until it is disposed of.
+ *
+ * **Example** (A script)
+ *
+ * ```ts
+ * import { Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * await using gpt = iModel.toPromise(
+ *   iModel.layer({ limitRequests: 500 }).pipe(
+ *     Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini" })),
+ *     Layer.provide(FetchHttpClient.layer)
+ *   )
+ * )
+ *
+ * const { text } = await gpt.respond({ prompt: "Name a colour." }, { signal: AbortSignal.timeout(30_000) })
+ *
+ * for await (const part of gpt.stream({ prompt: `Tell me a story of something ${text}.` })) {
+ *   if (part.type === "text-delta") console.log(part.delta)
+ * }
+ * ```
+ *
+ * @category destructors
+ * @since 0.1.0
+ */
+export const toPromise = <E>(layer: Layer.Layer<iModel, E>): Promised => promised(layer, iModel)
 
 // -----------------------------------------------------------------------------
 // Operations
@@ -904,3 +883,120 @@ export const invokeAll = (
     iModel,
     (model) => Effect.forEach(args, (args) => model.invoke(args, options), { concurrency: model.capacity })
   )
+
+// -----------------------------------------------------------------------------
+// Tools
+// -----------------------------------------------------------------------------
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface ConverseOptions extends InvokeOptions, CreateOptions {
+  /** Models of a `ToolBackend`, whatever their types. */
+  readonly tools: ReadonlyArray<Model<never>>
+  /** How often the model may be asked. */
+  readonly maxTurns: number
+  /** How many tools run at once. @default 8 */
+  readonly concurrency?: number | undefined
+  /** What else the model is asked with, for example its `temperature`. @default nothing */
+  readonly args?: Omit<Arguments, "prompt" | "messages" | "tools"> | undefined
+}
+
+/**
+ * A conversation that has come to its end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Conversation {
+  /** The last answer, which calls no tool. */
+  readonly response: NormalizedResponse
+  /** All that was said, to go on from there. */
+  readonly prompt: Prompt.Prompt
+  /** The turns, in their order. */
+  readonly steps: ReadonlyArray<Step>
+}
+
+/**
+ * A turn of a conversation: what the model answered, and the tools that it called.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Step {
+  readonly calling: Calling
+  readonly tools: ReadonlyArray<ToolStep>
+}
+
+/**
+ * A tool that was called in a conversation.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolStep {
+  readonly call: ToolCall
+  /** `undefined` where there is no such tool, or the call was denied. */
+  readonly calling: Calling | undefined
+  /** What the model was told. */
+  readonly text: string
+  readonly failed: boolean
+}
+
+/**
+ * Asks the program's model, runs the tools that it calls, and asks it again with what they answered, until it calls none.
+ *
+ * **Details**
+ *
+ * Every turn and every call of a tool is a calling of its own, with the hooks and the limits of its model. What goes wrong with a tool
+ * is told to the model in its own words: wrong arguments, a failure, a denial, a tool that does not exist. The model's own errors
+ * end the conversation, and so does `TurnsExceeded`. A tool without a name of its own among the `tools`, or a model that is no tool,
+ * is an `IllegalArgumentError` before anything is asked.
+ *
+ * **Example** (A model that can calculate)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Tool } from "effect/ai"
+ * import { iModel, ToolBackend } from "effect-imodel"
+ *
+ * const Add = Tool.make("add", {
+ *   description: "Adds two numbers.",
+ *   parameters: Schema.Struct({ a: Schema.Finite, b: Schema.Finite }),
+ *   success: Schema.Finite
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const add = yield* iModel.make(yield* ToolBackend.make(Add, ({ a, b }) => a + b))
+ *   const { response, steps } = yield* iModel.converse("What is 123 + 456?", { tools: [add], maxTurns: 5 })
+ *   return { text: response.text, turns: steps.length }
+ * })
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const converse = (
+  prompt: Prompt.RawInput,
+  options: ConverseOptions
+): Effect.Effect<
+  Conversation,
+  TimeoutError | PermissionDenied | BackendError | TurnsExceeded | Cause.IllegalArgumentError,
+  iModel
+> => Effect.flatMap(iModel, (model) => converseWith(model, prompt, options))
+
+/**
+ * As `converse`, with a model at hand.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const converseWith: (
+  model: Model<never>,
+  prompt: Prompt.RawInput,
+  options: ConverseOptions
+) => Effect.Effect<
+  Conversation,
+  TimeoutError | PermissionDenied | BackendError | TurnsExceeded | Cause.IllegalArgumentError
+> = Converse.converse

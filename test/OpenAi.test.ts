@@ -259,6 +259,8 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
             role: "user",
             content: [
               { type: "file", mediaType: "audio/mpeg", data: new Uint8Array([1, 2, 3]) },
+              { type: "file", mediaType: "audio/wav", data: "data:audio/wav;base64,AQID" },
+              { type: "file", mediaType: "audio/wav", data: new URL("data:audio/wav;base64,AQID") },
               { type: "file", mediaType: "application/pdf", data: "JVBERg==", fileName: "a.pdf" }
             ]
           }])
@@ -266,6 +268,8 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
             role: "user",
             content: [
               { type: "input_audio", input_audio: { data: "AQID", format: "mp3" } },
+              { type: "input_audio", input_audio: { data: "AQID", format: "wav" } },
+              { type: "input_audio", input_audio: { data: "AQID", format: "wav" } },
               { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,JVBERg==" } }
             ]
           }])
@@ -803,6 +807,34 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
         {
           feature: "prompt: a reasoning part of an assistant message",
           prompt: [{ role: "assistant", content: [{ type: "reasoning", text: "Hm." }] }]
+        },
+        {
+          feature: "prompt: a file of type application/pdf, given as a URL",
+          prompt: [{
+            role: "user",
+            content: [{ type: "file", mediaType: "application/pdf", data: "https://example.com/a.pdf" }]
+          }]
+        },
+        {
+          feature: "prompt: a file of type audio/wav, given as a URL",
+          prompt: [{
+            role: "user",
+            content: [{ type: "file", mediaType: "audio/wav", data: "https://example.com/a.wav" }]
+          }]
+        },
+        {
+          feature: "prompt: a file in the result of a tool",
+          prompt: [{
+            role: "tool",
+            content: [{
+              type: "tool-result",
+              id: "call_1",
+              name: "look",
+              isFailure: false,
+              result: {},
+              modelOutput: [{ type: "text", text: "see" }, { type: "file", mediaType: "image/png", data: "AQID" }]
+            }]
+          }]
         },
         {
           feature: "prompt: a tool-call part of an assistant message",

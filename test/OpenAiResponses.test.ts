@@ -214,7 +214,8 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
                 options: { openai: { detail: "high" } }
               },
               { type: "file", mediaType: "application/pdf", data: "JVBERg==", fileName: "a.pdf" },
-              { type: "file", mediaType: "text/csv", data: new URL("https://example.com/a.csv") }
+              { type: "file", mediaType: "text/csv", data: new URL("https://example.com/a.csv") },
+              { type: "file", mediaType: "text/csv", data: "https://example.com/b.csv" }
             ]
           },
           {
@@ -254,7 +255,8 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
               { type: "input_image", image_url: "data:image/png;base64,AQID", detail: "auto" },
               { type: "input_image", image_url: "https://images.example.com/a.jpg", detail: "high" },
               { type: "input_file", filename: "a.pdf", file_data: "data:application/pdf;base64,JVBERg==" },
-              { type: "input_file", file_url: "https://example.com/a.csv" }
+              { type: "input_file", file_url: "https://example.com/a.csv" },
+              { type: "input_file", file_url: "https://example.com/b.csv" }
             ]
           },
           { role: "assistant", content: "Let me look." },

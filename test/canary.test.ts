@@ -2,7 +2,7 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, type Config, Effect, Logger, Metric, Redacted, References, Stream, Tracer } from "effect"
-import type { HttpClient } from "effect/http"
+import { FetchHttpClient, type HttpClient } from "effect/http"
 import { Anthropic, Gemini, iModel, OpenAi, type ServiceBackend } from "effect-imodel"
 import { inspect } from "node:util"
 import { events, serveEvents } from "./support/events.ts"
@@ -124,6 +124,20 @@ const program = Effect.fnUntraced(function*(make: Make, baseUrl: string) {
   const streamed = yield* Effect.flip(Stream.runDrain(model.stream({ prompt: "Hello" })))
   yield* Effect.logError(Cause.fail(streamed))
   return { backend, model, calling, attempts: calling.attempts, error, streamed }
+})
+
+describe("a key goes nowhere but to the provider", () => {
+  for (const [name, make] of Object.entries(backends)) {
+    it.live(`whose address leads elsewhere: ${name}`, () =>
+      Effect.gen(function*() {
+        const elsewhere = yield* serve({ body: {} })
+        const server = yield* serve({ status: 307, headers: { location: `${elsewhere.url}/v1` } })
+        const model = yield* iModel.make(yield* make(`${server.url}/v1`))
+        const error = yield* Effect.flip(model.respond({ prompt: "Hello" }))
+        assert.match(error.message, /HTTP 307/)
+        assert.deepStrictEqual(yield* elsewhere.seen, [])
+      }).pipe(Effect.provide(FetchHttpClient.layer)))
+  }
 })
 
 describe("a key is in nothing that is printed, logged, traced or serialised", () => {

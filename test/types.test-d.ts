@@ -112,6 +112,7 @@ describe("BackendError", () => {
       | "ContextLengthExceeded"
       | "ProcessFailure"
       | "StreamInterrupted"
+      | "ToolFailure"
       | "Unsupported"
     >()
     expectTypeOf<PermissionDenied["reason"]>().toEqualTypeOf<Errors.PermissionDeniedReason>()

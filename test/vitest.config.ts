@@ -17,6 +17,8 @@ export default defineConfig({
       include: ["test/**/*.test-d.ts"],
       tsconfig: "./tsconfig.json"
     },
+    // Many of them wait for processes and sockets.
+    maxWorkers: 4,
     testTimeout: 20_000
   }
 })

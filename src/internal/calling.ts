@@ -43,6 +43,9 @@ export interface Runner {
   readonly withdraw: (calling: CallingImpl<unknown>) => Effect.Effect<void>
 }
 
+/** Why there is no answer. */
+export type Failure = TimeoutError | PermissionDenied | BackendError
+
 /** How an invocation ends: with the settled calling, or because it was not permitted, or too late. */
 type Outcome<Data> = Exit.Exit<Calling<Data>, TimeoutError | PermissionDenied>
 
@@ -109,6 +112,11 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   context: Context.Context<never> = Context.empty()
   private readonly work: Work<Data, P>
   private uuid: string | undefined = undefined
+  /** The calling that hooks stand around, for which this one asks the backend. */
+  private whole: CallingImpl<unknown> | undefined = undefined
+  /** The last one that asked the backend for this one, around which hooks stand. */
+  private part: CallingImpl<unknown> | undefined = undefined
+  private passing = false
   private runner: Runner | undefined = undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private startedAtNanos: bigint | undefined = undefined
@@ -139,7 +147,12 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   }
 
   get id(): string {
-    return this.uuid ??= uuid()
+    return this.whole?.id ?? (this.uuid ??= uuid())
+  }
+
+  /** Gives it the id under which its creation was known. */
+  identify(id: string): void {
+    this.uuid = id
   }
 
   get cost(): number {
@@ -200,8 +213,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   /** Joins, and leaves again with a `TimeoutError` when that takes longer than the limit. */
   joinWithin(runner: Runner, limit: Duration.Duration): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
     const expire = Effect.suspend(() => {
-      const phase = this.execution.status === "pending" ? "queue" : "invocation"
-      const error = new TimeoutError({ phase, limit, callingId: this.id })
+      const error = new TimeoutError({ phase: this.phase, limit, callingId: this.id })
       if (this.waiters?.next === undefined) this.withdrawal = error
       return Effect.fail(error)
     })
@@ -215,6 +227,11 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     // The error is made before the loser of the race is interrupted, and so becomes what the calling is withdrawn for.
     // @effect-diagnostics-next-line raceFirstWithSleepToTimeout:off
     return Effect.raceFirst(join, Effect.delay(expire, limit))
+  }
+
+  private get phase(): TimeoutError["phase"] {
+    if (this.part !== undefined && !this.part.isSettled) return this.part.phase
+    return this.passing ? "hook" : this.execution.status === "pending" ? "queue" : "invocation"
   }
 
   private get wait(): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
@@ -238,7 +255,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
   private get answer(): Effect.Effect<NormalizedResponse<Data>, BackendError> {
     const execution = this.execution
-    if (execution.status === "completed") return Effect.succeed(execution.response)
+    if (execution.status === "completed" || execution.status === "skipped") return Effect.succeed(execution.response)
     return Effect.fail(execution.status === "failed" ? execution.error : this.unanswered(execution.status))
   }
 
@@ -251,9 +268,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     const clock = Context.get(this.context, Clock.Clock)
     const startedAt = clock.currentTimeMillisUnsafe()
     const startedAtNanos = clock.monotonicTimeNanosUnsafe()
-    this.startedAtNanos ??= startedAtNanos
-    this.execution = processing
-    const work = Effect.suspend(() => this.work.run(this.payload, this))
+    this.begin(startedAtNanos)
+    const work = this.onFiber(() => this.work.run(this.payload, this))
     const fiber = Effect.runForkWith(this.context)(
       observeAttempt(
         work,
@@ -263,22 +279,59 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
         () => ({ "imodel.calling.id": this.id, "imodel.attempt": this.attempts.length + 1 })
       )
     )
-    this.fiber = fiber
     const before = this.attempts.length
     fiber.addObserver((exit) => {
       const answer = Exit.mapError(exit, (error) => error._tag === "BackendError" ? error.reason : error)
       // Who asks others has noted their attempts.
       if (this.attempts.length === before) {
-        this.attempts = [
-          ...this.attempts,
-          attemptOf(this.terms?.model, answer, startedAt, clock.monotonicTimeNanosUnsafe() - startedAtNanos)
-        ]
+        this.note(attemptOf(this.terms?.model, answer, startedAt, clock.monotonicTimeNanosUnsafe() - startedAtNanos))
       }
       const retry = Result.try(() => this.retryAfter(answer))
       if (Result.isFailure(retry)) this.conclude(Exit.die(retry.failure))
       else if (retry.success === undefined) this.conclude(exit)
       onExit(answer, Result.getOrUndefined(retry))
     })
+  }
+
+  /** The work may call for its own interruption, in what it does before it first waits. */
+  private onFiber<A, E>(work: () => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.withFiber((fiber) => {
+      this.fiber = fiber
+      return work()
+    })
+  }
+
+  private begin(atNanos: bigint): void {
+    this.startedAtNanos ??= atNanos
+    this.execution = processing
+    this.whole?.begin(atNanos)
+  }
+
+  private note(attempt: Attempt): void {
+    this.attempts = [...this.attempts, attempt]
+    this.whole?.note(attempt)
+  }
+
+  /** Runs, on a fiber of its own, what hooks make of it; `onExit` is told when that has ended. */
+  pass(way: Effect.Effect<NormalizedResponse<Data>, Failure>, onExit: () => void): void {
+    this.passing = true
+    const fiber = Effect.runForkWith(this.context)(this.onFiber(() => way))
+    fiber.addObserver((exit) => {
+      this.conclude(exit)
+      onExit()
+      this.settle()
+    })
+  }
+
+  /** One that asks the backend on behalf of this one, to be admitted and run by itself. */
+  asking(sink: Sink | undefined): CallingImpl<Data, P> {
+    const part = new CallingImpl(this.payload, this.work, this.tokens, this.createdAtMillis, this.metadata)
+    part.whole = this
+    part.sink = sink
+    part.terms = this.terms
+    part.deadlineMillis = this.deadlineMillis
+    this.part = part
+    return part
   }
 
   /** Does nothing for a while; `onExit` is told whether it was let. */
@@ -333,27 +386,34 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     return this
   }
 
-  private conclude(exit: Exit.Exit<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>) {
+  private conclude(exit: Exit.Exit<Data | NormalizedResponse<Data>, Failure | BackendErrorReason>) {
     const duration = this.startedAtNanos === undefined
       ? undefined
       : Duration.nanos(Context.get(this.context, Clock.Clock).monotonicTimeNanosUnsafe() - this.startedAtNanos)
     this.outcome = Exit.succeed(this)
     if (Exit.isSuccess(exit)) {
       const response = isNormalizedResponse(exit.value) ? exit.value : makeResponse({ data: exit.value })
-      this.execution = { status: "completed", duration: duration ?? Duration.zero, response }
+      this.execution = this.passing && this.attempts.length === 0
+        ? { status: "skipped", duration: undefined, response }
+        : { status: "completed", duration: duration ?? Duration.zero, response }
       return
     }
     const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-    if (error !== undefined) {
+    if (error?._tag === "TimeoutError" || error?._tag === "PermissionDenied") {
+      this.withdrawal ??= error
+    } else if (error !== undefined) {
       this.execution = {
         status: "failed",
         duration,
         error: error._tag === "BackendError" ? error : this.failure(error)
       }
+      return
     } else if (Cause.hasDies(exit.cause)) {
       this.execution = { status: "failed", duration, error: this.unanswered("ended by a defect") }
       this.outcome = Exit.die(Cause.squash(exit.cause))
-    } else if (this.withdrawal instanceof PermissionDenied) {
+      return
+    }
+    if (this.withdrawal instanceof PermissionDenied) {
       this.execution = { status: "aborted", duration, error: this.withdrawal }
       this.outcome = Exit.fail(this.withdrawal)
     } else {
@@ -370,9 +430,20 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     return this.failure(new AiError.UnknownError({ description: `There is no response: the calling was ${what}` }))
   }
 
+  /** Is what another calling was when it had settled. */
+  restore(id: string, execution: Execution<Data>, attempts: ReadonlyArray<Attempt>): this {
+    this.uuid = id
+    this.execution = execution
+    this.attempts = attempts
+    const error = execution.status === "aborted" || execution.status === "cancelled" ? execution.error : undefined
+    this.outcome = error === undefined ? Exit.succeed(this) : Exit.fail(error)
+    return this
+  }
+
   /** Tells those who wait that it has ended. */
   settle(): void {
     this.fiber = undefined
+    this.part = undefined
     this.context = Context.empty()
     let waiter = reverse(this.waiters)
     this.waiters = undefined

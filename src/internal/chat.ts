@@ -91,9 +91,10 @@ export const ProviderTool = Schema.Struct({
   args: Schema.Unknown
 })
 
-const isTool = (u: unknown): u is Tool.Any => Predicate.hasProperty(u, Tool.TypeId)
+export const isTool = (u: unknown): u is Tool.Any => Predicate.hasProperty(u, Tool.TypeId)
 
-const describeTool = (tool: Tool.Any): typeof FunctionTool.Type | typeof ProviderTool.Type => {
+/** What is said of a tool to a model. */
+export const describeTool = (tool: Tool.Any): typeof FunctionTool.Type | typeof ProviderTool.Type => {
   if (Tool.isProviderDefined(tool)) return { type: "provider", id: tool.id, name: tool.providerName, args: tool.args }
   const description = Tool.getDescription(tool)
   const strict = Tool.getStrictMode(tool)

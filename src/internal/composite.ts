@@ -36,6 +36,7 @@ export const backendOf = Effect.fnUntraced(function*<Args, Data>(
     headroom: Duration.zero,
     idleTimeout: undefined,
     circuit: undefined,
+    tool: undefined,
     capacity: models.reduce((sum, { capacity }) => sum + capacity, 0),
     providerMetadata: yield* SubscriptionRef.make({}),
     loadTokenizer: Effect.void,

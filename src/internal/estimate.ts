@@ -7,6 +7,7 @@
  */
 import * as Predicate from "effect/Predicate"
 import type { Tokens } from "./calling.ts"
+import { describeTool, isTool } from "./chat.ts"
 
 /** Counts the tokens of a text. */
 export type Tokenizer = (text: string) => number
@@ -36,6 +37,7 @@ const fileTokens = 1_000
 const count = (value: unknown, tokenizer: Tokenizer): number => {
   if (typeof value === "string") return tokenizer(value)
   if (!Predicate.isObjectOrArray(value)) return 0
+  if (isTool(value)) return count(describeTool(value), tokenizer)
   if ("type" in value && typeof value.type === "string" && fileTypes.has(value.type)) return fileTokens
   // Parts of Gemini's contents.
   if ("inlineData" in value || "fileData" in value) return fileTokens

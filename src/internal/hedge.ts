@@ -48,10 +48,14 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
           }
           return winner === n ? yield* sink.take(parts) : yield* Effect.never
         }))
-      const calling = yield* model[ModelTypeId].prepare(args, take, {
-        firstPartTimeout: sink?.firstPartTimeout,
-        idleTimeout: sink?.idleTimeout
-      })
+      const calling = yield* Effect.mapError(
+        model[ModelTypeId].prepare(args, take, {
+          firstPartTimeout: sink?.firstPartTimeout,
+          idleTimeout: sink?.idleTimeout
+        }),
+        // A hook of the model refused to have it made.
+        (reason) => allOf([{ model: model.name, reason }])
+      )
       const answered = Effect.flatMap(model.invoke(calling), ({ response }) => response).pipe(
         Effect.ensuring(Effect.sync(() => {
           outer.attempts = [...outer.attempts, ...calling[CallingTypeId].attempts]

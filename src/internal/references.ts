@@ -49,3 +49,29 @@ export const Key = Context.Reference<string | undefined>("effect-imodel/Executor
 export const CaptureContent = Context.Reference<boolean>("effect-imodel/iModel/CaptureContent", {
   defaultValue: () => false
 })
+
+/**
+ * Arguments of the calls that a region of a program makes through Effect AI, beside what Effect AI says itself: `temperature`,
+ * `max_tokens`, and the fields of the provider's wire.
+ *
+ * **Example** (Short answers)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { LanguageModel } from "effect/ai"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = LanguageModel.generateText({ prompt: "Hello" }).pipe(
+ *   Effect.provideService(iModel.CallArguments, { temperature: 0, max_tokens: 64 })
+ * )
+ * ```
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const CallArguments = Context.Reference<Readonly<Record<string, unknown>>>(
+  "effect-imodel/iModel/CallArguments",
+  {
+    defaultValue: () => ({})
+  }
+)

@@ -95,10 +95,14 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       sink.begun = true
       return yield* sink.take(parts)
     })
-    const calling = yield* model[ModelTypeId].prepare(args, take, {
-      firstPartTimeout: sink?.firstPartTimeout,
-      idleTimeout: sink?.idleTimeout
-    })
+    const calling = yield* Effect.mapError(
+      model[ModelTypeId].prepare(args, take, {
+        firstPartTimeout: sink?.firstPartTimeout,
+        idleTimeout: sink?.idleTimeout
+      }),
+      // A hook of the model refused to have it made.
+      (reason): Failure => ({ _tag: "Failure", reason, begun, exhausted: false, answersOthers: false })
+    )
     const inner = calling[CallingTypeId]
     inner.terms = { model: model.name, attempts: allowed, patience: next ? patience : undefined }
     if (next && inner.sink !== undefined) inner.sink.firstPartTimeout ??= firstPartTimeout

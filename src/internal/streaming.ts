@@ -23,8 +23,8 @@ export interface Sink {
 
 export const makeSink = (
   take: Sink["take"],
-  limits: Pick<Sink, "firstPartTimeout" | "idleTimeout">
-): Sink => ({ take, ...limits, begun: false, characters: 0 })
+  { firstPartTimeout, idleTimeout }: Pick<Sink, "firstPartTimeout" | "idleTimeout">
+): Sink => ({ take, firstPartTimeout, idleTimeout, begun: false, characters: 0 })
 
 type Reason = BackendError | BackendErrorReason
 
@@ -111,6 +111,7 @@ export const interrupted = (error: Reason, { text, usage }: Pick<Progress, "text
     case "AllFailed":
     case "CircuitOpen":
     case "ContextLengthExceeded":
+    case "ToolFailure":
     case "Unsupported":
       return new StreamInterrupted({ description: reason.message, text, ...known })
     default:
@@ -128,7 +129,7 @@ const watch = (sink: Sink, progress: Progress, clock: Clock.Clock): Effect.Effec
     const left = limit === undefined ? Number.POSITIVE_INFINITY : since + Duration.toMillis(limit) - now
     if (limit === undefined || left > 0) {
       // It may begin at any time, and be silent from then on.
-      const rest = Math.min(left, idleMillis)
+      const rest = Math.max(1, Math.min(left, idleMillis))
       return Number.isFinite(rest)
         ? Effect.delay(Effect.suspend(() => watch(sink, progress, clock)), rest)
         : Effect.never
@@ -160,3 +161,51 @@ export const streamPartsOf = (content: ReadonlyArray<Part>): ReadonlyArray<Strea
         return [part]
     }
   })
+
+interface Block {
+  readonly type: "text" | "reasoning"
+  readonly metadata: Response.ProviderMetadata
+  text: string
+}
+
+/** The parts of a stream as a whole answer. */
+export const contentOf = (parts: ReadonlyArray<StreamPart>): ReadonlyArray<Part> => {
+  const content: Array<Part | Block> = []
+  const blocks = new Map<string, Block>()
+  const begin = (type: Block["type"], id: string, metadata: Response.ProviderMetadata) => {
+    const block: Block = { type, metadata, text: "" }
+    content.push(block)
+    blocks.set(`${type} ${id}`, block)
+    return block
+  }
+  for (const part of parts) {
+    switch (part.type) {
+      case "text-start":
+        begin("text", part.id, part.metadata)
+        break
+      case "reasoning-start":
+        begin("reasoning", part.id, part.metadata)
+        break
+      case "text-delta":
+      case "reasoning-delta": {
+        const type = part.type === "text-delta" ? "text" : "reasoning"
+        const block = blocks.get(`${type} ${part.id}`) ?? begin(type, part.id, {})
+        block.text += part.delta
+        break
+      }
+      case "text-end":
+      case "reasoning-end":
+      case "tool-params-start":
+      case "tool-params-delta":
+      case "tool-params-end":
+        break
+      default:
+        content.push(part)
+    }
+  }
+  return content.flatMap((part): ReadonlyArray<Part> => {
+    if (Response.isPart(part)) return [part]
+    const { metadata, text, type } = part
+    return text === "" ? [] : [Response.makePart(type, { text, metadata })]
+  })
+}

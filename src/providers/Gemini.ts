@@ -269,7 +269,8 @@ const normalize = Effect.fnUntraced(function*(
 // -----------------------------------------------------------------------------
 
 /**
- * The arguments of `embedContent`: one `content`, or several `contents`, each a text or a content of the wire.
+ * The arguments of `embedContent`: one `content`, or several `contents`, each a text or a content of the wire; or `input`, a text
+ * or several.
  *
  * @category models
  * @since 0.1.0
@@ -277,7 +278,8 @@ const normalize = Effect.fnUntraced(function*(
 export interface EmbedContentRequest extends Readonly<Wire.EmbedContentRequest["Encoded"]> {}
 
 /**
- * The embeddings in the order of the contents; the one of a single `content` is the first.
+ * The embeddings in the order of the contents; the one of a single `content` is the first. Their vectors alone are the `value`
+ * of the response.
  *
  * @category models
  * @since 0.1.0
@@ -332,7 +334,8 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
       const requests = contents.map((content) => ({ ...fields, model: `models/${model}`, content }))
       return Effect.succeed(method === "embedContent" ? requests[0] : { requests })
     },
-    normalize: ({ usageMetadata }) => Effect.succeed({ usage: usageOf(usageMetadata) })
+    normalize: ({ embeddings, usageMetadata }) =>
+      Effect.succeed({ value: embeddings.map(({ values }) => values), usage: usageOf(usageMetadata) })
   })
 })
 

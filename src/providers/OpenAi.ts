@@ -341,7 +341,8 @@ export const layerResponsesConfig = (
 export interface EmbeddingRequest extends Readonly<Vectors.EmbeddingRequest["Encoded"]> {}
 
 /**
- * Embeddings, as OpenAI documents them, each of them as numbers.
+ * Embeddings, as OpenAI documents them, each of them as numbers. Their vectors alone, in the order of the input, are the `value`
+ * of the response.
  *
  * @category models
  * @since 0.1.0

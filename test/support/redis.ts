@@ -9,7 +9,7 @@ export const hasRedis = spawnSync("redis-server", ["--version"]).status === 0
 
 export const howToGetRedis = "needs redis-server on the PATH (Debian: apt-get install redis-server)"
 
-const freePort = Effect.callback<number>((resume) => {
+export const freePort = Effect.callback<number>((resume) => {
   const server = createServer()
   server.listen(0, "127.0.0.1", () => {
     const address = server.address()

@@ -472,15 +472,15 @@ export const embedContentRequest = (model: string) =>
     ...embedOptions,
     model: modelOr(model),
     content: optional(EmbeddedContent),
-    contents: optional(Schema.Array(EmbeddedContent).check(Schema.isMinLength(1)))
+    contents: optional(Schema.Array(EmbeddedContent).check(Schema.isMinLength(1))),
+    /** One text or several, as every backend of embeddings takes them. */
+    input: optional(Schema.Union([Schema.String, Schema.Array(Schema.String).check(Schema.isMinLength(1))]))
   }).check(
-    Schema.makeFilter(({ content, contents }) =>
-      content === undefined && contents === undefined
-        ? conflict("content", "Give a content, or several contents")
-        : content !== undefined && contents !== undefined
-        ? conflict("content", "Give either a content or contents, not both")
-        : undefined
-    )
+    Schema.makeFilter(({ content, contents, input }) => {
+      const given = [content, contents, input].filter((argument) => argument !== undefined).length
+      if (given === 0) return conflict("content", "Give a content, or several contents")
+      return given > 1 ? conflict("content", "Give either a content or contents, not both") : undefined
+    })
   ).pipe(
     Schema.decodeTo(
       Schema.Struct({
@@ -490,11 +490,12 @@ export const embedContentRequest = (model: string) =>
         method: Schema.Literals(["embedContent", "batchEmbedContents"])
       }),
       {
-        decode: SchemaGetter.transform(({ content, contents, ...options }) => ({
-          ...options,
-          contents: content === undefined ? (contents ?? []).map(contentOf) : [contentOf(content)],
-          method: content === undefined ? "batchEmbedContents" as const : "embedContent" as const
-        })),
+        decode: SchemaGetter.transform(({ content, contents, input, ...options }) => {
+          const [one, several = []] = typeof input === "string" ? [input] : [content, contents ?? input]
+          return one === undefined
+            ? { ...options, contents: several.map(contentOf), method: "batchEmbedContents" as const }
+            : { ...options, contents: [contentOf(one)], method: "embedContent" as const }
+        }),
         encode: SchemaGetter.forbidden(() => "A request is sent, and does not come back")
       }
     )

@@ -69,9 +69,10 @@ export const Embeddings = Schema.Struct({
 })
 
 export const normalize = (
-  { model, usage }: typeof Embeddings.Type
+  { data, model, usage }: typeof Embeddings.Type
 ): Effect.Effect<Partial<NormalizedResponse<typeof Embeddings.Type>>> =>
   Effect.succeed({
+    value: data.toSorted((a, b) => a.index - b.index).map(({ embedding }) => embedding),
     usage: { inputTokens: { total: usage?.prompt_tokens }, outputTokens: {} },
     metadata: { model }
   })

@@ -67,10 +67,15 @@ const messagesOf = Effect.fnUntraced(function*(
   }
 })
 
-const toolMessage = (provider: string, part: Prompt.ToolMessagePart): Effect.Effect<Message, BackendErrorReason> =>
-  part.type === "tool-result"
-    ? Effect.map(resultText(part), (content) => ({ role: "tool" as const, tool_call_id: part.id, content }))
-    : Effect.fail(new Unsupported({ provider, feature: `prompt: a ${part.type} part of a tool message` }))
+const toolMessage = (provider: string, part: Prompt.ToolMessagePart): Effect.Effect<Message, BackendErrorReason> => {
+  if (part.type !== "tool-result") {
+    return Effect.fail(new Unsupported({ provider, feature: `prompt: a ${part.type} part of a tool message` }))
+  }
+  if (part.modelOutput?.some(({ type }) => type === "file")) {
+    return Effect.fail(new Unsupported({ provider, feature: "prompt: a file in the result of a tool" }))
+  }
+  return Effect.map(resultText(part), (content) => ({ role: "tool" as const, tool_call_id: part.id, content }))
+}
 
 const decodeReasoningField = Schema.decodeUnknownOption(
   Schema.Struct({ openai: Schema.Struct({ reasoningField: ReasoningField }) })
@@ -98,14 +103,15 @@ const userPart = Effect.fnUntraced(function*(
   yield* noOptions(part)
   if (part.type === "text") return { type: "text", text: part.text }
   const { data, mediaType } = part
+  const isHere = addressOf(data) === undefined
   const format = audioFormats.get(mediaType)
-  if (format !== undefined && !(data instanceof URL)) {
+  if (format !== undefined && isHere) {
     return { type: "input_audio", input_audio: { data: base64(data), format } }
   }
-  if (mediaType === "application/pdf" && !(data instanceof URL)) {
+  if (mediaType === "application/pdf" && isHere) {
     return { type: "file", file: { filename: part.fileName ?? "document.pdf", file_data: urlOf(mediaType, data) } }
   }
-  const where = data instanceof URL ? ", given as a URL" : ""
+  const where = isHere ? "" : ", given as a URL"
   return yield* new Unsupported({ provider, feature: `prompt: a file of type ${mediaType}${where}` })
 })
 
@@ -124,10 +130,19 @@ const optionsReader = <A>(schema: Schema.ConstraintDecoder<A>) => {
 const imageOptions = optionsReader(Schema.Struct({ detail: ImageDetail }))
 const noOptions = optionsReader(Schema.Record(Schema.String, Schema.Never))
 
-const base64 = (data: string | Uint8Array): string => typeof data === "string" ? data : Base64.encode(data)
+type FileData = Prompt.FilePart["data"]
+
+/** Where the data of a file is, if it is not here. In a prompt that was stored, a URL has become a string. */
+export const addressOf = (data: FileData): string | undefined => {
+  if (data instanceof URL) return data.protocol === "data:" ? undefined : data.href
+  return typeof data === "string" && /^https?:/.test(data) ? data : undefined
+}
+
+const base64 = (data: FileData): string =>
+  data instanceof Uint8Array ? Base64.encode(data) : String(data).replace(/^data:[^,]*,/, "")
 
 /** The address of a file: its own, or one that holds it. */
-export const urlOf = (mediaType: string, data: string | Uint8Array | URL): string =>
+export const urlOf = (mediaType: string, data: FileData): string =>
   data instanceof URL
     ? data.href
     : typeof data === "string" && /^(https?|data):/.test(data)

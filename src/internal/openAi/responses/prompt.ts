@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../../Errors.ts"
 import { paramsText, resultText } from "../../chat.ts"
-import { urlOf } from "../prompt.ts"
+import { addressOf, urlOf } from "../prompt.ts"
 import { type InputContent, Json } from "./content.ts"
 import type { InputItem } from "./items.ts"
 
@@ -70,7 +70,8 @@ const contentOf = (provider: string, part: Prompt.UserMessagePart): Effect.Effec
   if (mediaType.startsWith("image/")) {
     return Effect.succeed({ type: "input_image", image_url: urlOf(mediaType, data), detail: "auto", ...native })
   }
-  if (data instanceof URL) return Effect.succeed({ type: "input_file", file_url: data.href, ...native })
+  const file_url = addressOf(data)
+  if (file_url !== undefined) return Effect.succeed({ type: "input_file", file_url, ...native })
   const filename = fileName ?? (mediaType === "application/pdf" ? "document.pdf" : "document")
   return Effect.succeed({ type: "input_file", filename, file_data: urlOf(mediaType, data), ...native })
 }

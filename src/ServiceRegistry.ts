@@ -1,0 +1,217 @@
+/**
+ * Models and tools by name: those of a program, those of its configuration, and those of MCP servers.
+ *
+ * **Example** (Models by name)
+ *
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { Anthropic, iModel, OpenAi, ServiceRegistry } from "effect-imodel"
+ *
+ * const registry = ServiceRegistry.layer({
+ *   gpt: iModel.layer({ limitRequests: 500 }).pipe(Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini" }))),
+ *   claude: iModel.layer().pipe(Layer.provide(Anthropic.layerMessages({ model: "claude-haiku-4-5" })))
+ * }).pipe(Layer.provide(FetchHttpClient.layer))
+ *
+ * const ask = Effect.fnUntraced(function*(name: string, prompt: string) {
+ *   const { get } = yield* ServiceRegistry.ServiceRegistry
+ *   const model = yield* get(name)
+ *   const calling = yield* model.invokeUnknown({ prompt })
+ *   return (yield* calling.response).text
+ * })
+ *
+ * const program = ask("claude", "Hello").pipe(Effect.provide(registry))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type * as McpClient from "effect/ai/McpClient"
+import type * as McpClientError from "effect/ai/McpClientError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
+import * as Scope from "effect/Scope"
+import { type DuplicateModel, type McpConfigError, type ModelNotFound, ModelUnavailable } from "./Errors.ts"
+import * as iModel from "./iModel.ts"
+import { readMcpConfig } from "./internal/mcpConfig.ts"
+import * as internal from "./internal/registry.ts"
+import * as ToolBackend from "./ToolBackend.ts"
+
+// -----------------------------------------------------------------------------
+// Models
+// -----------------------------------------------------------------------------
+
+/**
+ * A model of whatever types. It is invoked with `invokeUnknown`: its backend checks the arguments.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Registered extends iModel.Model<never> {}
+
+/**
+ * In whose form the schema of a tool is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Format = "openai" | "anthropic" | "gemini"
+
+/**
+ * A tool in the words of a provider.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ToolSchema = Readonly<Record<string, unknown>>
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Registry {
+  /** Adds a model under its `name`. */
+  readonly register: (
+    model: Registered,
+    options?: { readonly update?: boolean | undefined }
+  ) => Effect.Effect<void, DuplicateModel>
+  /** Forgets a model. It lives on in its own scope. */
+  readonly unregister: (nameOrId: string) => Effect.Effect<void, ModelNotFound>
+  /** The model of that name or id, which is made now if it has not been yet. */
+  readonly get: (nameOrId: string) => Effect.Effect<Registered, ModelNotFound | ModelUnavailable>
+  readonly has: (nameOrId: string) => Effect.Effect<boolean>
+  /** In the order in which they came. */
+  readonly names: Effect.Effect<ReadonlyArray<string>>
+  readonly size: Effect.Effect<number>
+  /** The models that have the tag. All are made for that, if they have not been yet. */
+  readonly byTag: (tag: string) => Effect.Effect<ReadonlyArray<Registered>, ModelUnavailable>
+  /** What a provider is to be told of the tools: of these names, or of all. What is no tool is left out. */
+  readonly toolSchemas: (
+    format: Format,
+    names?: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<ToolSchema>, ModelNotFound | ModelUnavailable>
+  /** What it makes lives in this. */
+  readonly scope: Scope.Scope
+}
+
+/**
+ * The registry of the program, as a service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ServiceRegistry extends Context.Service<ServiceRegistry, Registry>()("effect-imodel/ServiceRegistry") {}
+
+// -----------------------------------------------------------------------------
+// Layers
+// -----------------------------------------------------------------------------
+
+/**
+ * A registry with these models, by the names given here. Each is made when it is asked for first, once, and released with the
+ * registry. What fails while it is made is a `ModelUnavailable`, and tried again when it is asked for again.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export function layer<const Layers extends Readonly<Record<string, Layer.Layer<iModel.iModel, unknown, unknown>>>>(
+  layers: Layers
+): Layer.Layer<ServiceRegistry, never, Layer.Services<Layers[keyof Layers]>>
+export function layer<E, R>(
+  layers: Readonly<Record<string, Layer.Layer<iModel.iModel, E, R>>>
+): Layer.Layer<ServiceRegistry, never, R> {
+  return Layer.effect(
+    ServiceRegistry,
+    Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      const services = yield* Effect.context<R>()
+      const lazy = Object.entries(layers).map(([name, layer]) => {
+        const model = Layer.buildWithScope(layer, scope).pipe(
+          Effect.map((context) => Context.get(context, iModel.iModel)),
+          Effect.mapError((cause) => new ModelUnavailable({ name, cause })),
+          Effect.provideContext(services)
+        )
+        return [name, model] as const
+      })
+      return { ...internal.make(new Map(lazy)), scope }
+    })
+  )
+}
+
+// -----------------------------------------------------------------------------
+// MCP
+// -----------------------------------------------------------------------------
+
+/**
+ * Registers the tools of an MCP server, and answers with their names. The connection lives as long as the registry.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const registerMcp = Effect.fnUntraced(function*<R>(
+  connect: Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R>,
+  options?: ToolBackend.McpOptions & { readonly update?: boolean | undefined }
+): Effect.fn.Return<
+  ReadonlyArray<string>,
+  McpClientError.McpClientError | DuplicateModel | iModel.OptionsError,
+  ServiceRegistry | Exclude<R, Scope.Scope>
+> {
+  const { register, scope } = yield* ServiceRegistry
+  const tools = yield* Scope.provide(ToolBackend.fromMcp(connect, options), scope)
+  return yield* Effect.forEach(
+    tools,
+    (tool) =>
+      Effect.flatMap(
+        Scope.provide(iModel.make(tool), scope),
+        (model) => Effect.as(register(model, options), model.name)
+      )
+  )
+})
+
+/**
+ * Registers the tools of all servers in a configuration of the kind `.mcp.json`, and answers with their names. Each begins with the
+ * name of its server and a `_`.
+ *
+ * **Details**
+ *
+ * The file has `mcpServers`, each with a `command` (and `args`, `env`) or a `url` (and `headers`); in these `${NAME}` is the
+ * configuration value of that name, and `${NAME:-otherwise}` has a default: https://code.claude.com/docs/en/mcp
+ *
+ * **Example** (The tools of a project)
+ *
+ * ```ts
+ * import { NodeHttpClient, NodeServices } from "@effect/platform-node"
+ * import { Effect, Layer } from "effect"
+ * import { ServiceRegistry } from "effect-imodel"
+ *
+ * const names = ServiceRegistry.loadMcpConfig(".mcp.json").pipe(
+ *   Effect.provide(Layer.mergeAll(ServiceRegistry.layer({}), NodeServices.layer, NodeHttpClient.layerUndici))
+ * )
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const loadMcpConfig = Effect.fnUntraced(function*(
+  path: string,
+  options?: { readonly update?: boolean | undefined }
+): Effect.fn.Return<
+  ReadonlyArray<string>,
+  McpConfigError | ModelUnavailable | DuplicateModel | iModel.OptionsError,
+  ServiceRegistry | FileSystem.FileSystem | ChildProcessSpawner.ChildProcessSpawner | HttpClient.HttpClient
+> {
+  const servers = yield* readMcpConfig(path)
+  const register = Effect.fnUntraced(function*([server, how]: (typeof servers)[number]) {
+    const from = <R>(connect: Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R>) =>
+      Effect.catchTag(
+        registerMcp(connect, { prefix: `${server}_`, update: options?.update }),
+        "McpClientError",
+        (cause) => Effect.fail(new ModelUnavailable({ name: server, cause }))
+      )
+    return "url" in how ? yield* from(ToolBackend.mcpHttp(how)) : yield* from(ToolBackend.mcpStdio(how))
+  })
+  const names = yield* Effect.forEach(servers, register, { concurrency: "unbounded" })
+  return names.flat()
+})

@@ -1,0 +1,334 @@
+/**
+ * Tools as backends: a function with a schema, or the tools of an MCP server. An `iModel` around one has the limits, hooks and
+ * callings of any other, and a model can be given it to call.
+ *
+ * **Example** (A tool)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Tool } from "effect/ai"
+ * import { iModel, ToolBackend } from "effect-imodel"
+ *
+ * const Add = Tool.make("add", {
+ *   description: "Adds two numbers.",
+ *   parameters: Schema.Struct({ a: Schema.Finite, b: Schema.Finite }),
+ *   success: Schema.Finite
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const add = yield* iModel.make(yield* ToolBackend.make(Add, ({ a, b }) => a + b), { concurrency: 4 })
+ *   const { data } = yield* add.respond({ a: 1, b: 2 })
+ *   return data
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as McpClient from "effect/ai/McpClient"
+import type * as McpClientError from "effect/ai/McpClientError"
+import * as McpProtocol from "effect/ai/McpProtocol"
+import type * as McpSchema from "effect/ai/McpSchema"
+import * as Tool from "effect/ai/Tool"
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import type * as JsonSchema from "effect/JsonSchema"
+import * as Predicate from "effect/Predicate"
+import * as ChildProcess from "effect/process/ChildProcess"
+import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { type Calling, makeResponse } from "./Calling.ts"
+import { ToolFailure } from "./Errors.ts"
+import { positiveDuration } from "./internal/options.ts"
+import * as mcp from "./internal/tools/mcp.ts"
+import * as typescript from "./internal/tools/typescript.ts"
+import { type Backend, make as makeBackend, type RequestSchema } from "./ServiceBackend.ts"
+
+// -----------------------------------------------------------------------------
+// Models
+// -----------------------------------------------------------------------------
+
+/**
+ * A schema of what a tool answers, encoded without services.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ResultSchema extends Schema.Top {
+  readonly EncodingServices: never
+}
+
+/**
+ * Does what a tool does: it answers with a value, a Promise of one or an Effect of one. The `signal` is aborted when nobody waits
+ * for the answer any more.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Handler<in Params, out A, out E, out R> = (
+  params: Params,
+  context: { readonly calling: Calling; readonly signal: AbortSignal }
+) => A | Promise<A> | Effect.Effect<A, E, R>
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The longest time that a call may run. Then it is a `ToolFailure`. @default for ever */
+  readonly timeout?: Duration.Input | undefined
+  /** @default "1" */
+  readonly version?: string | undefined
+  /** Beside `"tool"`. */
+  readonly tags?: Iterable<string> | undefined
+}
+
+// -----------------------------------------------------------------------------
+// Constructors
+// -----------------------------------------------------------------------------
+
+/**
+ * Makes a backend of a tool of `effect/ai` and its handler. What the handler needs is taken while it is made.
+ *
+ * **Details**
+ *
+ * Arguments are decoded by the schema of the tool; unknown ones are refused, by name. What the handler fails with, throws or rejects
+ * with is a `BackendError` of reason `ToolFailure`, and so is an answer that the tool's schema does not know. The `data` is the
+ * answer, and the `text` what a model sees of it: a text as it is, anything else as JSON.
+ *
+ * **Example** (Handlers of all kinds)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Tool } from "effect/ai"
+ * import { HttpClient } from "effect/http"
+ * import { ToolBackend } from "effect-imodel"
+ *
+ * const Fetch = Tool.make("fetch", { parameters: Schema.Struct({ url: Schema.String }), success: Schema.String })
+ *
+ * const promised = ToolBackend.make(Fetch, async ({ url }, { signal }) => (await fetch(url, { signal })).text())
+ *
+ * const effectful = ToolBackend.make(Fetch, ({ url }) =>
+ *   HttpClient.get(url).pipe(Effect.flatMap((response) => response.text)), { timeout: "10 seconds" })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*<
+  Name extends string,
+  P extends RequestSchema,
+  S extends ResultSchema,
+  F extends Schema.Top,
+  M extends Tool.FailureMode,
+  E = never,
+  R = never
+>(
+  tool: Tool.Tool<Name, { parameters: P; success: S; failure: F; failureMode: M }>,
+  handler: Handler<P["Type"], S["Type"], E, R>,
+  options: Options = {}
+): Effect.fn.Return<Backend<P["Encoded"], S["Type"]>, Cause.IllegalArgumentError, R> {
+  const timeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
+  const services = yield* Effect.context<R>()
+  const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(tool.successSchema))
+  const failed = (cause: unknown) =>
+    new ToolFailure({ tool: tool.name, description: cause instanceof Error ? cause.message : String(cause), cause })
+  const late = (limit: Duration.Duration) =>
+    new ToolFailure({ tool: tool.name, description: `It took longer than ${Duration.format(limit)}` })
+
+  return yield* makeBackend({
+    provider: "tool",
+    name: tool.name,
+    version: options.version,
+    tags: ["tool", ...(options.tags ?? [])],
+    request: tool.parametersSchema,
+    operation: { name: "execute_tool" },
+    tool,
+    call: Effect.fnUntraced(function*(params: P["Type"], calling) {
+      const handled = Effect.updateContext(
+        handle(handler, params, calling, failed),
+        (context: Context.Context<never>) => Context.merge(services, context)
+      )
+      const answer = yield* timeout === undefined
+        ? handled
+        : Effect.timeoutOrElse(handled, { duration: timeout, orElse: () => Effect.fail(late(timeout)) })
+      const encoded = yield* Effect.mapError(encode(answer), failed)
+      return makeResponse({
+        data: answer,
+        text: typeof encoded === "string" ? encoded : JSON.stringify(encoded) ?? ""
+      })
+    })
+  })
+})
+
+const handle = <Params, A, E, R>(
+  handler: Handler<Params, A, E, R>,
+  params: Params,
+  calling: Calling,
+  failed: (cause: unknown) => ToolFailure
+): Effect.Effect<A, ToolFailure, R> =>
+  Effect.suspend(() => {
+    const controller = new AbortController()
+    const handled = Effect.suspend(() => {
+      const answered = Result.try(() => handler(params, { calling, signal: controller.signal }))
+      if (Result.isFailure(answered)) return Effect.fail(failed(answered.failure))
+      const answer = answered.success
+      if (Effect.isEffect(answer)) return Effect.mapError(answer, failed)
+      return Predicate.isPromise(answer)
+        ? Effect.tryPromise({ try: () => answer, catch: failed })
+        : Effect.succeed(answer)
+    })
+    return Effect.onInterrupt(handled, () => Effect.sync(() => controller.abort()))
+  })
+
+// -----------------------------------------------------------------------------
+// MCP
+// -----------------------------------------------------------------------------
+
+/**
+ * A tool of an MCP server. Its `data` is what the server said.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type McpTool = Backend<Readonly<Record<string, unknown>>, McpSchema.CallToolResult>
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface McpOptions {
+  /** Put before the names of the tools, so that they differ from those of other servers. @default "" */
+  readonly prefix?: string | undefined
+  /** Only the tools of these names, without the prefix. @default all */
+  readonly only?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * Makes a backend of each tool of an MCP server. They have one connection, which lives in the current scope; when it breaks, the call
+ * that met it fails with a `ToolFailure`, and the next one connects again.
+ *
+ * **Details**
+ *
+ * The server checks the arguments. What it calls an error (`isError`) is a `ToolFailure` with what it said.
+ *
+ * **Example** (The tools of a server)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ToolBackend } from "effect-imodel"
+ *
+ * const tools = ToolBackend.fromMcp(
+ *   ToolBackend.mcpStdio({ command: "npx", args: ["-y", "@modelcontextprotocol/server-everything"] })
+ * )
+ *
+ * const names = Effect.map(tools, (tools) => tools.map(({ name }) => name))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromMcp: <R>(
+  connect: Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R>,
+  options?: McpOptions
+) => Effect.Effect<ReadonlyArray<McpTool>, McpClientError.McpClientError, R | Scope.Scope> = mcp.fromMcp
+
+const client = McpClient.make({ name: "effect-imodel", version: "0.1.0" })
+
+/**
+ * Starts an MCP server and connects to it, by its standard input and output. It ends with the scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const mcpStdio = (server: {
+  readonly command: string
+  readonly args?: ReadonlyArray<string> | undefined
+  /** Beside the environment of this process. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+}): Effect.Effect<
+  McpClient.McpClient,
+  McpClientError.McpClientError,
+  ChildProcessSpawner.ChildProcessSpawner | Scope.Scope
+> => {
+  const command = ChildProcess.make(server.command, [...(server.args ?? [])], {
+    extendEnv: true,
+    ...(server.env && { env: { ...server.env } })
+  })
+  return Effect.provideServiceEffect(
+    client,
+    McpClient.Transport,
+    McpClient.stdio({ command, protocol: McpProtocol.v2025_11_25 })
+  )
+}
+
+/**
+ * Connects to an MCP server over HTTP (the transport "Streamable HTTP").
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const mcpHttp = (server: {
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}): Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, HttpClient.HttpClient | Scope.Scope> =>
+  Effect.provideServiceEffect(
+    client,
+    McpClient.Transport,
+    McpClient.http({ ...server, protocol: McpProtocol.v2025_11_25 })
+  )
+
+// -----------------------------------------------------------------------------
+// Descriptions
+// -----------------------------------------------------------------------------
+
+/**
+ * The JSON schema of a tool's arguments.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const jsonSchema = (tool: Tool.Any): JsonSchema.JsonSchema => Tool.getJsonSchema(tool)
+
+/**
+ * The arguments that a tool must have.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const requiredFields = (tool: Tool.Any): ReadonlyArray<string> => typescript.requiredOf(jsonSchema(tool))
+
+/**
+ * A tool as a declaration of TypeScript, for prompts.
+ *
+ * **Example** (A declaration)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Tool } from "effect/ai"
+ * import { ToolBackend } from "effect-imodel"
+ *
+ * const Add = Tool.make("add", {
+ *   description: "Adds two numbers.",
+ *   parameters: Schema.Struct({ a: Schema.Finite, b: Schema.optional(Schema.Finite) })
+ * })
+ *
+ * // declare function add(args: {
+ * //   a: number
+ * //   b?: number
+ * // }): Promise<unknown>, with the description above it
+ * const declaration = ToolBackend.toTypeScript(Add)
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const toTypeScript = (tool: Tool.Any): string => {
+  const description = Tool.getDescription(tool)
+  const comment = description === undefined ? "" : `/** ${description.replaceAll("*/", "* /")} */\n`
+  return `${comment}declare function ${tool.name}(args: ${typescript.typeOf(jsonSchema(tool))}): Promise<unknown>`
+}

@@ -1,0 +1,26 @@
+/** What hooks did, for those who watch: the oldest event goes when nobody takes them, and nobody waits. */
+import * as Effect from "effect/Effect"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Event } from "../../Hook.ts"
+import type { Host } from "./built.ts"
+
+const capacity = 1024
+
+export const make: Effect.Effect<
+  { readonly publish: Host["publish"]; readonly events: Stream.Stream<Event> },
+  never,
+  Scope.Scope
+> = Effect.gen(function*() {
+  const pubsub = yield* Effect.acquireRelease(PubSub.sliding<Event>(capacity), PubSub.shutdown)
+  let dropped = 0
+  return {
+    publish: (event) =>
+      Effect.suspend(() => {
+        if (PubSub.sizeUnsafe(pubsub) >= capacity) dropped++
+        return PubSub.publish(pubsub, { ...event, dropped })
+      }),
+    events: Stream.fromPubSub(pubsub)
+  }
+})

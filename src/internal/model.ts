@@ -1,0 +1,282 @@
+/** A model made of a backend: its executor, its hooks, and the ways to call it. */
+import * as AiError from "effect/ai/AiError"
+import { defaultCodecTransformer } from "effect/ai/LanguageModel"
+import type * as Arr from "effect/Array"
+import * as Channel from "effect/Channel"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Calling, isCalling, type StreamPart, TypeId } from "../Calling.ts"
+import { BackendError, type PermissionDenied, type TimeoutError } from "../Errors.ts"
+import * as Executor from "../Executor.ts"
+import * as Hook from "../Hook.ts"
+import type { CreateOptions, InvokeOptions, Model, Options, OptionsError, StreamOptions } from "../iModel.ts"
+import type { Backend, Cost } from "../ServiceBackend.ts"
+import * as Blocking from "./blocking.ts"
+import type { Runner } from "./calling.ts"
+import { decodeOutput } from "./chat.ts"
+import type { Args, Built } from "./hooks/built.ts"
+import * as Events from "./hooks/events.ts"
+import * as Way from "./hooks/way.ts"
+import { identify, ModelTypeId, uuid } from "./identity.ts"
+import { illegal, positive, positiveDuration } from "./options.ts"
+import * as Pool from "./pool.ts"
+import { makeSink, type Sink } from "./streaming.ts"
+
+export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any = never>(
+  backend: Backend<Args, Data>,
+  options: Options<Args, H> = {}
+): Effect.fn.Return<
+  Model<Args, Data | Hook.Data<H>>,
+  OptionsError | Hook.Error<H>,
+  Scope.Scope | Hook.Services<H>
+> {
+  const defaultTimeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
+  const defaultQueueTimeout = options.queueTimeout === undefined
+    ? undefined
+    : yield* positiveDuration("queueTimeout", options.queueTimeout)
+  const { cost, priority } = options
+  const defaults = (defaultTimeout ?? defaultQueueTimeout ?? priority) === undefined
+    ? undefined
+    : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout, priority }
+  const firstPartTimeout = options.firstPartTimeout === undefined
+    ? undefined
+    : yield* positiveDuration("firstPartTimeout", options.firstPartTimeout)
+  const idleTimeout = options.idleTimeout === undefined
+    ? backend.idleTimeout
+    : yield* positiveDuration("idleTimeout", options.idleTimeout)
+  const executor = yield* findExecutor(backend, options)
+  const direct = yield* Pool.makeDirect
+  const blocking = options.rateLimiter && (yield* Blocking.make(options.rateLimiter))
+  const { events, publish } = yield* Events.make
+  const built = options.hooks === undefined ? undefined : yield* Hook.all(options.hooks)[Hook.TypeId]({
+    provider: backend.provider,
+    name: options.name ?? backend.name,
+    version: backend.version,
+    publish
+  })
+  const through = built && (yield* Way.make(built))
+  const now = yield* Clock.currentTimeMillis
+  const countsTokens = executor?.countsTokens ?? false
+
+  if (countsTokens && cost === undefined) yield* backend.loadTokenizer
+
+  const change = built?.create
+  const createOf = (args: unknown, createOptions: CreateOptions | undefined, costOf: (() => Cost) | undefined) =>
+    backend.createCalling(args, {
+      metadata: createOptions?.metadata,
+      expectedOutput: options.expectedOutputTokens,
+      cost: countsTokens ? costOf : noCost
+    })
+  const createUnknown = (args: unknown, createOptions?: CreateOptions, costOf?: () => Cost) =>
+    change === undefined || !Predicate.isReadonlyObject(args)
+      ? createOf(args, createOptions, costOf)
+      : createChanged(change, args, (changed) => createOf(changed, createOptions, costOf))
+  const create = (args: Args, createOptions?: CreateOptions) =>
+    createUnknown(args, createOptions, cost && (() => cost(args)))
+
+  const withDefaults = (invokeOptions: InvokeOptions | undefined): InvokeOptions | undefined =>
+    invokeOptions === undefined ? defaults : {
+      ...invokeOptions,
+      timeout: invokeOptions.timeout ?? defaultTimeout,
+      queueTimeout: invokeOptions.queueTimeout ?? defaultQueueTimeout,
+      priority: invokeOptions.priority ?? priority
+    }
+
+  const { circuit } = backend
+  // What would be refused when its turn has come need not wait for it.
+  const admit = <A>(calling: Calling<A>, invokeOptions: InvokeOptions | undefined) =>
+    circuit === undefined
+      ? place(calling, invokeOptions)
+      : Effect.flatMap(circuit.refusal, (refusal) => {
+        if (refusal !== undefined) calling[TypeId].refuse(refusal)
+        return place(calling, invokeOptions)
+      })
+
+  const place = <A>(calling: Calling<A>, invokeOptions: InvokeOptions | undefined) => {
+    if (executor !== undefined) return executor.submit(calling, invokeOptions)
+    const runner = blocking === undefined ? direct : blocking(invokeOptions?.queueTimeout ?? Duration.seconds(30))
+    const joined = joinWithin(calling, runner, invokeOptions?.timeout)
+    return backend.capacity === undefined ? joined : placed(joined, invokeOptions)
+  }
+
+  const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
+    const given = withDefaults(invokeOptions)
+    if (through === undefined) return admit(calling, given)
+    // The time limit is that of the whole way: where the calling is admitted it is not counted again.
+    const asking = given && { ...given, timeout: undefined }
+    return joinWithin(calling, through((part) => admit(part, asking)), given?.timeout)
+  }
+
+  function invoke<A>(
+    calling: Calling<A>,
+    options?: InvokeOptions
+  ): Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
+  function invoke(
+    args: Args,
+    options?: InvokeOptions & CreateOptions
+  ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
+  function invoke(argsOrCalling: Calling | Args, options?: InvokeOptions & CreateOptions) {
+    return isCalling(argsOrCalling)
+      ? submit(argsOrCalling, options)
+      : Effect.flatMap(create(argsOrCalling, options), (calling) => submit(calling, options))
+  }
+
+  const prepare = (args: Args, take?: Sink["take"], streamOptions?: StreamOptions) =>
+    Effect.map(create(args, streamOptions), (calling) => {
+      if (take !== undefined) {
+        calling[TypeId].sink = makeSink(take, {
+          firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
+          idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
+        })
+      }
+      return calling
+    })
+
+  const stream = (args: Args, streamOptions?: StreamOptions) =>
+    Stream.fromChannel(
+      Channel.callback<Arr.NonEmptyReadonlyArray<StreamPart>, TimeoutError | PermissionDenied | BackendError>(
+        Effect.fnUntraced(function*(queue) {
+          const calling = yield* prepare(args, (parts) => Queue.offer(queue, parts), streamOptions)
+          yield* (yield* submit(calling, streamOptions)).response
+          yield* Queue.end(queue)
+        }),
+        { bufferSize: 1, strategy: "suspend" }
+      )
+    )
+
+  const settled = (args: Args, respondOptions?: InvokeOptions & CreateOptions) =>
+    Effect.flatMap(create(args, respondOptions), (calling) => submit(calling, respondOptions))
+
+  const respondAs = Effect.fnUntraced(function*<A>(
+    schema: Schema.ConstraintCodec<A, unknown>,
+    args: Args,
+    respondOptions?: InvokeOptions & CreateOptions
+  ) {
+    const calling = yield* settled({ ...args, response_format: schema }, respondOptions)
+    const response = yield* calling.response
+    const { text, toolCalls, value: decoded } = response
+    if (decoded !== undefined && Schema.is(schema)(decoded)) return { ...response, value: decoded }
+    const called = toolCalls.map(({ name }) => name).join(", ")
+    // A mock, or a backend of one's own, may leave the decoding to us.
+    const value = yield* Effect.mapError(
+      called === ""
+        ? decodeOutput(schema, defaultCodecTransformer, text)
+        : Effect.fail(
+          new AiError.InvalidOutputError({ description: `The model has called ${called}, and not answered` })
+        ),
+      (reason) => new BackendError({ reason, callingId: calling.id })
+    )
+    return { ...response, value }
+  })
+
+  return {
+    [ModelTypeId]: { prepare },
+    ...identify(now, options.metadata),
+    name: options.name ?? backend.name,
+    provider: backend.provider,
+    version: backend.version,
+    tags: backend.tags,
+    circuit,
+    providerMetadata: backend.providerMetadata,
+    tool: backend.tool,
+    executor,
+    capacity: executor?.capacity ?? backend.capacity ?? 100,
+    events,
+    createCalling: (args, createOptions) =>
+      Effect.tap(
+        create(args, createOptions),
+        ({ execution }) => execution.status === "failed" ? Effect.fail(execution.error) : Effect.void
+      ),
+    invoke,
+    invokeUnknown: (args, invokeOptions) =>
+      Effect.flatMap(createUnknown(args, invokeOptions), (calling) => submit(calling, invokeOptions)),
+    respond: (args, respondOptions) => Effect.flatMap(settled(args, respondOptions), (calling) => calling.response),
+    respondAs,
+    stream
+  }
+})
+
+const noCost = () => 0
+
+const createChanged = <C extends Calling, E>(
+  change: NonNullable<Built<unknown>["create"]>,
+  args: Args,
+  create: (args: Args) => Effect.Effect<C, E>
+) =>
+  Effect.suspend(() => {
+    const id = uuid()
+    return Effect.tap(Effect.flatMap(change(args, id), create), (calling) =>
+      Effect.sync(() => calling[TypeId].identify(id)))
+  })
+
+const joinWithin = <A>(calling: Calling<A>, runner: Runner, limit: Duration.Input | undefined) =>
+  limit === undefined
+    ? calling[TypeId].join(runner)
+    : Effect.suspend(() => calling[TypeId].joinWithin(runner, Duration.fromInputUnsafe(limit)))
+
+/** With its place in the lines of whoever it is admitted by. */
+const placed = <A, E>(joined: Effect.Effect<A, E>, options: InvokeOptions | undefined) =>
+  Effect.updateContext(joined, (context: Context.Context<never>) => {
+    const { key, priority } = options ?? {}
+    const prioritized = priority === undefined ? context : Context.add(context, Executor.Priority, priority)
+    return key === undefined ? prioritized : Context.add(prioritized, Executor.Key, key)
+  })
+
+const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
+  input === undefined ? otherwise : Duration.fromInputUnsafe(input)
+
+const findExecutor = Effect.fnUntraced(function*<Args, Data, H>(
+  backend: Backend<Args, Data>,
+  options: Options<Args, H>
+) {
+  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
+  const given = { limitRequests, limitTokens, limitInputTokens, limitOutputTokens, concurrency, queueCapacity }
+  const [own] = Object.entries(given).flatMap(([name, option]) => option === undefined ? [] : [name])
+  const others = (["executor", "rateLimiter"] as const).filter((name) => options[name] !== undefined)
+  const [first, second] = own === undefined ? others : [...others, own]
+  if (first !== undefined && second !== undefined) return yield* illegal(`a model has ${first} or ${second}, not both`)
+  if (own !== undefined) return yield* makeExecutor(backend, options)
+  return options.executor ?? (options.rateLimiter === undefined && backend.capacity === undefined
+    ? Option.getOrUndefined(yield* Effect.serviceOption(Executor.Executor))
+    : undefined)
+})
+
+const makeExecutor = Effect.fnUntraced(function*<Args, Data, H>(
+  { headroom, name }: Backend<Args, Data>,
+  options: Options<Args, H>
+) {
+  const { limitRequests } = options
+  const window = yield* positiveDuration("capacityRefreshTime", options.capacityRefreshTime ?? Duration.minutes(1))
+  const bucket = (name: string, limit: number | undefined) =>
+    limit === undefined
+      ? Effect.undefined
+      : Effect.map(positive(name, limit), (capacity) => ({ capacity, window, headroom: options.headroom ?? headroom }))
+  if (limitRequests !== undefined && limitRequests < 1) {
+    return yield* illegal(
+      `limitRequests must be at least 1, got ${limitRequests}: for less, lengthen capacityRefreshTime`
+    )
+  }
+  return yield* Executor.make({
+    name: options.name ?? name,
+    model: options.name ?? name,
+    key: options.key,
+    requests: yield* bucket("limitRequests", limitRequests),
+    tokens: yield* bucket("limitTokens", options.limitTokens),
+    inputTokens: yield* bucket("limitInputTokens", options.limitInputTokens),
+    outputTokens: yield* bucket("limitOutputTokens", options.limitOutputTokens),
+    concurrency: options.concurrency,
+    queueCapacity: options.queueCapacity,
+    onLimit: options.onLimit,
+    maxDenials: options.maxDenials,
+    onFull: options.onFull,
+    onStoreFailure: options.onStoreFailure
+  })
+})

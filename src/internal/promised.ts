@@ -1,0 +1,86 @@
+/** A model for a program that is not written in Effect. */
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Stream from "effect/Stream"
+import type { Calling, NormalizedResponse, StreamPart } from "../Calling.ts"
+import type { CreateOptions, iModel, InvokeOptions, Model, StreamOptions } from "../iModel.ts"
+import type { Arguments } from "../ServiceBackend.ts"
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Abortable {
+  /** Ends the call when it is aborted, down to the socket. What waits for it is rejected with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * A model in promises. What a method of `Model` fails with, its promise is rejected with: a `TimeoutError`, a
+ * `PermissionDenied`, a `BackendError`; or why the model could not be made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Promised extends AsyncDisposable {
+  /** See `Model.invoke`. */
+  readonly invoke: (args: Arguments, options?: InvokeOptions & CreateOptions & Abortable) => Promise<Calling>
+  /** See `Model.respond`. */
+  readonly respond: (
+    args: Arguments,
+    options?: InvokeOptions & CreateOptions & Abortable
+  ) => Promise<NormalizedResponse>
+  /**
+   * See `Model.stream`. The call begins with the first part that is asked for, and ends when nobody reads on. Each loop over it is a
+   * call of its own.
+   */
+  readonly stream: (args: Arguments, options?: StreamOptions & Abortable) => AsyncIterable<StreamPart>
+  /** Ends the model and all that it runs. It is not to be used after that. */
+  readonly dispose: () => Promise<void>
+}
+
+export const promised = <E>(
+  layer: Layer.Layer<iModel, E>,
+  tag: Effect.Effect<Model, never, iModel>
+): Promised => {
+  const runtime = ManagedRuntime.make(layer)
+
+  const run = <A, E>(use: (model: Model) => Effect.Effect<A, E>, signal: AbortSignal | undefined): Promise<A> => {
+    const effect = Effect.flatMap(tag, use)
+    return runtime.runPromise(
+      signal === undefined ? effect : Effect.andThen(begin(signal), Effect.raceFirst(effect, aborted(signal)))
+    )
+  }
+
+  return {
+    invoke: (args, { signal, ...options } = {}) => run((model) => model.invoke(args, options), signal),
+    respond: (args, { signal, ...options } = {}) => run((model) => model.respond(args, options), signal),
+    stream: (args, { signal, ...options } = {}) => {
+      const its = Stream.unwrap(Effect.map(tag, (model) => model.stream(args, options)))
+      const stream = Stream.unwrap(
+        Effect.map(runtime.contextEffect, (context) => Stream.provideContext(its, context))
+      )
+      return Stream.toAsyncIterable(
+        signal === undefined
+          ? stream
+          : Stream.unwrap(Effect.as(begin(signal), Stream.interruptWhen(stream, aborted(signal))))
+      )
+    },
+    dispose: runtime.dispose,
+    [Symbol.asyncDispose]: runtime.dispose
+  }
+}
+
+// A reason can be anything. It is what a promise is rejected with, as it is.
+
+/** What was aborted before does not begin. */
+const begin = (signal: AbortSignal): Effect.Effect<void> =>
+  Effect.suspend(() => signal.aborted ? Effect.die(signal.reason) : Effect.void)
+
+const aborted = (signal: AbortSignal): Effect.Effect<never> =>
+  Effect.callback((resume) => {
+    const abort = () => resume(Effect.die(signal.reason))
+    signal.addEventListener("abort", abort, { once: true })
+    return Effect.sync(() => signal.removeEventListener("abort", abort))
+  })

@@ -1,0 +1,100 @@
+/** The tools of an MCP server: one connection for all of them, made anew when it has broken. */
+import type * as McpClient from "effect/ai/McpClient"
+import type * as McpClientError from "effect/ai/McpClientError"
+import type * as McpSchema from "effect/ai/McpSchema"
+import * as Response from "effect/ai/Response"
+import * as Tool from "effect/ai/Tool"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as RcRef from "effect/RcRef"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { makeResponse, type NormalizedResponse, type Part } from "../../Calling.ts"
+import { ToolFailure } from "../../Errors.ts"
+import { make } from "../../ServiceBackend.ts"
+import type { McpOptions, McpTool } from "../../ToolBackend.ts"
+
+export const fromMcp = Effect.fnUntraced(function*<R>(
+  connect: Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R>,
+  { only, prefix = "" }: McpOptions = {}
+): Effect.fn.Return<ReadonlyArray<McpTool>, McpClientError.McpClientError, R | Scope.Scope> {
+  const connection = yield* RcRef.make({ acquire: connect, idleTimeToLive: Duration.infinity })
+  const { descriptors, server } = yield* Effect.scoped(Effect.gen(function*() {
+    const client = yield* RcRef.get(connection)
+    return { descriptors: yield* client.listTools(), server: client.serverInfo }
+  }))
+
+  return yield* Effect.forEach(
+    descriptors.filter(({ name }) => only === undefined || only.includes(name)),
+    (descriptor) => {
+      const name = `${prefix}${descriptor.name}`
+      const call = Effect.fnUntraced(
+        function*(args: Readonly<Record<string, unknown>>) {
+          const client = yield* RcRef.get(connection)
+          return yield* client.callTool({ tool: descriptor, arguments: args })
+        },
+        Effect.scoped,
+        Effect.tapError(({ reason }) => isBroken(reason) ? RcRef.invalidate(connection) : Effect.void),
+        Effect.mapError((cause) => new ToolFailure({ tool: name, description: cause.message, cause })),
+        Effect.filterOrFail(
+          ({ isError }) => isError !== true,
+          (result) => new ToolFailure({ tool: name, description: textOf(result) })
+        ),
+        Effect.map(responseOf)
+      )
+      return make({
+        provider: "mcp",
+        name,
+        version: server?.version,
+        tags: ["tool", "mcp", ...(server === undefined ? [] : [server.name])],
+        request: Schema.Record(Schema.String, Schema.Unknown),
+        operation: { name: "execute_tool" },
+        tool: Tool.dynamic(name, {
+          parameters: descriptor.inputSchema,
+          description: descriptor.description,
+          success: Schema.Unknown
+        }).annotate(Tool.Strict, false),
+        call
+      })
+    }
+  )
+})
+
+/** Whether nothing more comes of the connection: the server has ended, or does not know it any more. */
+const isBroken = ({ _tag }: McpClientError.McpClientErrorReason): boolean =>
+  _tag === "TransportError" || _tag === "ClosedError" || _tag === "HttpError"
+
+const textOf = ({ content, structuredContent }: McpSchema.CallToolResult): string => {
+  const texts = content.flatMap((block) => {
+    switch (block.type) {
+      case "text":
+        return [block.text]
+      case "resource_link":
+        return [`${block.title ?? block.name}: ${block.uri}`]
+      case "resource":
+        return "text" in block.resource ? [block.resource.text] : [block.resource.uri]
+      default:
+        return []
+    }
+  })
+  return texts.length === 0 && structuredContent !== undefined ? JSON.stringify(structuredContent) : texts.join("\n")
+}
+
+const responseOf = (result: McpSchema.CallToolResult): NormalizedResponse<McpSchema.CallToolResult> => {
+  const text = textOf(result)
+  const files = result.content.flatMap((block): ReadonlyArray<Part> =>
+    block.type === "image" || block.type === "audio"
+      ? [Response.makePart("file", { data: block.data, mediaType: block.mimeType })]
+      : []
+  )
+  const finish = Response.makePart("finish", {
+    reason: "stop",
+    usage: { inputTokens: {}, outputTokens: {} },
+    response: undefined
+  })
+  return makeResponse({
+    data: result,
+    text,
+    content: [...(text === "" ? [] : [Response.makePart("text", { text })]), ...files, finish]
+  })
+}

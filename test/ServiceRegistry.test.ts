@@ -1,0 +1,266 @@
+import { NodeHttpClient, NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Context, Effect, Exit, FileSystem, Layer, Path, Redacted, Schema, Scope } from "effect"
+import { Tool } from "effect/ai"
+import { Errors, iModel, OpenAi, ServiceBackend, ServiceRegistry, Simulator, ToolBackend } from "effect-imodel"
+import { everything, filesystem, mortal, notInstalled } from "./support/mcp.ts"
+
+const modelOf = (name: string, tags: ReadonlyArray<string> = []) =>
+  Effect.flatMap(
+    ServiceBackend.make({
+      provider: "local",
+      name,
+      tags,
+      request: Schema.Struct({}),
+      call: () => Effect.succeed(name)
+    }),
+    (backend) => iModel.make(backend)
+  )
+
+const Add = Tool.make("add", {
+  description: "Adds two numbers.",
+  parameters: Schema.Struct({ a: Schema.Finite, b: Schema.Finite }),
+  success: Schema.Finite
+})
+
+const makeAdd = Effect.flatMap(ToolBackend.make(Add, ({ a, b }) => a + b), (backend) => iModel.make(backend))
+
+const textOf = Effect.fnUntraced(function*(name: string, args: unknown = {}) {
+  const registry = yield* ServiceRegistry.ServiceRegistry
+  const model = yield* registry.get(name)
+  return (yield* (yield* model.invokeUnknown(args)).response).text
+})
+
+const empty = Effect.provide(ServiceRegistry.layer({}))
+
+describe("ServiceRegistry", () => {
+  it.effect("finds models by name, id and tag", () =>
+    Effect.gen(function*() {
+      const registry = yield* ServiceRegistry.ServiceRegistry
+      const small = yield* modelOf("small", ["cheap"])
+      const large = yield* modelOf("large")
+      yield* registry.register(small)
+      yield* registry.register(large)
+      assert.strictEqual(yield* registry.get("small"), small)
+      assert.strictEqual(yield* registry.get(large.id), large)
+      assert.deepStrictEqual(yield* registry.byTag("cheap"), [small])
+      assert.deepStrictEqual(yield* registry.names, ["small", "large"])
+      yield* registry.unregister(small.id)
+      assert.deepStrictEqual([yield* registry.size, yield* registry.has("small"), yield* registry.has(small.id)], [
+        1,
+        false,
+        false
+      ])
+      assert.strictEqual(yield* textOf("large"), "large")
+    }).pipe(empty))
+
+  it.effect("refuses a second model of a name, unless it is an update", () =>
+    Effect.gen(function*() {
+      const registry = yield* ServiceRegistry.ServiceRegistry
+      const [first, second] = [yield* modelOf("one"), yield* modelOf("one")]
+      yield* registry.register(first)
+      assert.instanceOf(yield* Effect.flip(registry.register(second)), Errors.DuplicateModel)
+      yield* registry.register(second, { update: true })
+      assert.strictEqual(yield* registry.get("one"), second)
+      assert.isFalse(yield* registry.has(first.id))
+    }).pipe(empty))
+
+  it.effect("a name that is missing is an error, with what may have been meant", () =>
+    Effect.gen(function*() {
+      const registry = yield* ServiceRegistry.ServiceRegistry
+      for (const name of ["claude", "gpt-small", "gpt-large"]) yield* registry.register(yield* modelOf(name))
+      for (
+        const [name, near] of [
+          ["cluade", ["claude"]],
+          ["GPT-Small", ["gpt-small"]],
+          ["gpt", ["gpt-small", "gpt-large"]],
+          ["nothing like it", []]
+        ] as const
+      ) {
+        const error = yield* Effect.flip(registry.get(name))
+        if (!(error instanceof Errors.ModelNotFound)) return assert.fail(String(error))
+        assert.sameMembers(error.near.slice(0, near.length), [...near])
+        assert.include(error.message, near[0] ?? "There are: claude, gpt-small, gpt-large")
+      }
+      assert.instanceOf(yield* Effect.flip(registry.unregister("cluade")), Errors.ModelNotFound)
+    }).pipe(empty))
+
+  it.effect("describes tools in the words of the providers", () =>
+    Effect.gen(function*() {
+      const registry = yield* ServiceRegistry.ServiceRegistry
+      yield* registry.register(yield* makeAdd)
+      yield* registry.register(yield* modelOf("no tool"))
+      const parameters = Tool.getJsonSchema(Add)
+      const said = { name: "add", description: "Adds two numbers." }
+      assert.deepStrictEqual(yield* registry.toolSchemas("openai"), [{
+        type: "function",
+        function: { ...said, parameters }
+      }])
+      assert.deepStrictEqual(yield* registry.toolSchemas("anthropic"), [{ ...said, input_schema: parameters }])
+      assert.deepStrictEqual(yield* registry.toolSchemas("gemini", ["add"]), [{
+        ...said,
+        parametersJsonSchema: parameters
+      }])
+      assert.instanceOf(yield* Effect.flip(registry.toolSchemas("openai", ["ad"])), Errors.ModelNotFound)
+    }).pipe(empty))
+})
+
+describe("ServiceRegistry.layer", () => {
+  it.effect("makes models when they are asked for, once, and releases them with its scope", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const layerOf = (name: string) =>
+        Layer.effect(
+          iModel.iModel,
+          Effect.gen(function*() {
+            yield* Effect.acquireRelease(
+              Effect.sync(() => seen.push(`${name} made`)),
+              () => Effect.sync(() => seen.push(`${name} released`))
+            )
+            const backend = ServiceBackend.layerMock(() => Effect.succeed(name))
+            return Context.get(yield* Layer.build(iModel.layer().pipe(Layer.provide(backend))), iModel.iModel)
+          })
+        )
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(ServiceRegistry.layer({ a: layerOf("a"), b: layerOf("b") }), scope)
+      const registry = Context.get(context, ServiceRegistry.ServiceRegistry)
+      assert.deepStrictEqual(yield* registry.names, ["a", "b"])
+      assert.deepStrictEqual(seen, [])
+      const [first, second] = yield* Effect.all([registry.get("a"), registry.get("a")], { concurrency: 2 })
+      assert.strictEqual(first, second)
+      assert.strictEqual(yield* registry.get(first.id), first)
+      assert.deepStrictEqual(seen, ["a made"])
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(seen, ["a made", "a released"])
+    }))
+
+  it.effect("a model that cannot be made is unavailable, and tried again", () =>
+    Effect.gen(function*() {
+      let tries = 0
+      const flaky = iModel.layer().pipe(
+        Layer.provide(Layer.unwrap(Effect.suspend(() =>
+          ++tries === 1 ? Effect.fail("no key") : Effect.succeed(ServiceBackend.layerMock(() =>
+            Effect.succeed("here")
+          ))
+        )))
+      )
+      yield* Effect.gen(function*() {
+        const registry = yield* ServiceRegistry.ServiceRegistry
+        const error = yield* Effect.flip(registry.get("flaky"))
+        assert.instanceOf(error, Errors.ModelUnavailable)
+        assert.include(error.message, "no key")
+        assert.strictEqual(yield* textOf("flaky"), "here")
+      }).pipe(Effect.provide(ServiceRegistry.layer({ flaky })))
+    }))
+})
+
+describe("MCP servers in a registry", () => {
+  const services = Layer.mergeAll(ServiceRegistry.layer({}), NodeServices.layer, NodeHttpClient.layerUndici)
+
+  const writeConfig = Effect.fnUntraced(function*(config: unknown) {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = (yield* Path.Path).join(yield* fileSystem.makeTempDirectoryScoped(), ".mcp.json")
+    yield* fileSystem.writeFileString(path, typeof config === "string" ? config : JSON.stringify(config))
+    return path
+  })
+
+  it.live("their tools are registered, all or some", () =>
+    Effect.gen(function*() {
+      const connect = ToolBackend.mcpStdio(mortal)
+      assert.deepStrictEqual(yield* ServiceRegistry.registerMcp(connect, { only: ["echo"] }), ["echo"])
+      assert.strictEqual(yield* textOf("echo", { message: "hi" }), "hi")
+      const registry = yield* ServiceRegistry.ServiceRegistry
+      assert.strictEqual((yield* registry.byTag("mcp")).length, 1)
+      assert.instanceOf(yield* Effect.flip(ServiceRegistry.registerMcp(connect)), Errors.DuplicateModel)
+      yield* ServiceRegistry.registerMcp(connect, { update: true })
+      assert.deepStrictEqual(yield* registry.names, ["echo", "pid", "die"])
+    }).pipe(Effect.provide(services)))
+
+  it.live("come from a configuration, with the values it names", () =>
+    Effect.gen(function*() {
+      const [script = ""] = mortal.args
+      const path = yield* writeConfig({
+        mcpServers: {
+          one: { command: "${NODE}", args: [script] },
+          two: { command: "${NODE}", args: ["${NOWHERE:-" + script + "}"] }
+        }
+      })
+      const names = yield* ServiceRegistry.loadMcpConfig(path)
+      assert.sameMembers([...names], ["one_echo", "one_pid", "one_die", "two_echo", "two_pid", "two_die"])
+      assert.strictEqual(yield* textOf("two_echo", { message: "hi" }), "hi")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(services),
+      Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown({ NODE: mortal.command }))
+    ))
+
+  it.live("a configuration that is none, or a server that is not there, is a typed error", () =>
+    Effect.gen(function*() {
+      for (
+        const [config, words] of [
+          ["no json", "JSON"],
+          [{ mcpServers: { one: { argv: 1 } } }, "mcpServers"],
+          [{ mcpServers: { one: { command: "${NO_SUCH_VALUE}" } } }, "NO_SUCH_VALUE"]
+        ] as const
+      ) {
+        const error = yield* Effect.flip(ServiceRegistry.loadMcpConfig(yield* writeConfig(config)))
+        assert.instanceOf(error, Errors.McpConfigError)
+        assert.include(error.message, words)
+      }
+      const nowhere = yield* writeConfig({ mcpServers: { gone: { command: "no-such-command-anywhere" } } })
+      const error = yield* Effect.flip(ServiceRegistry.loadMcpConfig(nowhere))
+      assert.isTrue(error instanceof Errors.ModelUnavailable && error.name === "gone")
+      assert.instanceOf(yield* Effect.flip(ServiceRegistry.loadMcpConfig("no/such/file")), Errors.McpConfigError)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(services),
+      Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown({}))
+    ))
+
+  const installed = everything !== undefined && filesystem !== undefined
+
+  it.live.skipIf(!installed)(
+    `the real ones, through the registry and the tool loop${installed ? "" : ` (${notInstalled})`}`,
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* Effect.flatMap(FileSystem.FileSystem, (fs) =>
+          Effect.flatMap(fs.makeTempDirectoryScoped(), fs.realPath))
+        const note = `${directory}/note.txt`
+        const path = yield* writeConfig({
+          mcpServers: {
+            all: { command: process.execPath, args: [everything, "stdio"] },
+            files: { command: process.execPath, args: [filesystem, directory] }
+          }
+        })
+        yield* ServiceRegistry.loadMcpConfig(path)
+        const registry = yield* ServiceRegistry.ServiceRegistry
+        const tools = yield* Effect.forEach(["all_get-sum", "files_write_file", "files_read_text_file"], registry.get)
+        const model = iModel.layer({ limitRequests: 10 }).pipe(
+          Layer.provide(OpenAi.layerChat({ model: "simulated", apiKey: Redacted.make("not-needed") })),
+          Layer.provide(Simulator.layerHttpClient({
+            latency: 0,
+            answer: (_prompt, { toolResults }) =>
+              [
+                { toolCalls: [{ name: "all_get-sum", arguments: { a: 20, b: 22 } }] },
+                {
+                  toolCalls: [{
+                    name: "files_write_file",
+                    arguments: { path: note, content: toolResults.at(-1)?.text }
+                  }]
+                },
+                { toolCalls: [{ name: "files_read_text_file", arguments: { path: note } }] }
+              ][toolResults.length] ?? toolResults.map(({ text }) =>
+                text
+              ).join("\n")
+          }))
+        )
+        const { response, steps } = yield* Effect.provide(
+          iModel.converse("Write down what 20 and 22 are, and read it.", { tools, maxTurns: 5 }),
+          model
+        )
+        assert.strictEqual(steps.length, 4)
+        assert.include(response.text, "42")
+        assert.isFalse(steps.some((step) => step.tools.some(({ failed }) => failed)))
+      }).pipe(Effect.scoped, Effect.provide(services))
+  )
+})

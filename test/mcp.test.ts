@@ -1,0 +1,77 @@
+import { NodeHttpClient, NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result, Schedule, type Scope } from "effect"
+import { spawn } from "node:child_process"
+import { mkdtempSync, realpathSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { iModel, ToolBackend } from "effect-imodel"
+import { everything, filesystem, notInstalled } from "./support/mcp.ts"
+import { freePort } from "./support/redis.ts"
+
+type Tools = ReadonlyMap<string, iModel.Model<Readonly<Record<string, unknown>>>>
+
+const toolsOf = Effect.fnUntraced(function*(tools: ReadonlyArray<ToolBackend.McpTool>): Effect.fn.Return<
+  Tools,
+  iModel.OptionsError,
+  Scope.Scope
+> {
+  return new Map(
+    yield* Effect.forEach(tools, (tool) => Effect.map(iModel.make(tool), (model) => [tool.name, model] as const))
+  )
+})
+
+const call = (tools: Tools, name: string, args: Readonly<Record<string, unknown>>) =>
+  Effect.flatMap(Effect.fromNullishOr(tools.get(name)), (tool) => Effect.result(tool.respond(args)))
+
+const checkEverything = Effect.fnUntraced(function*(tools: Tools) {
+  const echo = yield* call(tools, "echo", { message: "over the wire" })
+  assert.include(Result.isSuccess(echo) ? echo.success.text : "", "over the wire")
+  const sum = yield* call(tools, "get-sum", { a: 2, b: 3 })
+  assert.include(Result.isSuccess(sum) ? sum.success.text : "", "5")
+  const image = yield* call(tools, "get-tiny-image", {})
+  assert.isTrue(Result.isSuccess(image) && image.success.content.some(({ type }) => type === "file"))
+  const wrong = yield* call(tools, "get-sum", { a: "two" })
+  assert.isTrue(Result.isFailure(wrong) && wrong.failure._tag === "BackendError")
+})
+
+const installed = everything !== undefined && filesystem !== undefined
+
+describe.skipIf(!installed)(`real MCP servers${installed ? "" : ` (${notInstalled})`}`, () => {
+  const server = (script = "", ...args: ReadonlyArray<string>) => ({
+    command: process.execPath,
+    args: [script, ...args]
+  })
+
+  it.live("server-everything over standard input and output", () =>
+    Effect.gen(function*() {
+      const tools = yield* ToolBackend.fromMcp(ToolBackend.mcpStdio(server(everything, "stdio")))
+      yield* checkEverything(yield* toolsOf(tools))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.live("server-everything over HTTP", () =>
+    Effect.gen(function*() {
+      const port = yield* freePort
+      const { args, command } = server(everything, "streamableHttp")
+      yield* Effect.acquireRelease(
+        Effect.sync(() => spawn(command, args, { env: { ...process.env, PORT: String(port) }, stdio: "ignore" })),
+        (process) => Effect.sync(() => process.kill())
+      )
+      const tools = yield* ToolBackend.fromMcp(ToolBackend.mcpHttp({ url: `http://127.0.0.1:${port}/mcp` })).pipe(
+        Effect.retry(Schedule.spaced(50)),
+        Effect.timeout("10 seconds")
+      )
+      yield* checkEverything(yield* toolsOf(tools))
+    }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici)))
+
+  it.live("server-filesystem", () =>
+    Effect.gen(function*() {
+      const directory = realpathSync(mkdtempSync(join(tmpdir(), "imodel-")))
+      writeFileSync(join(directory, "note.txt"), "a note")
+      const tools = yield* toolsOf(yield* ToolBackend.fromMcp(ToolBackend.mcpStdio(server(filesystem, directory))))
+      const read = yield* call(tools, "read_text_file", { path: join(directory, "note.txt") })
+      assert.strictEqual(Result.isSuccess(read) ? read.success.text : "", "a note")
+      const outside = yield* call(tools, "read_text_file", { path: "/etc/passwd" })
+      assert.isTrue(Result.isFailure(outside) && outside.failure.message.includes("denied"))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+})

@@ -1,0 +1,23 @@
+/** MCP servers: our own for tests, and the real ones of npm where they are installed. */
+import { existsSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** A server that dies when it is asked to. */
+export const mortal = {
+  command: process.execPath,
+  args: [fileURLToPath(new URL("mcpServer.ts", import.meta.url))]
+}
+
+const packages = "@modelcontextprotocol/server-everything @modelcontextprotocol/server-filesystem"
+const prefix = join(tmpdir(), "effect-imodel-mcp")
+const places = [fileURLToPath(new URL("../../node_modules/", import.meta.url)), join(prefix, "node_modules")]
+
+const find = (path: string) => places.map((place) => join(place, "@modelcontextprotocol", path)).find(existsSync)
+
+/** The scripts of the real servers; `undefined` when they are not installed. */
+export const everything = find("server-everything/dist/index.js")
+export const filesystem = find("server-filesystem/dist/index.js")
+
+export const notInstalled = `not installed: npm install --prefix ${prefix} ${packages}`
