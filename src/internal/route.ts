@@ -236,6 +236,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     idleTimeout: undefined,
     circuit: undefined,
     tool: undefined,
+    configuration: null,
     capacity: models.reduce((sum, { capacity }) => sum + capacity, 0),
     providerMetadata,
     loadTokenizer: Effect.void,
