@@ -46,6 +46,22 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutErr
 }
 
 /**
+ * A configuration of which no model can be made: it has another shape or version, or lacks what was no data when it was written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
+  /** Where, such as `"backend.apiKey"`; empty for the whole. */
+  path: Schema.String,
+  description: Schema.String
+}) {
+  override get message(): string {
+    return this.path === "" ? this.description : `${this.path}: ${this.description}`
+  }
+}
+
+/**
  * The call asks for more tokens than its bucket can ever hold, so waiting would be for ever.
  *
  * @category errors

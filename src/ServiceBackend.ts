@@ -34,6 +34,7 @@ import {
 import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
+import type { BackendConfiguration } from "./internal/configuration.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
 import { estimateTokens, fourCharacters } from "./internal/estimate.ts"
 import { identify, noMetadata } from "./internal/identity.ts"
@@ -148,6 +149,8 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
    * the `Executor` in context there and not here. `undefined` for others.
    */
   readonly capacity: number | undefined
+  /** What it was made of, as data; `null` when that is no data. See `iModel.toJson`. */
+  readonly configuration: BackendConfiguration | null
   /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
   readonly loadTokenizer: Effect.Effect<void>
   /**
@@ -342,6 +345,7 @@ export const make = <S extends RequestSchema, Data>(
       idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
       circuit,
       capacity: undefined,
+      configuration: null,
       loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {
         tokenizer = loaded ?? tokenizer
       }),

@@ -15,6 +15,7 @@ import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Equal from "effect/Equal"
+import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Schema from "effect/Schema"
@@ -22,7 +23,13 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Calling, isCalling, type NormalizedResponse, type StreamPart, type ToolCall } from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
-import type { BackendError, PermissionDenied, TimeoutError, TurnsExceeded } from "./Errors.ts"
+import {
+  type BackendError,
+  ConfigurationError,
+  type PermissionDenied,
+  type TimeoutError,
+  type TurnsExceeded
+} from "./Errors.ts"
 import type * as Executor from "./Executor.ts"
 import type * as Hook from "./Hook.ts"
 import * as Converse from "./internal/converse.ts"
@@ -31,11 +38,13 @@ import { fromAiError } from "./internal/effectAi/errors.ts"
 import { makeLanguageModel as language } from "./internal/effectAi/languageModel.ts"
 import * as Hedge from "./internal/hedge.ts"
 import { ModelTypeId } from "./internal/identity.ts"
+import * as Configuration from "./internal/configuration.ts"
 import * as internal from "./internal/model.ts"
 import { type Abortable, type Promised, promised } from "./internal/promised.ts"
 import { CallArguments, CaptureContent } from "./internal/references.ts"
 import * as Share from "./internal/share.ts"
 import type { Sink } from "./internal/streaming.ts"
+import * as Provider from "./providers/Provider.ts"
 import * as Route from "./Route.ts"
 import {
   type Arguments,
@@ -72,6 +81,8 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
       take?: Sink["take"],
       options?: StreamOptions
     ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
+    /** What it was made of. */
+    readonly configuration: Configuration.Configuration
   }
   /** A UUID, fresh for every construction. */
   readonly id: string
@@ -680,6 +691,76 @@ const named = ({ name, provider }: Model) =>
   Context.add(AiModel.ProviderName.context(provider), AiModel.ModelName, name)
 
 export { fromAiError }
+
+// -----------------------------------------------------------------------------
+// Configuration
+// -----------------------------------------------------------------------------
+
+/**
+ * A model as JSON: its backend, its limits and its other options, to be made again by `layerFromJson`. The key is there by the name
+ * of its environment variable alone. What was given and is no data is `null`: functions, hooks, an executor made elsewhere, a key
+ * by its value, and a backend other than those of `Provider`.
+ *
+ * **Example** (What a model was made of)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Effect.log(iModel.toJson(yield* iModel.iModel))
+ * })
+ * ```
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const toJson = (model: Model<never>): Schema.JsonObject => Configuration.toJson(model[TypeId].configuration)
+
+/**
+ * Provides `iModel` of JSON, as `toJson` has it or as people write it. The model is a new one: its `id` is fresh, its limits are
+ * full. Times are milliseconds, or such as `"1 minute"`.
+ *
+ * Fails with `ConfigurationError`, which has the path, when there is a field that it does not know or a wrong value in one, another
+ * version, a key in place of the name of a variable, a variable that is not there, or a `null`; and with `IllegalArgumentError`
+ * when a provider is not known or an option wrong.
+ *
+ * **Example** (A model from a file)
+ *
+ * ```ts
+ * import { Effect, FileSystem, Layer, Schema } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const model = Layer.unwrap(Effect.gen(function*() {
+ *   const fs = yield* FileSystem.FileSystem
+ *   const text = yield* fs.readFileString("model.json")
+ *   return iModel.layerFromJson(yield* Schema.decodeEffect(Schema.fromJsonString(Schema.Unknown))(text))
+ * }))
+ *
+ * const written = iModel.layerFromJson({
+ *   version: 1,
+ *   backend: { type: "provider", provider: "openai", endpoint: "chat", model: "gpt-4o-mini", apiKey: "OPENAI_API_KEY" },
+ *   limitRequests: 500,
+ *   timeout: "10 minutes"
+ * })
+ * ```
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export const layerFromJson = (
+  json: unknown
+): Layer.Layer<iModel, ConfigurationError | OptionsError, HttpClient.HttpClient> =>
+  Layer.unwrap(Effect.map(Configuration.fromJson(json), ({ backend, ...options }) => {
+    const { endpoint, provider, ...its } = backend
+    return layer(options).pipe(
+      Layer.provide(Provider.layer(provider, endpoint, its)),
+      Layer.catchTag(
+        "ConfigError",
+        ({ message }) => Layer.effect(iModel, new ConfigurationError({ path: "backend.apiKey", description: message }))
+      )
+    )
+  }))
 
 // -----------------------------------------------------------------------------
 // Outside Effect

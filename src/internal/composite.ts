@@ -37,6 +37,7 @@ export const backendOf = Effect.fnUntraced(function*<Args, Data>(
     idleTimeout: undefined,
     circuit: undefined,
     tool: undefined,
+    configuration: null,
     capacity: models.reduce((sum, { capacity }) => sum + capacity, 0),
     providerMetadata: yield* SubscriptionRef.make({}),
     loadTokenizer: Effect.void,

@@ -24,9 +24,11 @@ export const readCredential = Effect.fnUntraced(function*(
   return secret
 })
 
+export const isVariableName = (name: string): boolean => /^[A-Z][A-Z0-9_]*$/.test(name)
+
 // What is no name of a variable may be the secret itself, and is not shown.
 const variableName = (name: string): Effect.Effect<string, Cause.IllegalArgumentError> =>
-  /^[A-Z][A-Z0-9_]*$/.test(name)
+  isVariableName(name)
     ? Effect.succeed(name)
     : illegal(
       "a credential that is a string must be the name of an environment variable, such as \"OPENAI_API_KEY\"; " +

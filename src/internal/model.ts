@@ -22,6 +22,7 @@ import type { Backend, Cost } from "../ServiceBackend.ts"
 import * as Blocking from "./blocking.ts"
 import type { Runner } from "./calling.ts"
 import { decodeOutput } from "./chat.ts"
+import { configurationOf } from "./configuration.ts"
 import type { Args, Built } from "./hooks/built.ts"
 import * as Events from "./hooks/events.ts"
 import * as Way from "./hooks/way.ts"
@@ -178,7 +179,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   })
 
   return {
-    [ModelTypeId]: { prepare },
+    [ModelTypeId]: { prepare, configuration: configurationOf(backend.configuration, options) },
     ...identify(now, options.metadata),
     name: options.name ?? backend.name,
     provider: backend.provider,

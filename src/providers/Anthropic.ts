@@ -27,6 +27,7 @@ import { reasonOf } from "../internal/anthropic/reason.ts"
 import * as Wire from "../internal/anthropic/schema.ts"
 import { makeDecoder } from "../internal/anthropic/stream.ts"
 import { normalizeChat } from "../internal/chat.ts"
+import { configured } from "../internal/configuration.ts"
 import { positiveInteger } from "../internal/options.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
@@ -129,7 +130,7 @@ export const makeMessages = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  return yield* Endpoint.make({
+  const backend = yield* Endpoint.make({
     provider: "anthropic",
     name: options.model,
     baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
@@ -148,6 +149,7 @@ export const makeMessages = Effect.fnUntraced(function*(
     normalize: (data, { response_format }) =>
       normalizeChat(contentOf(data), data.model, response_format, toCodecAnthropic)
   })
+  return configured(backend, "anthropic", "messages", options)
 })
 
 /**

@@ -18,6 +18,7 @@ import type { NormalizedResponse } from "../Calling.ts"
 import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import type { BackendErrorReason } from "../Errors.ts"
+import { configured } from "../internal/configuration.ts"
 import { describeOutput, isOutputSchema, normalizeChat } from "../internal/chat.ts"
 import { contentOf, usageOf } from "../internal/gemini/answer.ts"
 import { conversationOf } from "../internal/gemini/prompt.ts"
@@ -137,7 +138,7 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  return yield* Endpoint.make({
+  const backend = yield* Endpoint.make({
     ...endpointOf(options),
     path: "/models/{model}:generateContent",
     request: Wire.generateContentRequest(Wire.bareModel(options.model)),
@@ -147,6 +148,7 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
     stream: { path: "/models/{model}:streamGenerateContent?alt=sse", body: toBody, decoder: makeDecoder },
     normalize
   })
+  return configured(backend, provider, "generateContent", options)
 })
 
 /**
@@ -324,7 +326,7 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  return yield* Endpoint.make({
+  const backend = yield* Endpoint.make({
     ...endpointOf(options),
     path: "/models/{model}:{method}",
     request: Wire.embedContentRequest(Wire.bareModel(options.model)),
@@ -337,6 +339,7 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
     normalize: ({ embeddings, usageMetadata }) =>
       Effect.succeed({ value: embeddings.map(({ values }) => values), usage: usageOf(usageMetadata) })
   })
+  return configured(backend, provider, "embedContent", options)
 })
 
 /**

@@ -17,6 +17,7 @@ import type * as Layer from "effect/Layer"
 import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import { normalizeChat } from "../internal/chat.ts"
+import { configured } from "../internal/configuration.ts"
 import { contentOf } from "../internal/openAi/answer.ts"
 import { toBody } from "../internal/openAi/body.ts"
 import * as Vectors from "../internal/openAi/embeddings.ts"
@@ -165,7 +166,7 @@ export const makeChat = Effect.fnUntraced(function*(
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
     toBody(provider, payload, options.reasoning ?? Vendors.reasons(provider, payload.model))
-  return yield* Endpoint.make({
+  const backend = yield* Endpoint.make({
     ...endpoint,
     path: "/chat/completions",
     request: Wire.chatRequest(options.model),
@@ -182,6 +183,7 @@ export const makeChat = Effect.fnUntraced(function*(
     },
     normalize: (data, { response_format }) => normalizeChat(contentOf(data), data.model, response_format, toCodecOpenAI)
   })
+  return configured(backend, provider, "chat", options)
 })
 
 /**
@@ -282,7 +284,7 @@ export const makeResponses = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
   const endpoint = yield* endpointOf("chat", options)
-  return yield* Endpoint.make({
+  const backend = yield* Endpoint.make({
     ...endpoint,
     path: "/responses",
     request: Responses.responseRequest(options.model),
@@ -294,6 +296,7 @@ export const makeResponses = Effect.fnUntraced(function*(
     },
     normalize: normalizeResponse
   })
+  return configured(backend, endpoint.provider, "responses", options)
 })
 
 /**
@@ -377,7 +380,7 @@ export interface Embeddings extends Readonly<typeof Vectors.Embeddings.Type> {}
 export const makeEmbeddings = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> {
-  return yield* Endpoint.make({
+  const backend = yield* Endpoint.make({
     ...(yield* endpointOf("embeddings", options)),
     path: "/embeddings",
     request: Vectors.embeddingRequest(options.model),
@@ -385,6 +388,7 @@ export const makeEmbeddings = Effect.fnUntraced(function*(
     cost: Vectors.tokensOf,
     normalize: Vectors.normalize
   })
+  return configured(backend, options.provider ?? "openai", "embeddings", options)
 })
 
 /**

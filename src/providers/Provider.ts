@@ -8,6 +8,7 @@ import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import type * as Circuit from "../Circuit.ts"
 import type { Credential } from "../Endpoint.ts"
 import { illegal } from "../internal/options.ts"
 import type { Retry, ServiceBackend } from "../ServiceBackend.ts"
@@ -27,6 +28,12 @@ export interface Options {
   readonly baseUrl?: string | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
   readonly retry?: Retry | undefined
+  /** Leaves the backend alone for a while when it fails again and again. @default never */
+  readonly circuitBreaker?: Circuit.Options | true | undefined
+  /** Of Anthropic alone: the most tokens of the answer to a call that states none. @default 4096 */
+  readonly maxTokens?: number | undefined
+  /** Of chat completions alone: whether the model reasons. @default by its name */
+  readonly reasoning?: boolean | undefined
 }
 
 type BackendLayer = Layer.Layer<
@@ -86,6 +93,10 @@ export const known: ReadonlyArray<{ readonly provider: string; readonly endpoint
  * @since 0.1.0
  */
 export const layer = (provider: string, endpoint: string, options: Options): BackendLayer => {
+  if (options.maxTokens !== undefined && provider !== "anthropic") return failing("maxTokens is an option of Anthropic")
+  if (options.reasoning !== undefined && endpoint !== "chat") {
+    return failing("reasoning is an option of chat completions")
+  }
   const its = endpoints.get(provider)
   const make = its?.get(endpoint)
   if (make !== undefined) return make(options)
