@@ -14,7 +14,7 @@ import {
   Simulator,
   type TimeoutError
 } from "effect-imodel"
-import { hasRedis, layerRedis } from "./support/redis.ts"
+import { hasRedis, howToGetRedis, layerRedis } from "./support/redis.ts"
 
 type Reason = Errors.BackendErrorReason
 
@@ -220,5 +220,5 @@ if (hasRedis) {
       }))
   })
 } else {
-  it.skip("a circuit on Redis: there is no redis-server here", () => {})
+  it.skip(`a circuit on Redis: ${howToGetRedis}`, () => {})
 }

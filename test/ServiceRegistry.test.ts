@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Exit, FileSystem, Layer, Path, Redacted, Schema, Scope } from "effect"
 import { Tool } from "effect/ai"
 import { Errors, iModel, OpenAi, ServiceBackend, ServiceRegistry, Simulator, ToolBackend } from "effect-imodel"
-import { everything, filesystem, mortal, notInstalled } from "./support/mcp.ts"
+import { everything, everythingOverHttp, filesystem, mortal, notInstalled } from "./support/mcp.ts"
 
 const modelOf = (name: string, tags: ReadonlyArray<string> = []) =>
   Effect.flatMap(
@@ -229,12 +229,16 @@ describe("MCP servers in a registry", () => {
         const path = yield* writeConfig({
           mcpServers: {
             all: { command: process.execPath, args: [everything, "stdio"] },
+            web: { type: "http", url: yield* everythingOverHttp },
             files: { command: process.execPath, args: [filesystem, directory] }
           }
         })
         yield* ServiceRegistry.loadMcpConfig(path)
         const registry = yield* ServiceRegistry.ServiceRegistry
-        const tools = yield* Effect.forEach(["all_get-sum", "files_write_file", "files_read_text_file"], registry.get)
+        const tools = yield* Effect.forEach(
+          ["all_get-sum", "web_echo", "files_write_file", "files_read_text_file"],
+          registry.get
+        )
         const model = iModel.layer({ limitRequests: 10 }).pipe(
           Layer.provide(OpenAi.layerChat({ model: "simulated", apiKey: Redacted.make("not-needed") })),
           Layer.provide(Simulator.layerHttpClient({
@@ -242,6 +246,7 @@ describe("MCP servers in a registry", () => {
             answer: (_prompt, { toolResults }) =>
               [
                 { toolCalls: [{ name: "all_get-sum", arguments: { a: 20, b: 22 } }] },
+                { toolCalls: [{ name: "web_echo", arguments: { message: toolResults.at(-1)?.text } }] },
                 {
                   toolCalls: [{
                     name: "files_write_file",
@@ -255,10 +260,10 @@ describe("MCP servers in a registry", () => {
           }))
         )
         const { response, steps } = yield* Effect.provide(
-          iModel.converse("Write down what 20 and 22 are, and read it.", { tools, maxTurns: 5 }),
+          iModel.converse("Write down what 20 and 22 are, and read it.", { tools, maxTurns: 6 }),
           model
         )
-        assert.strictEqual(steps.length, 4)
+        assert.strictEqual(steps.length, 5)
         assert.include(response.text, "42")
         assert.isFalse(steps.some((step) => step.tools.some(({ failed }) => failed)))
       }).pipe(Effect.scoped, Effect.provide(services))

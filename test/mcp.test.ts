@@ -1,13 +1,11 @@
 import { NodeHttpClient, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result, Schedule, type Scope } from "effect"
-import { spawn } from "node:child_process"
+import { Effect, Result, type Scope } from "effect"
 import { mkdtempSync, realpathSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { iModel, ToolBackend } from "effect-imodel"
-import { everything, filesystem, notInstalled } from "./support/mcp.ts"
-import { freePort } from "./support/redis.ts"
+import { everything, everythingOverHttp, filesystem, notInstalled } from "./support/mcp.ts"
 
 type Tools = ReadonlyMap<string, iModel.Model<Readonly<Record<string, unknown>>>>
 
@@ -51,16 +49,8 @@ describe.skipIf(!installed)(`real MCP servers${installed ? "" : ` (${notInstalle
 
   it.live("server-everything over HTTP", () =>
     Effect.gen(function*() {
-      const port = yield* freePort
-      const { args, command } = server(everything, "streamableHttp")
-      yield* Effect.acquireRelease(
-        Effect.sync(() => spawn(command, args, { env: { ...process.env, PORT: String(port) }, stdio: "ignore" })),
-        (process) => Effect.sync(() => process.kill())
-      )
-      const tools = yield* ToolBackend.fromMcp(ToolBackend.mcpHttp({ url: `http://127.0.0.1:${port}/mcp` })).pipe(
-        Effect.retry(Schedule.spaced(50)),
-        Effect.timeout("10 seconds")
-      )
+      const url = yield* everythingOverHttp
+      const tools = yield* ToolBackend.fromMcp(ToolBackend.mcpHttp({ url }))
       yield* checkEverything(yield* toolsOf(tools))
     }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici)))
 
