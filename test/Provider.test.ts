@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Logger, Redacted } from "effect"
+import { ConfigProvider, Effect, Layer, Logger, Redacted, Stream } from "effect"
 import { iModel, OpenAi, Provider, type ServiceBackend, Simulator } from "effect-imodel"
 import { serve } from "./support/server.ts"
 import { FetchHttpClient } from "effect/http"
@@ -96,6 +96,19 @@ describe("a vendor of OpenAI's protocol", () => {
       assert.isUndefined(headers["authorization"])
       assert.deepStrictEqual(body, { model: "m", messages: [{ role: "user", content: "Hello" }], top_k: 5 })
     }))
+
+  it.live("is not asked for the usage of a stream where the caller says so", () =>
+    Effect.gen(function*() {
+      const server = yield* serve({ body: { id: "1", model: "m", choices: [] } })
+      const backend = yield* OpenAi.makeChat({ model: "m", apiKey, baseUrl: `${server.url}/v1` })
+      const model = yield* iModel.make(backend)
+      yield* Stream.runDrain(model.stream({ prompt: "Hello", extra_body: { stream_options: undefined } }))
+      assert.deepStrictEqual((yield* server.arrival).body, {
+        model: "m",
+        messages: [{ role: "user", content: "Hello" }],
+        stream: true
+      })
+    }).pipe(Effect.provide(FetchHttpClient.layer)))
 
   it.live("with a model that reasons is sent what such a model takes", () =>
     Effect.gen(function*() {

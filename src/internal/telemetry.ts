@@ -68,7 +68,7 @@ const annotate = <A, E>(work: Effect.Effect<A, E>, operation: Operation, payload
       span.attribute("server.address", hostname)
       span.attribute("server.port", Number(port) || (protocol === "https:" ? 443 : 80))
     }
-    if (capture) span.attribute("gen_ai.input.messages", JSON.stringify(inputMessages(payload)))
+    if (capture) span.attribute("gen_ai.input.messages", shown(inputMessages(payload)))
     return Effect.onExit(work, (exit) =>
       Effect.sync(() => {
         if (Exit.isFailure(exit)) {
@@ -82,7 +82,7 @@ const annotate = <A, E>(work: Effect.Effect<A, E>, operation: Operation, payload
               outputTokens: exit.value.usage.outputTokens.total
             }
           })
-          if (capture) span.attribute("gen_ai.output.messages", JSON.stringify(outputMessages(exit.value)))
+          if (capture) span.attribute("gen_ai.output.messages", shown(outputMessages(exit.value)))
         }
       }))
   })
@@ -118,6 +118,9 @@ const errorType = (exit: Exit.Failure<unknown, unknown>): string | undefined => 
 // -----------------------------------------------------------------------------
 // Content, for those who ask for it
 // -----------------------------------------------------------------------------
+
+const shown = (messages: ReadonlyArray<unknown>): string =>
+  JSON.stringify(messages, (_, value: unknown) => typeof value === "bigint" ? String(value) : value)
 
 const inputMessages = ({ input, messages, prompt }: Payload): ReadonlyArray<unknown> => {
   const said = prompt === undefined ? messages ?? input : Prompt.isPrompt(prompt) ? prompt.content : prompt

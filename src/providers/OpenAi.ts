@@ -175,9 +175,10 @@ export const makeChat = Effect.fnUntraced(function*(
     stream: {
       body: (payload) =>
         Effect.map(bodyOf(payload), (body) => ({
+          // Who does not know the question can be spared it by the `extra_body`.
+          ...(Vendors.isAskedForUsage(provider) && { stream_options: { include_usage: true } }),
           ...body,
-          stream: true,
-          ...(Vendors.isAskedForUsage(provider) && { stream_options: { include_usage: true } })
+          stream: true
         })),
       decoder: makeDecoder
     },
