@@ -143,6 +143,12 @@ export interface Decoder<out Data> {
   readonly end: () => { readonly parts: ReadonlyArray<StreamPart>; readonly data: Data } | undefined
   /** The tokens used so far, if they are known. */
   readonly usage: () => Response.Usage | undefined
+  /**
+   * Told that an event made no sense and was passed over. What comes after it is kept back then until `end`, which answers with
+   * `undefined` unless it is sure that nothing of the answer was in that event.
+   * @default the answer has broken off with it
+   */
+  readonly skip?: (() => void) | undefined
 }
 
 /**
