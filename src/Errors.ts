@@ -220,6 +220,28 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
   }
 }
 
+declare module "effect/ai/AiError" {
+  /**
+   * What the model said that does not decode, to be shown or mended.
+   *
+   * **Example** (Mending an answer)
+   *
+   * ```ts
+   * import { Effect, Schema } from "effect"
+   * import { iModel } from "effect-imodel"
+   *
+   * const colour = iModel.respondAs(Schema.Struct({ hex: Schema.String }), { prompt: "A colour?" }).pipe(
+   *   Effect.map(({ value }) => value),
+   *   Effect.catchReason("BackendError", "InvalidOutputError", ({ metadata }) =>
+   *     Effect.succeed({ hex: /#[0-9a-f]{6}/.exec(metadata.imodel?.text ?? "")?.[0] ?? "#000000" }))
+   * )
+   * ```
+   */
+  export interface InvalidOutputErrorMetadata {
+    readonly imodel?: { readonly text: string }
+  }
+}
+
 const ProviderReason = Schema.Union([
   AiError.AuthenticationError,
   AiError.InvalidRequestError,

@@ -135,7 +135,7 @@ export const makeMessages = Effect.fnUntraced(function*(
     name: options.model,
     baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
     path: "/messages",
-    auth: { type: "x-api-key", credential: options.apiKey ?? Config.Redacted("ANTHROPIC_API_KEY") },
+    auth: { type: "x-api-key", credential: options.apiKey ?? "ANTHROPIC_API_KEY" },
     headers: { "anthropic-version": "2023-06-01" },
     callHeaders: headersOf,
     request: Wire.messagesRequest(options.model),

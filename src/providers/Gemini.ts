@@ -67,7 +67,7 @@ const endpointOf = ({ apiKey, baseUrl, circuitBreaker, model, retry }: Options) 
   provider,
   name: Wire.bareModel(model),
   baseUrl: baseUrl ?? "https://generativelanguage.googleapis.com/v1beta",
-  auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? Config.Redacted("GEMINI_API_KEY") },
+  auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? "GEMINI_API_KEY" },
   reason: reasonOf,
   retry,
   circuitBreaker
