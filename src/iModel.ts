@@ -102,11 +102,13 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly executor: Executor.Executor | undefined
   /** How many callings can usefully be under way at once: as many as run and wait in its line, or 100 without limits. */
   readonly capacity: number
+  /** How much it takes in at once, in tokens; of one of several models the largest. `undefined` when it is not known. */
+  readonly contextWindow: number | undefined
   /** What its hooks do, from now on. It ends with the model. */
   readonly events: Stream.Stream<Hook.Event>
   /**
    * Makes a calling, to be invoked later; its `response` waits until it has been. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
-   * are wrong.
+   * are wrong, and of reason `Unsupported` when they ask for what the model cannot do.
    */
   readonly createCalling: (
     args: Args,
