@@ -331,8 +331,11 @@ export const make: <Args, Data, H extends Hook.Any = never>(
  *
  * - A failed attempt is made again at the same model where its backend makes it again, up to three attempts, and the next model
  *   is asked then. A `retry-after` within the `patience` (10 seconds) is waited for.
- * - The next model is asked at once when one is silent, does not know the model, has no quota left, cannot do what is asked
- *   (`Unsupported`), or has too small a context window (`ContextLengthExceeded`): name the model with the larger one after it.
+ * - The next model is asked at once when one is silent, does not know the model, or has no quota left.
+ * - One that cannot do what is asked (`Unsupported`: tools, images, an assistant prefill) is passed over without a request.
+ * - When a request is too long for one (`ContextLengthExceeded`), the next with a larger context window is asked; those that are
+ *   known to be no larger are passed over. The windows are those that the provider told, or else those of the models
+ *   (`contextWindow`), unless the call itself names a `model`.
  * - A rejection for its content (`ContentPolicyError`) is the answer, whoever else might have answered. So is an
  *   `InvalidRequestError` of the first model that is asked.
  * - A stream turns to the next model until its first part is out, which has 10 seconds (`firstPartTimeout`) where there is a
