@@ -575,6 +575,15 @@ describe("what a model cannot do", () => {
       assert.strictEqual(textOf((yield* pass(model.respond({ text: "easy" }))).exit), "a")
     }))
 
+  it.effect("leaves the last word on the request to the first that is asked", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", answers("a"), {}, { unsupported: unsupported("tools") })
+      const b = yield* made("b", fails(wrong))
+      const c = yield* made("c", answers("c"))
+      const { exit } = yield* pass((yield* iModel.fallback([a.model, b.model, c.model])).respond({}))
+      assert.deepStrictEqual([reasonOf(exit), c.asked()], [wrong, 0])
+    }))
+
   it.effect("is told of each one, when all fail", () =>
     Effect.gen(function*() {
       const a = yield* made("a", answers("a"), {}, { unsupported: unsupported("tools") })

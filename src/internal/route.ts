@@ -196,7 +196,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       }
       const window = namesModel ? undefined : exceededBy(reason, route.model.contextWindow)
       if (window !== undefined) waiting = waiting.filter((other) => !isWithin(window, other.route.model.contextWindow))
-      const stops = (begun && !buffered) || isFinal(reason, failures.length === 0)
+      const stops = (begun && !buffered) || isFinal(reason, failures.every(wasPassedOver))
       failures.push({ model: route.model.name, reason })
       if (stops && isBackendReason(reason)) return yield* reason
       if (stops) break
@@ -256,6 +256,8 @@ const isFinal = (reason: Reason, isFirst: boolean): boolean => {
       return false
   }
 }
+
+const wasPassedOver = ({ reason }: Failed): boolean => reason._tag === "Unsupported"
 
 /** The context window that the request does not fit into, as the provider tells, or as it is known to be. */
 const exceededBy = (reason: Reason, known: number | undefined): number | undefined =>
