@@ -24,7 +24,7 @@ import * as Schema from "effect/Schema"
 import * as Circuit from "./Circuit.ts"
 import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
 import type { BackendErrorReason, Unsupported } from "./Errors.ts"
-import { checkedBaseUrl, fillPath, makePath, type Path, without } from "./internal/address.ts"
+import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from "./internal/address.ts"
 import { makeReader } from "./internal/answers.ts"
 import { type Credential, readCredential } from "./internal/credential.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http.ts"
@@ -81,7 +81,11 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly request: Request
   /** The answer, decoded from JSON. Fields that it does not know are kept in `rawResponse` alone. */
   readonly response: Answer
-  /** The JSON body of a request. @default the arguments that are not in the path; those of a `GET` are its query */
+  /**
+   * The JSON body of a request.
+   * @default the arguments that are not in the path; those of a `GET` are its query: an array as several parameters of one name,
+   * an object as JSON
+   */
   readonly body?: ((payload: Request["Type"]) => Effect.Effect<unknown, BackendErrorReason>) | undefined
   /** What the answer says in the normal shape. */
   readonly normalize?:
@@ -147,6 +151,12 @@ export interface Decoder<out Data> {
   readonly end: () => { readonly parts: ReadonlyArray<StreamPart>; readonly data: Data } | undefined
   /** The tokens used so far, if they are known. */
   readonly usage: () => Response.Usage | undefined
+  /**
+   * Told that an event made no sense and was passed over. What comes after it is kept back then until `end`, which answers with
+   * `undefined` unless it is sure that nothing of the answer was in that event.
+   * @default the answer has broken off with it
+   */
+  readonly skip?: (() => void) | undefined
 }
 
 /**
@@ -233,10 +243,7 @@ export const make = Effect.fnUntraced(function*<
       HttpClientRequest.setHeaders(options.callHeaders?.(payload) ?? {})
     )
     if (addressed.method === "GET" || addressed.method === "HEAD") {
-      const query = Object.entries(without(payload, path.parameters)).map(([name, value]) =>
-        [name, String(value)] as const
-      )
-      return HttpClientRequest.setUrlParams(addressed, query)
+      return HttpClientRequest.setUrlParams(addressed, queryOf(without(payload, path.parameters)))
     }
     return yield* Effect.mapError(
       Effect.flatMap(bodyOf(payload), (body) => HttpClientRequest.bodyJson(addressed, body)),

@@ -263,6 +263,9 @@ export class ProcessFailure extends Schema.TaggedError<ProcessFailure>()("Proces
  * The answer broke off: it was on its way, and is not whole. It was cut or fell silent, or the provider sent an error or
  * nonsense in the middle of it. It is not repeated unless asked for, since the provider did the work and bills it.
  *
+ * One event of nonsense breaks nothing off where it is known in the end that nothing else is missing: where the last event has the
+ * whole answer, or there are as many pieces as the provider counts tokens. Until then what comes after it is kept back.
+ *
  * @category errors
  * @since 0.1.0
  */

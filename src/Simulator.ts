@@ -159,10 +159,11 @@ export interface Answer {
  * - `Cut`: the connection breaks after so many pieces of a streamed answer, or half of one that does not stream.
  * - `Silence`: no more comes, and the connection stays open, likewise.
  * - `Malformed`: the event with the next piece is no JSON, nor is an answer that does not stream.
+ * - `Garbage`: before the next piece comes an event that is no JSON, and nothing is missing.
  * - `Failure`: in place of the next piece comes the event that tells of a failure, and the stream ends.
  * - `NoEnd`: a stream without what comes when all is said: `[DONE]`, `message_stop`.
  *
- * A piece is about a word, and on all wires the same. The last two are of streams alone. The first five, and `Reset`, spend nothing of the limit.
+ * A piece is about a word, and on all wires the same. The last three are of streams alone. The first five, and `Reset`, spend nothing of the limit.
  *
  * @category models
  * @since 0.1.0
@@ -179,6 +180,7 @@ export type Fault = Data.TaggedEnum<{
   Cut: { readonly after: number }
   Silence: { readonly after: number }
   Malformed: { readonly after: number }
+  Garbage: { readonly after: number }
   Failure: { readonly after: number }
   NoEnd: {}
 }>

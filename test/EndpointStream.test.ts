@@ -138,6 +138,50 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
       }
     })
 
+    describe("an event that makes no sense", () => {
+      const counted = (completion_tokens: number, reasoning_tokens: number) => ({
+        ...usage,
+        usage: { ...usage.usage, completion_tokens, completion_tokens_details: { reasoning_tokens } }
+      })
+      const survived: ReadonlyArray<readonly [string, ReadonlyArray<unknown>]> = [
+        ["there are as many pieces as tokens", [text("bl"), "{garbage", text("ue"), stop, counted(2, 0), "[DONE]"]],
+        ["there are, but for hidden thoughts", [text("bl"), "{garbage", text("ue"), stop, counted(5, 3), "[DONE]"]],
+        ["it comes first", [{ choices: 7 }, text("bl"), text("ue"), stop, counted(2, 0), "[DONE]"]],
+        ["it comes when all is said", [text("blue"), stop, counted(1, 0), "{garbage", "[DONE]"]]
+      ]
+      for (const [when, data] of survived) {
+        it.effect(`is passed over when ${when}`, () =>
+          Effect.gen(function*() {
+            const { model } = yield* modelOf(() => ({ chunks: events(...data) }))
+            const { exit, parts, text: said } = yield* collect(model.stream(ask))
+            assert.isTrue(Exit.isSuccess(exit), String(exit))
+            assert.strictEqual(said, "blue")
+            assert.strictEqual(parts.at(-1)?.type, "finish")
+          }))
+      }
+
+      const lost: ReadonlyArray<readonly [string, Streamed]> = [
+        ["a token is missing", {
+          chunks: events(text("blue"), "{garbage", text("sky"), stop, counted(3, 0), "[DONE]")
+        }],
+        ["pieces are not tokens", {
+          chunks: events(text("blue"), "{garbage", text("sk"), text("y"), stop, counted(2, 0))
+        }],
+        ["nobody counts", { chunks: events(text("blue"), "{garbage", text("sky"), stop, "[DONE]") }],
+        ["there are two", { chunks: events(text("blue"), "{garbage", text("sky"), "{garbage"), after: "hang" }]
+      ]
+      for (const [when, answer] of lost) {
+        it.effect(`breaks the answer off when ${when}, with the text before it`, () =>
+          Effect.gen(function*() {
+            const { model } = yield* modelOf(() => answer)
+            const { error, text: said } = yield* collect(model.stream(ask))
+            assert.strictEqual(brokenOff(error).text, "blue")
+            assert.match(brokenOff(error).message, /not JSON/)
+            assert.strictEqual(said, "blue")
+          }))
+      }
+    })
+
     it.effect("may have events of many megabytes", () =>
       Effect.gen(function*() {
         const large = "x".repeat(12_000_000)

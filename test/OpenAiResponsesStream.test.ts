@@ -121,6 +121,28 @@ describe("a streamed response", () => {
       assert.deepStrictEqual((yield* streamOf(...Array.from(bytes, (byte) => Uint8Array.of(byte)))).parts, parts)
     }))
 
+  it.effect("is whole whichever event but the last makes no sense", () =>
+    Effect.gen(function*() {
+      const all = eventsOf(everything)
+      const whole = yield* streamOf(bytesOf(...all))
+      for (const i of all.keys()) {
+        if (i === all.length - 1) break
+        const { parts, response } = yield* streamOf(bytesOf(...all.slice(0, i), "{garbage", ...all.slice(i + 1)))
+        assert.deepStrictEqual(saidBy(parts), saidBy(whole.parts), `without event ${i}`)
+        assert.deepStrictEqual(response.data, whole.response.data)
+      }
+    }))
+
+  it.effect("has broken off when the last event makes no sense, or does not have the whole", () =>
+    Effect.gen(function*() {
+      const all = eventsOf(everything)
+      const last = { type: "response.completed", response: { ...everything, output: [] } }
+      for (const end of [["{garbage"], ["{garbage", last]]) {
+        const error = yield* Effect.flip(streamOf(bytesOf(...all.slice(0, -1), ...end)))
+        assert.match(error.message, /broke off: an event is not JSON/)
+      }
+    }))
+
   it.effect("is what the openai SDK makes of the same bytes", () =>
     Effect.gen(function*() {
       const bytes = bytesOf(...eventsOf(everything))

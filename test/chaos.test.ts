@@ -29,6 +29,7 @@ const kinds: ReadonlyArray<(random: () => number) => Simulator.Fault> = [
   (random) => Fault.Cut({ after: Math.floor(random() * 12) }),
   (random) => Fault.Silence({ after: Math.floor(random() * 12) }),
   (random) => Fault.Malformed({ after: Math.floor(random() * 12) }),
+  (random) => Fault.Garbage({ after: Math.floor(random() * 12) }),
   (random) => Fault.Failure({ after: Math.floor(random() * 12) }),
   () => Fault.NoEnd()
 ]

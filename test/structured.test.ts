@@ -1,6 +1,7 @@
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { HttpClient } from "effect/http"
+import { TestClock } from "effect/testing"
 import { iModel, OpenAi, ServiceBackend } from "effect-imodel"
 import { answering as answeringWith } from "./support/streams.ts"
 
@@ -34,6 +35,26 @@ describe("an answer in the form of a schema", () => {
     const choices = [{ index: 0, finish_reason, message: { role: "assistant", content: null, ...message } }]
     return new TextEncoder().encode(JSON.stringify({ id: "1", model: "gpt-4o", choices }))
   }
+  it.effect("that is none has used what was reported of it, and not all that was reserved", () =>
+    Effect.gen(function*() {
+      const choices = [{ index: 0, finish_reason: "stop", message: { role: "assistant", content: "blue" } }]
+      const usage = { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 }
+      const answer = new TextEncoder().encode(JSON.stringify({ id: "1", model: "gpt-4o", choices, usage }))
+      const backend = yield* OpenAi.makeChat({ model: "gpt-4o", apiKey: Redacted.make("not-needed") }).pipe(
+        Effect.provideService(HttpClient.HttpClient, answeringWith([answer], "application/json"))
+      )
+      const model = yield* iModel.make(backend, { limitTokens: 1_000 })
+      const error = yield* Effect.flip(
+        model.respond({ prompt: "Name a colour.", response_format: Colour, max_tokens: 500 })
+      )
+      assert.isTrue(error._tag === "BackendError" && error.reason._tag === "InvalidOutputError")
+      const executor = model.executor ?? assert.fail("there is no executor")
+      yield* TestClock.adjust("1 millis")
+      const { limits } = yield* executor.snapshot
+      // But for what is kept back for those who are on their way.
+      assert.isAtLeast(limits.tokens?.available ?? 0, 1_000 - 11 - 3)
+    }))
+
   const toolCall = { id: "call_1", type: "function", function: { name: "paint", arguments: "{}" } }
 
   it.effect.each([

@@ -96,6 +96,14 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     decoder: Decoder<Data>,
     emit: Emit
   ) {
+    let skipped: string | undefined
+    /** Whether an event that makes no sense can be passed over: one can. */
+    const skip = (description: string) => {
+      if (skipped !== undefined || decoder.skip === undefined) return false
+      skipped = format.scrub(description)
+      decoder.skip()
+      return true
+    }
     const read = Effect.fnUntraced(function*(events: ReadonlyArray<Sse.Event>) {
       const parts: Array<StreamPart> = []
       let failure: EventFailure | undefined
@@ -112,6 +120,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
           ? malformed(`an event is not JSON: ${excerptOf(format.scrub(event.data))}`)
           : decoder.push(json.value, event.event)
         if (Result.isFailure(pushed)) {
+          if (pushed.failure._tag === "MalformedEvent" && skip(pushed.failure.description)) continue
           failure = pushed.failure
           break
         }
@@ -140,7 +149,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     })
     const end = decoder.end()
     if (end === undefined || (broken !== undefined && broken._tag !== "StreamInterrupted")) {
-      return yield* broken ?? (yield* brokenOff("the stream ended before the answer did"))
+      return yield* broken ?? (yield* brokenOff(skipped ?? "the stream ended before the answer did"))
     }
     yield* emit(end.parts, decoder.usage())
     return yield* normalized(end.data, payload, end.data, metadata)

@@ -5,6 +5,7 @@
 import * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
+import type * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -211,18 +212,22 @@ export const normalizeChat = (
   for (const part of content) if (part.type === "text") text += part.text
   return Effect.mapBoth(decodeOutput(format, transformer, text), {
     onSuccess: (value) => ({ ...told, value }),
-    onFailure: (error) => {
-      const why = withoutOutput(content)
-      return why === undefined
-        ? error
-        : new AiError.InvalidOutputError({ description: `${why} (${error.description})` })
+    onFailure: ({ description }) => {
+      const finish = content.findLast((part) => part.type === "finish")
+      const why = withoutOutput(finish)
+      return new AiError.InvalidOutputError({
+        description: why === undefined ? description : `${why} (${description})`,
+        usage: { promptTokens: whole(finish?.usage.inputTokens), completionTokens: whole(finish?.usage.outputTokens) }
+      })
     }
   })
 }
 
+const whole = (tokens: { readonly total?: number | undefined } | undefined): number | undefined =>
+  Number.isSafeInteger(tokens?.total) ? tokens?.total : undefined
+
 /** Why an answer has not the output that was asked for, where its end tells. */
-const withoutOutput = (content: ReadonlyArray<Part>): string | undefined => {
-  const finish = content.findLast((part) => part.type === "finish")
+const withoutOutput = (finish: Response.FinishPart | undefined): string | undefined => {
   const told = Object.values(finish?.metadata ?? {})
   const refusal = told.map((told) => Predicate.hasProperty(told, "refusal") && told.refusal).find(Predicate.isString)
   if (refusal !== undefined) return `The model has refused: ${refusal}`

@@ -358,6 +358,13 @@ const useOfFailure = (reserved: Use, reason: BackendErrorReason, seen: number | 
       const input = count(inputTokens.total, reserved.input)
       return { requests: 1, input, output: Math.max(seen, count(outputTokens.total, 0)) }
     }
+    // It came whole.
+    case "InvalidOutputError":
+      return {
+        requests: 1,
+        input: count(reason.usage?.promptTokens, reserved.input),
+        output: count(reason.usage?.completionTokens, reserved.output)
+      }
     default:
       return reserved
   }

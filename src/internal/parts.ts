@@ -17,9 +17,13 @@ export class PartWriter {
   private blocks = 0
   private block: { readonly type: "text" | "reasoning"; readonly id: string } | undefined
   private readonly tools = new Map<number | string, OpenTool>()
+  private deltas = 0
+  private thoughts = 0
+  private hasGap = false
 
-  /** What was written since this was asked last. */
+  /** What was written since this was asked last; nothing while there is a gap. */
   take(): ReadonlyArray<StreamPart> {
+    if (this.hasGap) return []
     const { written } = this
     this.written = []
     return written
@@ -29,15 +33,34 @@ export class PartWriter {
     this.written.push(part)
   }
 
+  /** Something may be missing from here on: what is written is kept back until that is settled. */
+  leaveGap(): void {
+    this.hasGap = true
+  }
+
+  /**
+   * Whether nothing is missing. Where there is a gap it takes a proof: most providers send a delta for each token, and then there
+   * are as many as they count.
+   */
+  closeGap(usage: Response.Usage | undefined): boolean {
+    if (!this.hasGap) return true
+    this.hasGap = false
+    const { reasoning = 0, total } = usage?.outputTokens ?? {}
+    return this.deltas === (total ?? 0) - (this.thoughts === 0 ? reasoning : 0) && this.deltas > 0
+  }
+
   text(delta: string, metadata: Metadata = {}): void {
     if (delta === "") return
     const id = this.begin("text", metadata)
+    this.deltas++
     this.write(Response.makePart("text-delta", { id, delta }))
   }
 
   reasoning(delta: string, metadata: Metadata = {}): void {
     if (delta === "") return
     const id = this.begin("reasoning", metadata)
+    this.deltas++
+    this.thoughts++
     this.write(Response.makePart("reasoning-delta", { id, delta }))
   }
 
@@ -78,6 +101,7 @@ export class PartWriter {
     const tool = this.tools.get(key)
     if (tool === undefined || delta === "") return
     tool.params += delta
+    this.deltas++
     this.write(Response.makePart("tool-params-delta", { id: tool.id, delta }))
   }
 

@@ -90,6 +90,8 @@ export const makeDecoder = (): Decoder<Answer> => {
     }
   }
 
+  const usage = () => message?.usage == null ? undefined : usageOf(message.usage)
+
   return {
     push: (data, name) => {
       const type = Predicate.hasProperty(data, "type") ? data.type : name
@@ -105,9 +107,12 @@ export const makeDecoder = (): Decoder<Answer> => {
       return wrong === undefined ? Result.succeed(parts.take()) : malformed(wrong)
     },
     isOver: () => isOver,
-    usage: () => message?.usage == null ? undefined : usageOf(message.usage),
+    usage,
+    skip: () => parts.leaveGap(),
     end: () => {
-      if (message === undefined || (!isOver && message.stop_reason == null)) return undefined
+      if (message === undefined || (!isOver && message.stop_reason == null) || !parts.closeGap(usage())) {
+        return undefined
+      }
       for (const draft of blocks.values()) draft.end()
       const data = { ...message, content: Array.from(blocks.values(), (draft) => draft.block) }
       parts.write(finishOf(data))

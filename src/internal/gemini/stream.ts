@@ -41,6 +41,8 @@ export const makeDecoder = (): Decoder<Answer> => {
     }
   }
 
+  const usage = () => whole.usageMetadata && usageOf(whole.usageMetadata)
+
   return {
     push: (event) => {
       if (isError(event)) return Result.fail({ _tag: "ErrorEvent", body: event })
@@ -54,9 +56,10 @@ export const makeDecoder = (): Decoder<Answer> => {
     },
     // Nothing tells the last chunk: some models finish with every one of them.
     isOver: () => isFinished() ? "perhaps" : false,
-    usage: () => whole.usageMetadata && usageOf(whole.usageMetadata),
+    usage,
+    skip: () => parts.leaveGap(),
     end: () => {
-      if (!isFinished()) return undefined
+      if (!isFinished() || !parts.closeGap(usage())) return undefined
       if (candidates.size === 0) return { parts: [], data: whole }
       const sorted = [...candidates].toSorted(([a], [b]) => a - b).map(([, candidate]) => candidate.whole())
       const data = { ...whole, candidates: sorted }

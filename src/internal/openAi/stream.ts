@@ -26,6 +26,8 @@ export const makeDecoder = (): Decoder<Completion> => {
     return choices.size > 0
   }
 
+  const used = () => usage == null ? undefined : usageOf(usage)
+
   const read = (chunk: Chunk) => {
     if (head === undefined && chunk.choices.length > 0) {
       head = chunk
@@ -56,9 +58,10 @@ export const makeDecoder = (): Decoder<Completion> => {
     },
     // The usage comes last, in a chunk of its own, from those who tell it.
     isOver: () => isFinished() && (usage != null || "perhaps"),
-    usage: () => usage == null ? undefined : usageOf(usage),
+    usage: used,
+    skip: () => parts.leaveGap(),
     end: () => {
-      if (head === undefined || !isFinished()) return undefined
+      if (head === undefined || !isFinished() || !parts.closeGap(used())) return undefined
       const data = {
         id: head.id ?? "",
         model: head.model ?? "",

@@ -60,6 +60,8 @@ export const sentOf = (reply: Reply, fault: Simulator.Fault | undefined): Sent =
       return { chunks: before, ending: "silence" }
     case "Malformed":
       return { chunks: all.map((event, i) => i === at ? halfOf(event) : event), ending: "end" }
+    case "Garbage":
+      return { chunks: [...before, "data: {garbage\n\n", ...all.slice(at)], ending: "end" }
     case "Failure":
       return { chunks: [...before, failure], ending: "end" }
     case "NoEnd":

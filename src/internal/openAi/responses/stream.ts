@@ -38,10 +38,13 @@ export const makeDecoder = (): Decoder<Data> => {
   const parts = new PartWriter()
   const items = new ItemWriter(parts)
   let hasBegun = false
+  let hasGap = false
   let data: Data | undefined
 
   /** Answers with the error that the event tells of. */
   const read = (event: typeof Event.Type): unknown => {
+    // The last event has what came after a gap, and what was in it.
+    if (hasGap && !ending.has(event.type)) return undefined
     switch (event.type) {
       case "response.queued":
       case "response.created":
@@ -65,6 +68,7 @@ export const makeDecoder = (): Decoder<Data> => {
       case "response.completed":
       case "response.incomplete": {
         const { output } = event.response
+        if (hasGap && (output == null || output.length === 0)) return undefined
         data = { ...event.response, output: output == null || output.length === 0 ? items.ended : output }
         if (!hasBegun) parts.write(metadataOf(data))
         for (const [index, item] of data.output.entries()) items.end(index, item)
@@ -91,6 +95,9 @@ export const makeDecoder = (): Decoder<Data> => {
       return Result.fail({ _tag: "MalformedEvent", description: `${path}: ${message}` })
     },
     isOver: () => data !== undefined,
+    skip: () => {
+      hasGap = true
+    },
     usage: () => data?.usage == null ? undefined : usageOf(data.usage),
     end: () => {
       if (data === undefined) return undefined
@@ -100,6 +107,13 @@ export const makeDecoder = (): Decoder<Data> => {
     }
   }
 }
+
+const ending: ReadonlySet<string> = new Set<(typeof Event.Type)["type"]>([
+  "response.completed",
+  "response.incomplete",
+  "response.failed",
+  "error"
+])
 
 const errorEvent = (body: unknown) => Result.fail<EventFailure>({ _tag: "ErrorEvent", body })
 
