@@ -26,8 +26,8 @@ const families: ReadonlyArray<readonly [names: string, capabilities: Capabilitie
   ["gpt-5|gpt-5\\.2|gpt-5\\.4-(mini|nano)", { contextWindow: 400_000 }],
   ["gpt-6-luna", { contextWindow: 1_050_000 }],
 
-  // https://platform.claude.com/docs/en/build-with-claude/context-windows. Of the prefill:
-  // https://platform.claude.com/docs/en/about-claude/models/migration-guide, and since then
+  // https://platform.claude.com/docs/en/models/overview, and the page of each model, without the betas of longer windows. Of the
+  // prefill: https://platform.claude.com/docs/en/about-claude/models/migration-guide, and since then
   // https://platform.claude.com/docs/en/models/sonnet-5-5/migration-guide and the like
   ["claude-(opus-4[.-][678]|sonnet-4[.-]6)", { contextWindow: 1_000_000, prefill: false }],
   ["claude-(fable|mythos|opus|sonnet)-5([.-][125])?", { contextWindow: 1_000_000, prefill: false }],
