@@ -181,13 +181,15 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("Pe
 
 /**
  * The request does not fit into the model's context window. Never retryable: send less, or ask a model with a larger
- * window.
+ * window, as a fallback does.
  *
  * @category errors
  * @since 0.1.0
  */
 export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExceeded>()("ContextLengthExceeded", {
-  description: Schema.String
+  description: Schema.String,
+  /** How many tokens fit into it, when the provider tells. */
+  contextWindow: Schema.optional(Schema.Finite)
 }) {
   get isRetryable(): boolean {
     return false
@@ -309,7 +311,7 @@ export class StreamInterrupted extends Schema.TaggedError<StreamInterrupted>()("
 }
 
 /**
- * The request asks for something that this backend cannot do. Never retryable.
+ * The request asks for something that this backend, or its model, cannot do. Never retryable.
  *
  * @category errors
  * @since 0.1.0
