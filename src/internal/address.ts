@@ -2,6 +2,7 @@
 import * as AiError from "effect/ai/AiError"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as UrlParams from "effect/http/UrlParams"
 import { illegal } from "./options.ts"
 import { neverSent } from "./unsent.ts"
 
@@ -57,5 +58,7 @@ export const misfitOfBaseUrl = (baseUrl: string): string | undefined => {
 /** The address, without a slash at its end. */
 export const checkedBaseUrl = (baseUrl: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
   const misfit = misfitOfBaseUrl(baseUrl)
-  return misfit === undefined ? Effect.succeed(baseUrl.replace(/\/+$/, "")) : illegal(`baseUrl ${misfit}`)
+  return misfit === undefined
+    ? Effect.succeed(baseUrl.replace(/\/+$/, ""))
+    : illegal(`baseUrl ${misfit}, got "${UrlParams.redactUrl(baseUrl.replace(/[?#].*/s, ""))}"`)
 }

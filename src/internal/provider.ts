@@ -1,7 +1,6 @@
 /** The endpoints of providers by name, and what does not fit together of what is asked of them. */
 import type * as Cause from "effect/Cause"
 import type * as Config from "effect/Config"
-import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -10,22 +9,23 @@ import * as Gemini from "../providers/Gemini.ts"
 import * as OpenAi from "../providers/OpenAi.ts"
 import type { Options } from "../providers/Provider.ts"
 import type { ServiceBackend } from "../ServiceBackend.ts"
-import { checkedBaseUrl } from "./address.ts"
 import { defaultBaseUrl } from "./anthropic/baseUrl.ts"
 import { vendors } from "./openAi/vendors.ts"
 
-type Failure = Config.ConfigError | Cause.IllegalArgumentError
-
-export type BackendLayer = Layer.Layer<ServiceBackend, Failure, HttpClient.HttpClient>
+type BackendLayer = Layer.Layer<
+  ServiceBackend,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+>
 
 interface Provider {
-  /** Where it is unless it is said: of some, the environment says. */
-  readonly baseUrl: Effect.Effect<unknown, Failure>
+  /** Where it is unless it is said: of some, the environment says. `undefined` where it is always the same. */
+  readonly baseUrl: Config.Config<string> | undefined
   readonly endpoints: ReadonlyMap<string, (options: Options) => BackendLayer>
 }
 
 const openAiLike = (provider: OpenAi.Vendor): Provider => ({
-  baseUrl: Effect.flatMap(vendors[provider].baseUrl, checkedBaseUrl),
+  baseUrl: vendors[provider].baseUrl,
   endpoints: new Map([
     ["chat", (options) => OpenAi.layerChat({ ...options, provider })],
     ["responses", (options) => OpenAi.layerResponses({ ...options, provider })],
@@ -35,11 +35,11 @@ const openAiLike = (provider: OpenAi.Vendor): Provider => ({
 
 export const providers: ReadonlyMap<string, Provider> = new Map([
   ["anthropic", {
-    baseUrl: Effect.flatMap(defaultBaseUrl, checkedBaseUrl),
+    baseUrl: defaultBaseUrl,
     endpoints: new Map([["messages", Anthropic.layerMessages]])
   }],
   ["gemini", {
-    baseUrl: Effect.void,
+    baseUrl: undefined,
     endpoints: new Map([
       ["generateContent", Gemini.layerGenerateContent],
       ["embedContent", Gemini.layerEmbedContent]

@@ -13,6 +13,7 @@ import type { Model } from "../../iModel.ts"
 import * as Provider from "../../providers/Provider.ts"
 import * as Route from "../../Route.ts"
 import { type Backend, ServiceBackend } from "../../ServiceBackend.ts"
+import { misfitOfBaseUrl } from "../address.ts"
 import { deepestIssue } from "../invalidArgument.ts"
 import { make } from "../model.ts"
 import { providers } from "../provider.ts"
@@ -54,8 +55,12 @@ const restoreBackend = Effect.fnUntraced(function*(
     }
     default: {
       const { endpoint, provider, type: _type, ...options } = backend
-      const known = providers.get(provider)
-      if (options.baseUrl === undefined && known !== undefined) yield* saying([...path, "baseUrl"], known.baseUrl)
+      const address = providers.get(provider)?.baseUrl
+      if (options.baseUrl === undefined && address !== undefined) {
+        const at = [...path, "baseUrl"]
+        const misfit = misfitOfBaseUrl(yield* saying(at, address))
+        if (misfit !== undefined) return yield* refused(at, `The one in the environment ${misfit}`)
+      }
       // The values and the address have been checked: the key is what is left.
       const context = yield* saying([...path, "apiKey"], Layer.build(Provider.layer(provider, endpoint, options)))
       return Context.get(context, ServiceBackend)
