@@ -44,6 +44,7 @@ import {
 import * as iModel from "./iModel.ts"
 import { readFile } from "./internal/configuration/file.ts"
 import { readMcpConfig } from "./internal/mcpConfig.ts"
+import { wholly } from "./internal/once.ts"
 import * as internal from "./internal/registry.ts"
 import * as ToolBackend from "./ToolBackend.ts"
 
@@ -130,7 +131,7 @@ export function layer<E, R>(
   layers: Readonly<Record<string, Layer.Layer<iModel.iModel, E, R>>>
 ): Layer.Layer<ServiceRegistry, never, R> {
   const models = Object.entries(layers).map(([name, layer]) =>
-    [name, Effect.map(Layer.build(layer), (context) => Context.get(context, iModel.iModel))] as const
+    [name, wholly(Effect.map(Layer.build(layer), (context) => Context.get(context, iModel.iModel)))] as const
   )
   return Layer.effect(ServiceRegistry, make(models))
 }

@@ -6,6 +6,7 @@ import { Errors, iModel, ServiceRegistry, Simulator } from "effect-imodel"
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { jsonSchema } from "../src/internal/configuration/jsonSchema.ts"
+import { Written } from "./support/configurations.ts"
 
 const canary = "sk-canary-0123456789"
 
@@ -29,6 +30,9 @@ const registryOf = (file: unknown) =>
 const gpt = { backend: { provider: "openai", endpoint: "chat", model: "gpt-4o-mini" }, limitRequests: 500 }
 const claude = { backend: { provider: "anthropic", endpoint: "messages", model: "claude-haiku-4-5" } }
 const fallback = (...models: ReadonlyArray<unknown>) => ({ backend: { type: "fallback", models } })
+
+/** As JSON has it, where nothing is `undefined`. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 
 const fileWith = (models: Readonly<Record<string, unknown>>) => ({ version: 1, models })
 
@@ -81,6 +85,24 @@ describe("a file of models", () => {
         main: fallback("gpt", "groq")
       })))
     ))
+
+  it.effect.prop(
+    "has models that are written as they were, without a credential",
+    { written: Schema.NonEmptyArray(Written) },
+    Effect.fnUntraced(function*({ written }) {
+      const models = Object.fromEntries(
+        written.map(({ name: _name, version: _version, ...model }, i) => [`model ${i}`, model])
+      )
+      const all = { ...fallback(...Object.keys(models)), timeout: 5 }
+      yield* Effect.gen(function*() {
+        const { get } = yield* ServiceRegistry.ServiceRegistry
+        const json = iModel.toJson(yield* get("all"))
+        const members = Object.entries(models).map(([name, model]) => Object.assign({ name }, model))
+        assert.deepStrictEqual(plain(json), plain({ version: 1, ...all, name: "all", ...fallback(...members) }))
+        assert.notInclude(JSON.stringify(json), canary)
+      }).pipe(Effect.provide(registryOf(fileWith({ all, ...models }))))
+    })
+  )
 
   it.effect("is read where it is", () =>
     Effect.gen(function*() {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import { ConfigurationError } from "../../Errors.ts"
-import { once } from "../once.ts"
+import { once, wholly } from "../once.ts"
 import { type Path, readModels, refused } from "./read.ts"
 import { type Making, restore } from "./restore.ts"
 
@@ -24,7 +24,7 @@ export const readFile = Effect.fnUntraced(function*(
       restore(configuration, ["models", name], models),
       (error) => error._tag === "ConfigurationError" ? inFile(error) : error
     )
-    models.set(name, once(made))
+    models.set(name, once(wholly(made)))
   }
   return models
 })
