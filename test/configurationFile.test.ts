@@ -177,6 +177,12 @@ describe("a file is refused, at once and without showing a secret, for", () => {
       assert.notInclude(JSON.stringify(error) + error.message, canary)
     }))
 
+  it.effect("a comma too many, with its place", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Layer.build(registryOf(`{\n  "version": 1,\n}`)))
+      assert.match(error.message, /^imodel\.json: It is not JSON \(line 3 column 1\)$/)
+    }))
+
   it.effect("a name that nobody has, with those that may have been meant", () =>
     Effect.gen(function*() {
       for (

@@ -11,7 +11,7 @@ import { type Making, restore } from "./restore.ts"
 export const readFile = Effect.fnUntraced(function*(
   file: string
 ): Effect.fn.Return<ReadonlyMap<string, Making>, ConfigurationError, FileSystem.FileSystem> {
-  const inFile = (error: ConfigurationError) => new ConfigurationError({ ...error, file })
+  const inFile = ({ description, path }: ConfigurationError) => new ConfigurationError({ file, path, description })
   const fileSystem = yield* FileSystem.FileSystem
   const text = yield* Effect.mapError(
     fileSystem.readFileString(file),
@@ -31,8 +31,11 @@ export const readFile = Effect.fnUntraced(function*(
 
 const parse = (text: string): Effect.Effect<unknown, ConfigurationError> => {
   const json = Result.try((): unknown => JSON.parse(text))
-  // The error shows what is around the place, which may be a secret.
-  if (Result.isFailure(json)) return refused([], "It is not JSON")
+  if (Result.isFailure(json)) {
+    // The error may show what is around the place, which may be a secret.
+    const [at = ""] = / \(line \d+ column \d+\)/.exec(String(json.failure)) ?? []
+    return refused([], `It is not JSON${at}`)
+  }
   const duplicate = duplicateIn(text)
   return duplicate === undefined
     ? Effect.succeed(json.success)
