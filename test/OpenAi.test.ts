@@ -1023,7 +1023,10 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
         Effect.gen(function*() {
           const error = yield* Effect.flip(config(env)(OpenAi.makeChat({ model: "gpt-4o-mini" })))
           assert.strictEqual(error._tag, "ConfigError")
-          assert.include(error.message, "OPENAI_API_KEY is not set: set it, or give the credential in code")
+          assert.include(
+            error.message,
+            "OPENAI_API_KEY is not set: set this environment variable, or give another credential"
+          )
         }))
 
       it.effect.each([{ key: "" }, { key: "  " }])(
