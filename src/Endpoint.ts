@@ -20,7 +20,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as HttpMethod from "effect/http/HttpMethod"
 import * as Predicate from "effect/Predicate"
 import type * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import * as Circuit from "./Circuit.ts"
 import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
 import type { BackendErrorReason } from "./Errors.ts"
@@ -30,6 +30,7 @@ import { type Credential, readCredential } from "./internal/credential.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http.ts"
 import { streamPartsOf } from "./internal/streaming.ts"
 import { neverSent } from "./internal/unsent.ts"
+import { wireDecoder } from "./internal/wireDecoder.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 
 export type { FailedAnswer }
@@ -208,7 +209,7 @@ export const make = Effect.fnUntraced(function*<
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
   const { authenticate, scrub } = yield* readAuth(options.auth ?? { type: "none" })
   const reader = makeReader<Request["Type"], Answer["Type"]>({
-    decode: Schema.decodeUnknownResult(options.response),
+    decode: wireDecoder(options.response),
     normalize: options.normalize,
     reasonOf: options.reason ?? reasonOfStatus,
     scrub

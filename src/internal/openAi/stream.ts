@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import type { Decoder } from "../../Endpoint.ts"
 import { describeIssue } from "../invalidArgument.ts"
 import { PartWriter } from "../parts.ts"
+import { wireDecoder } from "../wireDecoder.ts"
 import { finishOf, metadataOf, reasoningOf, sourcesOf, usageOf } from "./answer.ts"
 import { ChatChunk, type ChatCompletion, ErrorBody, type ReasoningField } from "./schema.ts"
 
@@ -12,7 +13,7 @@ type Completion = typeof ChatCompletion.Type
 type Choice = Completion["choices"][number]
 type ToolCall = NonNullable<Choice["message"]["tool_calls"]>[number]
 
-const decodeChunk = Schema.decodeUnknownResult(ChatChunk)
+const decodeChunk = wireDecoder(ChatChunk)
 const isError = Schema.is(ErrorBody)
 
 export const makeDecoder = (): Decoder<Completion> => {
