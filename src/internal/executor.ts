@@ -243,8 +243,7 @@ export const make = Effect.fnUntraced(function*(
         if (limits.confirm()) changed()
         if (attempt === undefined) return
         admitted.set(calling, { ...attempt, said })
-        attempt.by?.learn(attempt.receipt, said)
-        changed()
+        if (attempt.by?.learn(attempt.receipt, said)) changed()
       }
     }
   }
