@@ -221,25 +221,26 @@ export const make = Effect.fnUntraced(function*<
     authenticate
   )
 
-  const request = Effect.fnUntraced(function*(
+  const request = (
     payload: Request["Type"],
     path: Path,
     bodyOf: (payload: Request["Type"]) => Effect.Effect<unknown, BackendErrorReason>
-  ) {
-    const addressed = HttpClientRequest.appendUrl(template, yield* fillPath(path, payload)).pipe(
-      HttpClientRequest.setHeaders(options.callHeaders?.(payload) ?? {})
-    )
-    if (addressed.method === "GET" || addressed.method === "HEAD") {
-      const query = Object.entries(without(payload, path.parameters)).map(([name, value]) =>
-        [name, String(value)] as const
+  ): Effect.Effect<HttpClientRequest.HttpClientRequest, BackendErrorReason> =>
+    Effect.flatMap(fillPath(path, payload), (filled) => {
+      const headers = options.callHeaders?.(payload)
+      const to = HttpClientRequest.appendUrl(template, filled)
+      const addressed = headers === undefined ? to : HttpClientRequest.setHeaders(to, headers)
+      if (addressed.method === "GET" || addressed.method === "HEAD") {
+        const query = Object.entries(without(payload, path.parameters)).map(([name, value]) =>
+          [name, String(value)] as const
+        )
+        return Effect.succeed(HttpClientRequest.setUrlParams(addressed, query))
+      }
+      return Effect.mapError(
+        Effect.flatMap(bodyOf(payload), (body) => HttpClientRequest.bodyJson(addressed, body)),
+        (error) => neverSent(error._tag === "HttpBodyError" ? notJson(error) : error)
       )
-      return HttpClientRequest.setUrlParams(addressed, query)
-    }
-    return yield* Effect.mapError(
-      Effect.flatMap(bodyOf(payload), (body) => HttpClientRequest.bodyJson(addressed, body)),
-      (error) => neverSent(error._tag === "HttpBodyError" ? notJson(error) : error)
-    )
-  })
+    })
 
   const wholeBody = options.body ??
     ((payload: Request["Type"]) => Effect.succeed(without(payload, wholePath.parameters)))
@@ -248,10 +249,13 @@ export const make = Effect.fnUntraced(function*<
     discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
 
   const call = (payload: Request["Type"], calling: Calling) =>
-    answer(Effect.gen(function*() {
-      const response = yield* client.execute(yield* request(payload, wholePath, wholeBody))
-      return yield* reader.whole(yield* reader.head(response, calling), payload)
-    }))
+    answer(
+      request(payload, wholePath, wholeBody).pipe(
+        Effect.flatMap(client.execute),
+        Effect.flatMap((response) => reader.head(response, calling)),
+        Effect.flatMap((head) => reader.whole(head, payload))
+      )
+    )
 
   const stream = ({ body, decoder, path }: StreamOptions<Request["Type"], Answer["Type"]>) => {
     const streamedPath = path === undefined ? wholePath : makePath(path)
