@@ -79,7 +79,9 @@ export const make = Effect.fnUntraced(function*(
   const limits = yield* Limits.make(buckets, {
     key: options.key,
     sharedConcurrency,
-    onSooner: changed,
+    onSooner: () => {
+      if (line.size > 0) changed()
+    },
     onPause: (millis) => {
       pausedUntil = Math.max(pausedUntil, clock.currentTimeMillisUnsafe() + millis)
     }
