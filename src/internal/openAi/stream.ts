@@ -113,9 +113,10 @@ class ChoiceDraft {
     if (delta.content != null) this.content = (this.content ?? "") + delta.content
     this.parts?.text(delta.content ?? "")
     this.refusal += delta.refusal ?? ""
-    const annotations = delta.annotations ?? []
-    for (const source of sourcesOf(annotations, this.annotations.length)) this.parts?.write(source)
-    this.annotations.push(...annotations)
+    if (delta.annotations != null) {
+      for (const source of sourcesOf(delta.annotations, this.annotations.length)) this.parts?.write(source)
+      this.annotations.push(...delta.annotations)
+    }
     for (const call of delta.tool_calls ?? []) {
       const { arguments: written, name } = call.function ?? {}
       // Some who speak the protocol do not number the calls, or give all the same number, and send each of them whole.
