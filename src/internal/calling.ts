@@ -268,6 +268,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     const clock = Context.get(this.context, Clock.Clock)
     const startedAt = clock.currentTimeMillisUnsafe()
     const startedAtNanos = clock.monotonicTimeNanosUnsafe()
+    const before = this.attempts.length
     this.begin(startedAtNanos)
     const work = this.onFiber(() => this.work.run(this.payload, this))
     const fiber = Effect.runForkWith(this.context)(
@@ -279,7 +280,6 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
         () => ({ "imodel.calling.id": this.id, "imodel.attempt": this.attempts.length + 1 })
       )
     )
-    const before = this.attempts.length
     fiber.addObserver((exit) => {
       const answer = Exit.mapError(exit, (error) => error._tag === "BackendError" ? error.reason : error)
       const durationNanos = clock.monotonicTimeNanosUnsafe() - startedAtNanos
