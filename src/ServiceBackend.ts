@@ -382,7 +382,9 @@ export const make = <S extends RequestSchema, Data>(
           const metadata = callingOptions?.metadata ?? noMetadata
           const createdAtMillis = clock.currentTimeMillisUnsafe()
           if (Result.isFailure(decoded)) {
-            return Effect.succeed(rejected<Data>(invalidArgument(decoded.failure), createdAtMillis, metadata))
+            return Effect.succeed(
+              rejected<Data>(invalidArgument(decoded.failure, options.request), createdAtMillis, metadata)
+            )
           }
           const payload = decoded.success
           const unsupported = options.unsupported?.(payload)
@@ -560,6 +562,16 @@ export class Mock extends Context.Service<Mock, {
 }>()("effect-imodel/ServiceBackend/Mock") {}
 
 /**
+ * Answers in place of a real backend.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type MockHandler<Data> = (
+  calling: Calling
+) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
+
+/**
  * Answers from a function, in place of a real backend. A string that it returns is both the `data` and the `text` of
  * the response. All arguments are taken. What it saw is in the service `Mock`.
  *
@@ -585,23 +597,33 @@ export class Mock extends Context.Service<Mock, {
  * @category layers
  * @since 0.1.0
  */
-export const layerMock = <Data>(
-  handler: (calling: Calling) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
-): Layer.Layer<ServiceBackend | Mock> =>
-  Layer.effectContext(Effect.gen(function*() {
-    const callings: Array<Calling> = []
-    const backend = yield* make({
-      provider: "mock",
-      name: "mock",
-      request: Schema.Record(Schema.String, Schema.Unknown),
-      call: (_payload, calling) => {
-        callings.push(calling)
-        return handler(calling)
-      }
-    })
-    return Context.make(ServiceBackend, backend).pipe(
-      Context.add(Mock, { callings: Effect.sync(() => [...callings]) })
-    )
-  }))
+export const layerMock = <Data>(handler: MockHandler<Data>): Layer.Layer<ServiceBackend | Mock> =>
+  Layer.effectContext(
+    Effect.map(makeMock(handler), ({ backend, mock }) =>
+      Context.make(ServiceBackend, backend).pipe(Context.add(Mock, mock)))
+  )
+
+/**
+ * Makes the backend of a mock, with the types of what it answers; and what it saw.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeMock = Effect.fnUntraced(function*<Data>(handler: MockHandler<Data>): Effect.fn.Return<{
+  readonly backend: Backend<unknown, Data>
+  readonly mock: Mock["Service"]
+}> {
+  const callings: Array<Calling> = []
+  const backend = yield* make({
+    provider: "mock",
+    name: "mock",
+    request: Schema.Record(Schema.String, Schema.Unknown),
+    call: (_payload, calling) => {
+      callings.push(calling)
+      return handler(calling)
+    }
+  })
+  return { backend: { ...backend, [TypeId]: variance }, mock: { callings: Effect.sync(() => [...callings]) } }
+})
 
 const variance = { _Args: identity, _Data: identity }

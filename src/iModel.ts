@@ -18,6 +18,7 @@ import type * as Equal from "effect/Equal"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
+import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -52,6 +53,9 @@ import {
   type Backend,
   type ChatArguments,
   type Cost,
+  makeMock,
+  Mock,
+  type MockHandler,
   type ProviderMetadata,
   ServiceBackend
 } from "./ServiceBackend.ts"
@@ -206,6 +210,15 @@ export interface StreamOptions extends InvokeOptions, CreateOptions {
   readonly firstPartTimeout?: Duration.Input | undefined
   /** The longest silence of the provider in the middle of an answer. @default the model's */
   readonly idleTimeout?: Duration.Input | undefined
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface BatchOptions extends InvokeOptions, CreateOptions {
+  /** Whether one that times out or is denied fails all, or is a `Result` among the others. @default "default": it fails all */
+  readonly mode?: "default" | "result" | undefined
 }
 
 /**
@@ -369,9 +382,12 @@ export const make: <Args, Data, H extends Hook.Any = never>(
  */
 export const fallback = <const Several extends Route.Models>(
   models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
-  options?: Route.CommonOptions & Options<Route.ArgsOf<Several>>
-): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> =>
-  Effect.flatMap(Route.fallback<Several>(models, options), (backend) => make(backend, options))
+  options: Route.CommonOptions & Options<Route.ArgsOf<Several>> = {}
+): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> => {
+  const { answerTimeout, attempts, cooldown, patience, restart, ...own } = options
+  const backend = Route.fallback<Several>(models, { answerTimeout, attempts, cooldown, patience, restart })
+  return Effect.flatMap(backend, (backend) => make(backend, own))
+}
 
 /**
  * Makes one model of several that are equals, and spreads calls over them, each within its own limits: ten keys give ten times
@@ -403,9 +419,12 @@ export const fallback = <const Several extends Route.Models>(
  */
 export const balance = <const Several extends Route.Models>(
   models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
-  options?: Route.BalanceOptions<Several> & Options<Route.ArgsOf<Several>>
-): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> =>
-  Effect.flatMap(Route.balance<Several>(models, options), (backend) => make(backend, options))
+  options: Route.BalanceOptions<Several> & Options<Route.ArgsOf<Several>> = {}
+): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> => {
+  const { answerTimeout, attempts, cooldown, patience, restart, strategy, ...own } = options
+  const backend = Route.balance<Several>(models, { answerTimeout, attempts, cooldown, patience, restart, strategy })
+  return Effect.flatMap(backend, (backend) => make(backend, own))
+}
 
 /**
  * @category options
@@ -448,9 +467,9 @@ export interface HedgeOptions {
  */
 export const hedge = <Args, Data>(
   model: Model<Args, Data>,
-  options: HedgeOptions & Options<Args> = {}
+  { percentile, ...options }: HedgeOptions & Options<Args> = {}
 ): Effect.Effect<Model<Args, Data>, OptionsError, Scope.Scope> =>
-  Effect.flatMap(Hedge.make(model, options), (backend) => make(backend, options))
+  Effect.flatMap(Hedge.make(model, { percentile }), (backend) => make(backend, options))
 
 /**
  * Makes a model that asks another one once for calls with equal arguments that run at the same time: they have one answer. It
@@ -553,25 +572,41 @@ export const Service =
   <const Id extends string, Args, Data, E = never, R = never, H extends Hook.Any = never>(
     id: Id,
     options: Options<Args, H> & { readonly backend: Effect.Effect<Backend<Args, Data>, E, R> }
-  ): ServiceClass<Self, Id, Args, Data | Hook.Data<H>, E | Hook.Error<H>, R | Hook.Services<H>> => {
+  ): ServiceClass<Self, Id, Args, Data | Hook.Data<H>, E, R, Hook.Error<H>, Hook.Services<H>> => {
     const { backend, ...modelOptions } = options
     const tag = Context.Service<Self, Model<Args, Data | Hook.Data<H>>>()(id)
     return Object.assign(tag, {
-      layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions)))
+      layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions))),
+      layerMock: (handler: MockHandler<Data | Hook.Data<H>>) =>
+        Layer.effectContext(Effect.gen(function*() {
+          const { backend, mock } = yield* makeMock(handler)
+          return Context.make(tag, yield* make(backend, modelOptions)).pipe(Context.add(Mock, mock))
+        }))
     })
   }
 
 /**
- * The class that `Service` makes.
+ * The class that `Service` makes: of a backend that may fail with `E` and needs `R`, and hooks with `HookE` and `HookR`.
  *
  * @category services
  * @since 0.1.0
  */
-export interface ServiceClass<in out Self, in out Id extends string, in out Args, in out Data, out E, out R>
-  extends Context.ServiceClass<Self, Id, Model<Args, Data>>
-{
+export interface ServiceClass<
+  in out Self,
+  in out Id extends string,
+  in out Args,
+  in out Data,
+  out E,
+  out R,
+  out HookE = never,
+  out HookR = never
+> extends Context.ServiceClass<Self, Id, Model<Args, Data>> {
   /** Provides the model. */
-  readonly layer: Layer.Layer<Self, E | OptionsError, Exclude<R, Scope.Scope>>
+  readonly layer: Layer.Layer<Self, E | HookE | OptionsError, Exclude<R | HookR, Scope.Scope>>
+  /** Provides the model with its limits and hooks, and with answers from a function in place of its backend. See `ServiceBackend.layerMock`. */
+  readonly layerMock: (
+    handler: MockHandler<Data>
+  ) => Layer.Layer<Self | Mock, HookE | OptionsError, Exclude<HookR, Scope.Scope>>
 }
 
 export { CallArguments, CaptureContent }
@@ -763,7 +798,7 @@ export type { Abortable, Promised }
 
 /**
  * A model for a program that is not written in Effect: promises, an `AsyncIterable`, an `AbortSignal`. The model is made at its
- * first use, and lives until it is disposed of.
+ * first use, and lives until it is disposed of. It is the program's, or that of a tag of one's own: `toPromise(Gpt.layer, Gpt)`.
  *
  * **Example** (A script)
  *
@@ -789,7 +824,17 @@ export type { Abortable, Promised }
  * @category destructors
  * @since 0.1.0
  */
-export const toPromise = <E>(layer: Layer.Layer<iModel, E>): Promised => promised(layer, iModel)
+export function toPromise<E>(layer: Layer.Layer<iModel, E>): Promised
+export function toPromise<Self, Args, Data, E>(
+  layer: Layer.Layer<Self, E>,
+  tag: Effect.Effect<Model<Args, Data>, never, Self>
+): Promised<Args, Data>
+export function toPromise<E>(
+  layer: Layer.Layer<iModel, E>,
+  tag: Effect.Effect<Model, never, iModel> = iModel
+): Promised {
+  return promised(layer, tag)
+}
 
 // -----------------------------------------------------------------------------
 // Operations
@@ -932,7 +977,8 @@ export const createCalling = (
  *
  * **Details**
  *
- * As many calls are under way at once as the executor can run and queue, or 100 for a model without one.
+ * As many calls are under way at once as the executor can run and queue, or 100 for a model without one. With `mode: "result"`,
+ * as `Effect.all` has it, each has its `Result`, and one that times out or is denied ends no other.
  *
  * **Example** (A batch)
  *
@@ -946,17 +992,80 @@ export const createCalling = (
  * })
  * ```
  *
+ * **Example** (All that were answered in time)
+ *
+ * ```ts
+ * import { Array, Effect, Result } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const prompts = ["red", "blue"].map((colour) => ({ prompt: `A fruit that is ${colour}` }))
+ *   const results = yield* iModel.invokeAll(prompts, { mode: "result", timeout: "1 minute" })
+ *   const settled = Array.getSuccesses(results)
+ *   return { settled: settled.length, late: results.length - settled.length }
+ * })
+ * ```
+ *
  * @category operations
  * @since 0.1.0
  */
-export const invokeAll = (
+export function invokeAll(
   args: Iterable<Arguments>,
-  options?: InvokeOptions & CreateOptions
-): Effect.Effect<Array<Calling>, TimeoutError | PermissionDenied, iModel> =>
-  Effect.flatMap(
-    iModel,
-    (model) => Effect.forEach(args, (args) => model.invoke(args, options), { concurrency: model.capacity })
-  )
+  options: BatchOptions & { readonly mode: "result" }
+): Effect.Effect<Array<Result.Result<Calling, TimeoutError | PermissionDenied>>, never, iModel>
+export function invokeAll(
+  args: Iterable<Arguments>,
+  options?: BatchOptions
+): Effect.Effect<Array<Calling>, TimeoutError | PermissionDenied, iModel>
+export function invokeAll(args: Iterable<Arguments>, options?: BatchOptions) {
+  return Effect.flatMap(iModel, (model) => batch(model, args, options))
+}
+
+/**
+ * As `invokeAll`, with a model at hand: one of a tag of one's own, of a fallback, of a registry.
+ *
+ * **Example** (A batch over two keys)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const one = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: "KEY_ONE" }), { limitRequests: 500 })
+ *   const two = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: "KEY_TWO" }), { limitRequests: 500 })
+ *   const both = yield* iModel.balance([one, two])
+ *   return yield* iModel.invokeAllWith(both, [{ prompt: "A red fruit" }, { prompt: "A blue fruit" }])
+ * })
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export function invokeAllWith<Args, Data>(
+  model: Model<Args, Data>,
+  args: Iterable<Args>,
+  options: BatchOptions & { readonly mode: "result" }
+): Effect.Effect<Array<Result.Result<Calling<Data>, TimeoutError | PermissionDenied>>>
+export function invokeAllWith<Args, Data>(
+  model: Model<Args, Data>,
+  args: Iterable<Args>,
+  options?: BatchOptions
+): Effect.Effect<Array<Calling<Data>>, TimeoutError | PermissionDenied>
+export function invokeAllWith<Args, Data>(model: Model<Args, Data>, args: Iterable<Args>, options?: BatchOptions) {
+  return batch(model, args, options)
+}
+
+const batch = <Args, Data>(
+  model: Model<Args, Data>,
+  args: Iterable<Args>,
+  { mode, ...options }: BatchOptions = {}
+): Effect.Effect<Array<unknown>, TimeoutError | PermissionDenied> => {
+  const settle = (args: Args): Effect.Effect<unknown, TimeoutError | PermissionDenied> => {
+    const calling = model.invoke(args, options)
+    return mode === "result" ? Effect.result(calling) : calling
+  }
+  return Effect.forEach(args, settle, { concurrency: model.capacity })
+}
 
 // -----------------------------------------------------------------------------
 // Tools

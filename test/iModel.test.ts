@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Clock, Duration, Effect, Equal, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { Cause, Clock, Duration, Effect, Equal, Exit, Fiber, Layer, Result, Schema, Scope, Stream } from "effect"
 import { Executor, iModel, ServiceBackend, TokenBucket } from "effect-imodel"
 import { AiError } from "effect/ai"
 import { RateLimiter } from "effect/persistence"
@@ -68,6 +68,33 @@ describe("iModel.layer", () => {
       assert.isTrue(yield* executorOf({ concurrency: 1 }))
       assert.isTrue(yield* executorOf({ queueCapacity: 1 }))
     }))
+
+  it.effect("refuses options that there are not, and values that they cannot have, by name", () =>
+    Effect.gen(function*() {
+      const wrong: ReadonlyArray<readonly [string, string]> = [
+        [`{ "limitTokens": 5, "limitRequest": 1 }`, `there is no option "limitRequest". Did you mean limitRequests`],
+        [`{ "concurrency": 5, "onLimit": "drop" }`, `onLimit must be "wait" or "deny", got "drop"`],
+        [`{ "limitRequests": "500" }`, `limitRequests must be a number above zero, got "500"`],
+        [`{ "timeout": "soon" }`, `timeout must be a finite duration, such as "1 minute" or milliseconds, got "soon"`]
+      ]
+      for (const [json, message] of wrong) {
+        const options: iModel.Options = JSON.parse(json)
+        const error = yield* Effect.flip(
+          Effect.flatMap(ServiceBackend.ServiceBackend, (backend) => iModel.make(backend, options))
+        )
+        assert.isTrue(Cause.isIllegalArgumentError(error))
+        assert.include(error.message, message)
+      }
+    }).pipe(Effect.provide(echo)))
+
+  it.effect("refuses the options of a fallback likewise, and not its own", () =>
+    Effect.gen(function*() {
+      const model = yield* iModel.iModel
+      const options = { attempts: 2, cooldown: "1 second", restart: true, timeout: "1 second" } as const
+      assert.strictEqual((yield* (yield* iModel.fallback([model], options)).respond({ prompt: "a" })).text, "a")
+      const typo: object = { ...options, cooldwn: "1 second" }
+      assert.match((yield* Effect.flip(iModel.fallback([model], typo))).message, /cooldwn/)
+    }).pipe(Effect.provide(iModel.layer().pipe(Layer.provide(echo)))))
 })
 
 describe("limits", () => {
@@ -129,7 +156,7 @@ describe("arguments", () => {
         const { reason } = yield* Effect.flip(calling.response)
         assert.isTrue(reason._tag === "InvalidRequestError")
         assert.strictEqual(reason._tag === "InvalidRequestError" && reason.parameter, parameter)
-        if (parameter === "d") assert.include(reason.message, "There is no such parameter")
+        if (parameter === "d") assert.include(reason.message, "There is no such parameter. Did you mean a or b?")
       }
     }))
 
@@ -145,7 +172,66 @@ describe("arguments", () => {
     }).pipe(Effect.provide(ServiceBackend.layer(add))))
 })
 
+describe("the options of a call", () => {
+  const wrong: ReadonlyArray<readonly [string, string]> = [
+    [`{ "timeout": "soon" }`, "timeout"],
+    [`{ "queueTimeout": -1 }`, "queueTimeout"],
+    [`{ "idleTimeout": "0 seconds" }`, "idleTimeout"],
+    [`{ "firstPartTimeout": null }`, "firstPartTimeout"],
+    [`{ "priority": "high" }`, "priority"]
+  ]
+
+  it.effect("wrong ones fail the call by their name, and reach no backend", () =>
+    Effect.gen(function*() {
+      const model = yield* iModel.iModel
+      for (const [json, parameter] of wrong) {
+        const options: iModel.StreamOptions = JSON.parse(json)
+        const errors = [
+          yield* Effect.flip(model.respond({ prompt: "a" }, options)),
+          yield* Effect.flip(Stream.runDrain(model.stream({ prompt: "a" }, options))),
+          yield* Effect.flip((yield* iModel.invoke({ prompt: "a" }, options)).response)
+        ]
+        for (const error of errors) {
+          const reason = error._tag === "BackendError" ? error.reason : undefined
+          assert.strictEqual(reason?._tag === "InvalidRequestError" && reason.parameter, parameter)
+        }
+      }
+      assert.deepStrictEqual(yield* (yield* ServiceBackend.Mock).callings, [])
+    }).pipe(Effect.provide(iModel.layer({ limitRequests: 1 }).pipe(Layer.provideMerge(echo)))))
+
+  it.effect("may say for ever", () =>
+    Effect.gen(function*() {
+      const response = yield* iModel.respond({ prompt: "a" }, { timeout: Duration.infinity })
+      assert.strictEqual(response.text, "a")
+    }).pipe(Effect.provide(iModel.layer({ timeout: "1 second", concurrency: 1 }).pipe(Layer.provide(echo)))))
+})
+
 describe("iModel.invokeAll", () => {
+  it.effect("has a result for each where it is asked for, so that one that is late ends no other", () =>
+    Effect.gen(function*() {
+      const model = yield* iModel.iModel
+      const options = { mode: "result", timeout: "1 second" } as const
+      const batch = yield* Effect.forkChild(
+        Effect.all([iModel.invokeAll(prompts(3), options), iModel.invokeAllWith(model, prompts(3), options)])
+      )
+      yield* TestClock.adjust("2 seconds")
+      for (const results of yield* Fiber.join(batch)) {
+        assert.deepStrictEqual(
+          results.map((result) => Result.isSuccess(result) ? result.success.execution.status : result.failure._tag),
+          ["completed", "TimeoutError", "completed"]
+        )
+      }
+      const failing = yield* Effect.forkChild(
+        Effect.flip(iModel.invokeAllWith(model, prompts(3), { timeout: "1 second" }))
+      )
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(failing))._tag, "TimeoutError")
+    }).pipe(Effect.provide(
+      iModel.layer().pipe(Layer.provide(
+        ServiceBackend.layerMock((calling) => calling.payload["prompt"] === "1" ? Effect.never : Effect.succeed("ok"))
+      ))
+    )))
+
   it.effect("answers in the order of the arguments, whoever is done first", () =>
     Effect.gen(function*() {
       const batch = yield* Effect.forkChild(iModel.invokeAll(prompts(20)))
@@ -221,6 +307,18 @@ describe("iModel.Service", () => {
       assert.isUndefined(upper.executor)
       assert.isDefined(length.executor)
     }).pipe(Effect.provide(Layer.mergeAll(Upper.layer, Length.layer))))
+})
+
+describe("the mock of iModel.Service", () => {
+  it.effect("answers in the types of the backend, under its limits, and has seen its callings", () =>
+    Effect.gen(function*() {
+      const length = yield* Length
+      assert.strictEqual((yield* length.respond({ text: "hello" })).data, 42)
+      assert.strictEqual(length.provider, "mock")
+      assert.isDefined(length.executor)
+      const callings = yield* (yield* ServiceBackend.Mock).callings
+      assert.deepStrictEqual(callings.map(({ payload }) => payload), [{ text: "hello" }])
+    }).pipe(Effect.provide(Length.layerMock(() => Effect.succeed(42)))))
 })
 
 describe("where a model is admitted", () => {

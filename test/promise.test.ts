@@ -205,7 +205,10 @@ describe("disposing", () => {
     await model.respond({ prompt: "Hello" })
     await model.dispose()
     await model.dispose()
-    assert.match(String(await rejection(model.respond({ prompt: "Hello" }))), /disposed/)
+    for (const late of [model.respond({ prompt: "Hello" }), collect(model.stream({ prompt: "Hello" }))]) {
+      const error = await rejection(late)
+      assert.match(error instanceof Error ? error.message : "", /disposed/)
+    }
   })
 
   it("is not needed for a loop that is left: it ends its call", async () => {
@@ -227,5 +230,31 @@ describe("disposing", () => {
       break
     }
     await left
+  })
+})
+
+describe("a model with a tag of its own", () => {
+  class Length extends iModel.Service<Length>()("test/Length", {
+    backend: ServiceBackend.make({
+      provider: "test",
+      name: "length",
+      request: Schema.Struct({ text: Schema.String }),
+      call: ({ text }) => Effect.succeed(text.length)
+    })
+  }) {}
+
+  it("has its types", async () => {
+    await using model = iModel.toPromise(Length.layer, Length)
+    const { data } = await model.respond({ text: "hello" })
+    expectTypeOf(data).toEqualTypeOf<number>()
+    assert.strictEqual(data, 5)
+  })
+})
+
+describe("a value", () => {
+  it("is decoded", async () => {
+    await using model = answering(() => Effect.succeed(`{"name":"blue"}`))
+    const { value } = await model.respondAs(Schema.Struct({ name: Schema.String }), { prompt: "A colour?" })
+    assert.strictEqual(value.name, "blue")
   })
 })

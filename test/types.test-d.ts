@@ -1,6 +1,6 @@
 import { NodeRedis } from "@effect/platform-node"
 import { describe, expectTypeOf, it } from "@effect/vitest"
-import type { Cause, Config, Context, Effect, FileSystem, Layer } from "effect"
+import { type Cause, type Config, type Context, Effect, type FileSystem, type Layer } from "effect"
 import type { HttpClient } from "effect/http"
 import type { RateLimiter } from "effect/persistence"
 import {
@@ -93,6 +93,14 @@ describe("iModel.Service", () => {
     expectTypeOf<Layer.Success<typeof Gpt.layer>>().toEqualTypeOf<Gpt>()
     expectTypeOf<Layer.Services<typeof Gpt.layer>>().toEqualTypeOf<HttpClient.HttpClient>()
     expectTypeOf<Context.Service.Shape<typeof Gpt>>().toEqualTypeOf<Gpt["Service"]>()
+  })
+
+  it("has a mock of its types, which needs neither a key nor a client", () => {
+    const mock = Gpt.layerMock(() => Effect.never)
+    expectTypeOf(mock).toEqualTypeOf<Layer.Layer<Gpt | ServiceBackend.Mock, iModel.OptionsError>>()
+    expectTypeOf(Gpt.layerMock).parameter(0).toEqualTypeOf<ServiceBackend.MockHandler<OpenAi.ChatCompletion>>()
+    // @ts-expect-error no completion
+    expectTypeOf(Gpt.layerMock(() => Effect.succeed("blue"))).toBeObject()
   })
 
   it("refuses arguments the provider does not know", () => {

@@ -18,6 +18,11 @@ export const version = 1
 
 export const toJson = (model: Model<never>): Schema.JsonObject => ({ version, ...model[ModelTypeId].configuration })
 
+const time = (input: Duration.Input | undefined) =>
+  input === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(input))
+
+const noData = (value: unknown) => value === undefined ? undefined : null
+
 interface Described {
   readonly model: string
   readonly apiKey?: Credential | undefined
@@ -87,42 +92,39 @@ export const composed = <Args, Data>(
 export const configurationOf = <Args, H>(
   backend: Schema.JsonObject | null,
   options: Options<Args, H>
-): Schema.JsonObject =>
-  toJsonObject(
-    {
-      backend,
-      name: options.name,
-      metadata: options.metadata && toJsonObject(options.metadata, isNoCredential),
-      limitRequests: options.limitRequests,
-      limitTokens: options.limitTokens,
-      limitInputTokens: options.limitInputTokens,
-      limitOutputTokens: options.limitOutputTokens,
-      capacityRefreshTime: time(options.capacityRefreshTime),
-      headroom: time(options.headroom),
-      key: options.key,
-      onStoreFailure: options.onStoreFailure,
-      queueCapacity: options.queueCapacity,
-      concurrency: options.concurrency,
-      onLimit: options.onLimit,
-      maxDenials: options.maxDenials,
-      onFull: options.onFull,
-      expectedOutputTokens: options.expectedOutputTokens,
-      timeout: time(options.timeout),
-      queueTimeout: time(options.queueTimeout),
-      firstPartTimeout: time(options.firstPartTimeout),
-      idleTimeout: time(options.idleTimeout),
-      priority: options.priority,
-      cost: noData(options.cost),
-      executor: noData(options.executor),
-      rateLimiter: noData(options.rateLimiter),
-      hooks: noData(options.hooks?.length === 0 ? undefined : options.hooks)
-    } satisfies Fields<ModelFields | "cost" | "executor" | "rateLimiter" | "hooks">
-  )
+): Schema.JsonObject => toJsonObject({ backend, ...described(options) })
+
+const described = <Args, H>(options: Options<Args, H>) =>
+  ({
+    name: options.name,
+    metadata: options.metadata && toJsonObject(options.metadata, isNoCredential),
+    limitRequests: options.limitRequests,
+    limitTokens: options.limitTokens,
+    limitInputTokens: options.limitInputTokens,
+    limitOutputTokens: options.limitOutputTokens,
+    capacityRefreshTime: time(options.capacityRefreshTime),
+    headroom: time(options.headroom),
+    key: options.key,
+    onStoreFailure: options.onStoreFailure,
+    queueCapacity: options.queueCapacity,
+    concurrency: options.concurrency,
+    onLimit: options.onLimit,
+    maxDenials: options.maxDenials,
+    onFull: options.onFull,
+    expectedOutputTokens: options.expectedOutputTokens,
+    timeout: time(options.timeout),
+    queueTimeout: time(options.queueTimeout),
+    firstPartTimeout: time(options.firstPartTimeout),
+    idleTimeout: time(options.idleTimeout),
+    priority: options.priority,
+    cost: noData(options.cost),
+    executor: noData(options.executor),
+    rateLimiter: noData(options.rateLimiter),
+    hooks: noData(options.hooks?.length === 0 ? undefined : options.hooks)
+  }) satisfies Fields<keyof Options | Exclude<ModelFields, "backend">>
+
+/** The names of the options that a model has. */
+export const optionNames: ReadonlyArray<string> = Object.keys(described({}))
 
 /** None is forgotten. */
 type Fields<Names extends string> = { readonly [Name in Names]: unknown }
-
-const time = (input: Duration.Input | undefined) =>
-  input === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(input))
-
-const noData = (value: unknown) => value === undefined ? undefined : null

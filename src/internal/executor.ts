@@ -28,7 +28,7 @@ import type { CallingImpl, Runner } from "./calling.ts"
 import * as Limits from "./limits.ts"
 import { Line } from "./line.ts"
 import * as Metrics from "./metrics.ts"
-import { duration, illegal, positiveInteger } from "./options.ts"
+import { duration, illegal, oneOf, positiveInteger } from "./options.ts"
 import * as Outage from "./outage.ts"
 import * as Pool from "./pool.ts"
 import { Key, Priority } from "./references.ts"
@@ -43,7 +43,8 @@ export const make = Effect.fnUntraced(function*(
   const maxDenials = yield* positiveInteger("maxDenials", options.maxDenials ?? 3)
   const aging = yield* duration("aging", options.aging ?? Duration.seconds(30))
   const name = options.name ?? "executor"
-  const denies = options.onLimit === "deny"
+  const denies = (yield* oneOf("onLimit", options.onLimit ?? "wait", ["wait", "deny"])) === "deny"
+  const deniesFull = (yield* oneOf("onFull", options.onFull ?? "suspend", ["suspend", "deny"])) === "deny"
   const sharedConcurrency = options.sharedConcurrency === undefined
     ? undefined
     : yield* positiveInteger("sharedConcurrency", options.sharedConcurrency)
@@ -51,7 +52,7 @@ export const make = Effect.fnUntraced(function*(
   if (!(localShare > 0 && localShare <= 1)) {
     return yield* illegal(`localShare must be a part of the limit, above zero and at most 1, got ${localShare}`)
   }
-  const onStoreFailure = options.onStoreFailure ?? "closed"
+  const onStoreFailure = yield* oneOf("onStoreFailure", options.onStoreFailure ?? "closed", ["closed", "local", "open"])
   const buckets = yield* Buckets.make(options)
   const clock = yield* Clock.Clock
 
@@ -232,7 +233,7 @@ export const make = Effect.fnUntraced(function*(
         const tooSmall = limits.tooSmall(Limits.reservationOf(calling))
         if (tooSmall !== undefined) return deny(calling, new CostExceedsCapacity(tooSmall))
         const waits = blocked || backingOff > 0
-        if (options.onFull === "deny" && waits && line.size + backingOff >= queueCapacity) return denyFull(calling)
+        if (deniesFull && waits && line.size + backingOff >= queueCapacity) return denyFull(calling)
         calling.arrivedAt = clock.currentTimeMillisUnsafe()
         calling.priority = bounded(submitOptions?.priority ?? Context.get(calling.context, Priority))
         calling.key = submitOptions?.key ?? Context.get(calling.context, Key)
@@ -263,7 +264,7 @@ export const make = Effect.fnUntraced(function*(
 
   // Before the dispatcher knew that it cannot go on, more may have come in than the queue holds: the last ones go.
   const denyOverflow = () => {
-    if (options.onFull !== "deny" || line.size <= queueCapacity) return
+    if (!deniesFull || line.size <= queueCapacity) return
     for (const calling of [...line].toSorted((a, b) => a.arrivedAt - b.arrivedAt).slice(queueCapacity)) {
       if (line.has(calling)) denyFull(calling)
     }

@@ -1,14 +1,26 @@
 /** Says which argument a request schema refused, and why. */
 import * as AiError from "effect/ai/AiError"
 import type * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
+import { didYouMean } from "./near.ts"
 
-export const invalidArgument = (error: Schema.SchemaError): AiError.InvalidRequestError => {
-  const issue = describeIssue(error)
+export const invalidArgument = (error: Schema.SchemaError, request: Schema.Top): AiError.InvalidRequestError => {
+  const { isUnknown, keys: [name, ...inside] } = deepestIssue(error)
+  const { message, path } = describeIssue(error)
+  const hint = isUnknown && typeof name === "string" && inside.length === 0
+    ? didYouMean(name, parametersOf(request))
+    : ""
   return new AiError.InvalidRequestError({
-    ...(issue.path === "" ? {} : { parameter: issue.path }),
-    description: issue.message
+    ...(path === "" ? {} : { parameter: path }),
+    description: `${message}${hint}`
   })
+}
+
+/** The names of the arguments that a request takes. */
+const parametersOf = (request: Schema.Top): ReadonlyArray<string> => {
+  const encoded = SchemaAST.toEncoded(request.ast)
+  return SchemaAST.isObjects(encoded) ? encoded.propertySignatures.map(({ name }) => String(name)) : []
 }
 
 /** The issue that is deepest: where it is, as a path such as `messages[0].content`, and what is expected there. */

@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Calling, isCalling, type StreamPart, TypeId } from "../Calling.ts"
-import { BackendError, type PermissionDenied, type TimeoutError } from "../Errors.ts"
+import { BackendError, type BackendErrorReason, type PermissionDenied, type TimeoutError } from "../Errors.ts"
 import * as Executor from "../Executor.ts"
 import * as Hook from "../Hook.ts"
 import type { CreateOptions, InvokeOptions, Model, Options, OptionsError, StreamOptions } from "../iModel.ts"
@@ -22,12 +22,12 @@ import type { Backend, Cost } from "../ServiceBackend.ts"
 import * as Blocking from "./blocking.ts"
 import type { Runner } from "./calling.ts"
 import { decodeOutput } from "./chat.ts"
-import { configurationOf } from "./configuration.ts"
+import { configurationOf, optionNames } from "./configuration.ts"
 import type { Args, Built } from "./hooks/built.ts"
 import * as Events from "./hooks/events.ts"
 import * as Way from "./hooks/way.ts"
 import { identify, ModelTypeId, uuid } from "./identity.ts"
-import { illegal, positive, positiveDuration } from "./options.ts"
+import { illegal, misfitOf, onlyKnown, positive, positiveDuration } from "./options.ts"
 import * as Pool from "./pool.ts"
 import { makeSink, type Sink } from "./streaming.ts"
 
@@ -39,6 +39,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   OptionsError | Hook.Error<H>,
   Scope.Scope | Hook.Services<H>
 > {
+  yield* onlyKnown(options, optionNames)
   const defaultTimeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
   const defaultQueueTimeout = options.queueTimeout === undefined
     ? undefined
@@ -109,6 +110,8 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   }
 
   const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
+    const misfit = invokeOptions && misfitOf(invokeOptions)
+    if (misfit !== undefined) return refused(calling, direct, misfit)
     const given = withDefaults(invokeOptions)
     if (through === undefined) return admit(calling, given)
     // The time limit is that of the whole way: where the calling is admitted it is not counted again.
@@ -233,8 +236,16 @@ const placed = <A, E>(joined: Effect.Effect<A, E>, options: InvokeOptions | unde
     return key === undefined ? prioritized : Context.add(prioritized, Executor.Key, key)
   })
 
+/** Of one that is none the call has failed, when it is submitted. */
 const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
-  input === undefined ? otherwise : Duration.fromInputUnsafe(input)
+  input === undefined ? otherwise : Option.getOrElse(Duration.fromInput(input), () => otherwise)
+
+/** One that nobody has started fails; one that is under way is joined. */
+const refused = <A>(calling: Calling<A>, runner: Runner, reason: BackendErrorReason) =>
+  Effect.suspend(() => {
+    calling[TypeId].refuse(reason)
+    return calling[TypeId].join(runner)
+  })
 
 const findExecutor = Effect.fnUntraced(function*<Args, Data, H>(
   backend: Backend<Args, Data>,

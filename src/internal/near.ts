@@ -11,6 +11,12 @@ export const near = (name: string, names: ReadonlyArray<string>): ReadonlyArray<
     .slice(0, 3)
     .map(({ known }) => known)
 
+/** The question whether one of the names was meant, after a text that says that there is no such one; empty when none is near. */
+export const didYouMean = (name: string, names: ReadonlyArray<string>): string => {
+  const meant = near(name, names)
+  return meant.length === 0 ? "" : `. Did you mean ${meant.join(" or ")}?`
+}
+
 /** How many letters are to be put in, taken out or changed: Levenshtein's distance. */
 const distance = (a: string, b: string): number => {
   let above = Array.from({ length: b.length + 1 }, (_, i) => i)

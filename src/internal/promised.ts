@@ -2,9 +2,10 @@
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Calling, NormalizedResponse, StreamPart } from "../Calling.ts"
-import type { CreateOptions, iModel, InvokeOptions, Model, StreamOptions } from "../iModel.ts"
+import type { CreateOptions, InvokeOptions, Model, ResponseOf, StreamOptions } from "../iModel.ts"
 import type { Arguments } from "../ServiceBackend.ts"
 
 /**
@@ -23,30 +24,46 @@ export interface Abortable {
  * @category models
  * @since 0.1.0
  */
-export interface Promised extends AsyncDisposable {
+export interface Promised<in Args = Arguments, out Data = unknown> extends AsyncDisposable {
   /** See `Model.invoke`. */
-  readonly invoke: (args: Arguments, options?: InvokeOptions & CreateOptions & Abortable) => Promise<Calling>
+  readonly invoke: (args: Args, options?: InvokeOptions & CreateOptions & Abortable) => Promise<Calling<Data>>
   /** See `Model.respond`. */
   readonly respond: (
-    args: Arguments,
+    args: Args,
     options?: InvokeOptions & CreateOptions & Abortable
-  ) => Promise<NormalizedResponse>
+  ) => Promise<NormalizedResponse<Data>>
+  /** See `Model.respondAs`. */
+  readonly respondAs: <A>(
+    schema: Schema.ConstraintCodec<A, unknown>,
+    args: Args,
+    options?: InvokeOptions & CreateOptions & Abortable
+  ) => Promise<ResponseOf<Data, A>>
   /**
    * See `Model.stream`. The call begins with the first part that is asked for, and ends when nobody reads on. Each loop over it is a
    * call of its own.
    */
-  readonly stream: (args: Arguments, options?: StreamOptions & Abortable) => AsyncIterable<StreamPart>
-  /** Ends the model and all that it runs. It is not to be used after that. */
+  readonly stream: (args: Args, options?: StreamOptions & Abortable) => AsyncIterable<StreamPart>
+  /** Ends the model and all that it runs. What is asked of it after that is rejected. */
   readonly dispose: () => Promise<void>
 }
 
-export const promised = <E>(
-  layer: Layer.Layer<iModel, E>,
-  tag: Effect.Effect<Model, never, iModel>
-): Promised => {
+export const promised = <Self, Args, Data, E>(
+  layer: Layer.Layer<Self, E>,
+  tag: Effect.Effect<Model<Args, Data>, never, Self>
+): Promised<Args, Data> => {
   const runtime = ManagedRuntime.make(layer)
+  let isDisposed = false
+  const over = () => new Error("The model was disposed of, and takes no more calls")
+  const dispose = () => {
+    isDisposed = true
+    return runtime.dispose()
+  }
 
-  const run = <A, E>(use: (model: Model) => Effect.Effect<A, E>, signal: AbortSignal | undefined): Promise<A> => {
+  const run = <A, E>(
+    use: (model: Model<Args, Data>) => Effect.Effect<A, E>,
+    signal: AbortSignal | undefined
+  ): Promise<A> => {
+    if (isDisposed) return Promise.reject(over())
     const effect = Effect.flatMap(tag, use)
     return runtime.runPromise(
       signal === undefined ? effect : Effect.andThen(begin(signal), Effect.raceFirst(effect, aborted(signal)))
@@ -56,10 +73,16 @@ export const promised = <E>(
   return {
     invoke: (args, { signal, ...options } = {}) => run((model) => model.invoke(args, options), signal),
     respond: (args, { signal, ...options } = {}) => run((model) => model.respond(args, options), signal),
+    respondAs: (schema, args, { signal, ...options } = {}) =>
+      run((model) => model.respondAs(schema, args, options), signal),
     stream: (args, { signal, ...options } = {}) => {
       const its = Stream.unwrap(Effect.map(tag, (model) => model.stream(args, options)))
       const stream = Stream.unwrap(
-        Effect.map(runtime.contextEffect, (context) => Stream.provideContext(its, context))
+        Effect.suspend(() =>
+          isDisposed
+            ? Effect.die(over())
+            : Effect.map(runtime.contextEffect, (context) => Stream.provideContext(its, context))
+        )
       )
       return Stream.toAsyncIterable(
         signal === undefined
@@ -67,8 +90,8 @@ export const promised = <E>(
           : Stream.unwrap(Effect.as(begin(signal), Stream.interruptWhen(stream, aborted(signal))))
       )
     },
-    dispose: runtime.dispose,
-    [Symbol.asyncDispose]: runtime.dispose
+    dispose,
+    [Symbol.asyncDispose]: dispose
   }
 }
 
