@@ -1,11 +1,12 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { GoogleGenAI } from "@google/genai"
-import { Cause, Config, Effect, Layer, Predicate, Redacted, Schema, Stream } from "effect"
+import { Cause, Config, Effect, Layer, Redacted, Schema } from "effect"
 import { Prompt, Tool } from "effect/ai"
 import { FetchHttpClient } from "effect/http"
 import { Gemini, iModel, ServiceBackend } from "effect-imodel"
 import { inspect } from "node:util"
-import { type Answer, type Seen, serve } from "./support/server.ts"
+import { type Answer, serve } from "./support/server.ts"
+import { bytesOf } from "./support/streams.ts"
 import * as Wire from "./support/wire.ts"
 
 const canary = "AIza-canary-0123456789"
@@ -644,10 +645,8 @@ layer(FetchHttpClient.layer)("Gemini", (it) => {
 
   describe("the official SDK sends the same", () => {
     type Sdk = Parameters<GoogleGenAI["models"]["generateContent"]>[0]
-    const cases: ReadonlyArray<
-      { readonly name: string; readonly sdk: Omit<Sdk, "model">; readonly args: Gemini.GenerateContentRequest }
-    > = [
-      { name: "plain", sdk: { contents: "Name a colour." }, args: { prompt: "Name a colour." } },
+    const calls: ReadonlyArray<Wire.Call<Gemini.GenerateContentRequest, Omit<Sdk, "model">>> = [
+      { name: "plain", sdk: { contents: "Name a colour." }, ours: { prompt: "Name a colour." } },
       {
         name: "with a system message and settings",
         sdk: {
@@ -663,7 +662,7 @@ layer(FetchHttpClient.layer)("Gemini", (it) => {
             thinkingConfig: { thinkingBudget: 0 }
           }
         },
-        args: {
+        ours: {
           messages: [{ role: "system", content: "Be brief." }, { role: "user", content: "Name a colour." }],
           temperature: 0.5,
           top_p: 0.9,
@@ -687,7 +686,7 @@ layer(FetchHttpClient.layer)("Gemini", (it) => {
           ],
           config: { tools: [{ functionDeclarations: [declaration] }, { googleSearch: {} }] }
         },
-        args: {
+        ours: {
           prompt: [
             { role: "user", content: "Paint it." },
             {
@@ -713,7 +712,7 @@ layer(FetchHttpClient.layer)("Gemini", (it) => {
         sdk: {
           contents: ["What is this?", { inlineData: { mimeType: "image/png", data: pixel } }]
         },
-        args: {
+        ours: {
           prompt: [{
             role: "user",
             content: [
@@ -729,54 +728,33 @@ layer(FetchHttpClient.layer)("Gemini", (it) => {
           contents: "Name a colour.",
           config: { responseMimeType: "application/json", responseJsonSchema: { type: "object" } }
         },
-        args: {
+        ours: {
           prompt: "Name a colour.",
           response_format: { type: "json_schema", json_schema: { name: "colour", schema: { type: "object" } } }
         }
       }
     ]
 
-    const chunk = `data: ${JSON.stringify(answer)}\n\n`
-
-    const asRecord = (body: unknown) => Predicate.isObject(body) ? body : assert.fail("the body is no object")
-
-    const assertSame = ([theirs, ours]: ReadonlyArray<Seen>) => {
-      if (theirs === undefined || ours === undefined) return assert.fail("there are not two requests")
-      assert.strictEqual(ours.method, theirs.method)
-      assert.strictEqual(ours.path, theirs.path)
-      // The SDK sends an empty configuration with whatever else is set.
-      assert.deepStrictEqual({ generationConfig: {}, ...asRecord(ours.body) }, {
-        generationConfig: {},
-        ...asRecord(theirs.body)
-      })
-      for (const header of ["x-goog-api-key", "content-type"]) {
-        assert.strictEqual(ours.headers[header], theirs.headers[header])
-      }
-    }
-
     const official = (baseUrl: string) =>
-      new GoogleGenAI({ apiKey: canary, httpOptions: { baseUrl, apiVersion: "v1beta" } })
+      new GoogleGenAI({ apiKey: canary, httpOptions: { baseUrl, apiVersion: "v1beta" } }).models
 
-    it.effect.each(cases)("$name", ({ args, sdk }) =>
-      Effect.gen(function*() {
-        const { model, server } = yield* setup({ body: answer })
-        yield* Effect.promise(() => official(server.url).models.generateContent({ model: "gemini-2.5-flash", ...sdk }))
-        yield* model.respond(args)
-        assertSame(yield* server.seen)
-      }))
+    // The SDK sends an empty configuration with whatever else is set.
+    const told = Wire.tellerOf(
+      ["x-goog-api-key", "content-type"],
+      (body) => ({ generationConfig: {}, ...Object(body) })
+    )
 
-    it.effect.each(cases)("$name, streaming", ({ args, sdk }) =>
-      Effect.gen(function*() {
-        const { model, server } = yield* setup({ body: chunk, headers: { "content-type": "text/event-stream" } })
-        yield* Effect.promise(async () => {
-          const models = official(server.url).models
-          for await (const _ of await models.generateContentStream({ model: "gemini-2.5-flash", ...sdk })) {
-            /* read */
-          }
-        })
-        yield* Stream.runDrain(model.stream(args))
-        assertSame(yield* server.seen)
-      }))
+    Wire.asksAsTheSdk(it, wire, {
+      calls,
+      told,
+      create: (url, call) => official(url).generateContent({ model: "gemini-2.5-flash", ...call }),
+      stream: async (url, call) => {
+        for await (const _ of await official(url).generateContentStream({ model: "gemini-2.5-flash", ...call })) {
+          /* read */
+        }
+      },
+      streamed: bytesOf(answer)
+    })
 
     it.effect("for embeddings of several contents", () =>
       Effect.gen(function*() {
@@ -784,7 +762,7 @@ layer(FetchHttpClient.layer)("Gemini", (it) => {
         const options = { taskType: "SEMANTIC_SIMILARITY", outputDimensionality: 768 } as const
         const contents = ["blue", "azure"]
         yield* Effect.promise(() =>
-          official(server.url).models.embedContent({ model: "gemini-embedding-001", contents, config: options })
+          official(server.url).embedContent({ model: "gemini-embedding-001", contents, config: options })
         )
         const backend = yield* Gemini.makeEmbedContent({
           model: "gemini-embedding-001",
@@ -793,7 +771,7 @@ layer(FetchHttpClient.layer)("Gemini", (it) => {
         })
         const { data } = yield* (yield* iModel.make(backend)).respond({ contents, ...options })
         assert.deepStrictEqual(data.embeddings.map(({ values }) => values), [[0.5], [0.25]])
-        assertSame(yield* server.seen)
+        assert.deepStrictEqual(told(yield* server.arrival), told(yield* server.arrival))
       }))
   })
 

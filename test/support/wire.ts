@@ -115,6 +115,64 @@ export const environment = (env: Record<string, string>) =>
   Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
 
 // -----------------------------------------------------------------------------
+// What is sent
+// -----------------------------------------------------------------------------
+
+/** A call in our words, and the same in those of the provider's own SDK. */
+export interface Call<Args, Sdk> {
+  readonly name: string
+  readonly sdk: Sdk
+  readonly ours: Args
+}
+
+interface SdkFacts<Args, Sdk> {
+  readonly calls: ReadonlyArray<Call<Args, Sdk>>
+  /** What of a request must be the same. */
+  readonly told: (seen: Seen) => unknown
+  /** Has the SDK make the call at a server, for a whole answer. */
+  readonly create: (url: string, call: Sdk) => PromiseLike<unknown>
+  /** For an answer in a stream. */
+  readonly stream: (url: string, call: Sdk) => PromiseLike<unknown>
+  /** The body of an answer in a stream. */
+  readonly streamed: Uint8Array
+}
+
+/** What a request tells with these headers, and with what is made of its body. */
+export const tellerOf =
+  (headers: ReadonlyArray<string>, bodyOf: (body: unknown) => unknown = (body) => body) => (seen: Seen) => ({
+    method: seen.method,
+    path: seen.path,
+    headers: headers.map((name) => `${name}: ${seen.headers[name]}`),
+    body: bodyOf(seen.body)
+  })
+
+/** What is sent for a call is what the provider's own SDK sends for it. */
+export const asksAsTheSdk = <Args, Sdk>(
+  it: Vitest.MethodsNonLive<HttpClient.HttpClient>,
+  { setup, answer }: Wire<Args, unknown>,
+  { calls, create, stream, streamed: events, told }: SdkFacts<Args, Sdk>
+) => {
+  it.effect.each(calls)("$name", ({ ours, sdk }) =>
+    Effect.gen(function*() {
+      const { model, server } = yield* setup({ body: answer })
+      yield* Effect.promise(() => create(server.url, sdk))
+      yield* model.respond(ours)
+      assert.deepStrictEqual(told(yield* server.arrival), told(yield* server.arrival))
+    }))
+
+  it.effect.each(calls)("$name, streaming", ({ ours, sdk }) =>
+    Effect.gen(function*() {
+      const { model, server } = yield* setup({
+        body: new TextDecoder().decode(events),
+        headers: { "content-type": "text/event-stream" }
+      })
+      yield* Effect.promise(() => stream(server.url, sdk))
+      yield* streamed(model, ours)
+      assert.deepStrictEqual(told(yield* server.arrival), told(yield* server.arrival))
+    }))
+}
+
+// -----------------------------------------------------------------------------
 // The contract
 // -----------------------------------------------------------------------------
 
