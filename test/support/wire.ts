@@ -91,7 +91,6 @@ export const make = <Args, Data>({ answer, apiKey, ask, base, makeBackend }: Def
   return {
     answer,
     apiKey,
-    base,
     failureOf,
     makeBackend,
     modelAt,
@@ -220,7 +219,7 @@ interface Unsupported {
   readonly args: LooseArguments
 }
 
-type LooseArguments = Readonly<Record<string, unknown>>
+export type LooseArguments = Readonly<Record<string, unknown>>
 
 const ask = { prompt: "Name a colour." }
 
@@ -441,7 +440,8 @@ const refusals: Part = (it, { answer, refusalOf, setup }, { provider, unsupporte
 }
 
 /** Fails when the effect takes longer than two seconds of real time, which nothing on loopback does. */
-const promptly = <A, E, R>(effect: Effect.Effect<A, E, R>) => TestClock.withLive(Effect.timeout(effect, "2 seconds"))
+export const promptly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  TestClock.withLive(Effect.timeout(effect, "2 seconds"))
 
 const interruption = (
   it: Vitest.MethodsNonLive<HttpClient.HttpClient>,
