@@ -24,7 +24,7 @@ import * as Schema from "effect/Schema"
 import * as Circuit from "./Circuit.ts"
 import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
 import type { BackendErrorReason } from "./Errors.ts"
-import { checkedBaseUrl, fillPath, makePath, type Path, without } from "./internal/address.ts"
+import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from "./internal/address.ts"
 import { makeReader } from "./internal/answers.ts"
 import { type Credential, readCredential } from "./internal/credential.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http.ts"
@@ -81,7 +81,11 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly request: Request
   /** The answer, decoded from JSON. Fields that it does not know are kept in `rawResponse` alone. */
   readonly response: Answer
-  /** The JSON body of a request. @default the arguments that are not in the path; those of a `GET` are its query */
+  /**
+   * The JSON body of a request.
+   * @default the arguments that are not in the path; those of a `GET` are its query: an array as several parameters of one name,
+   * an object as JSON
+   */
   readonly body?: ((payload: Request["Type"]) => Effect.Effect<unknown, BackendErrorReason>) | undefined
   /** What the answer says in the normal shape. */
   readonly normalize?:
@@ -235,10 +239,7 @@ export const make = Effect.fnUntraced(function*<
       HttpClientRequest.setHeaders(options.callHeaders?.(payload) ?? {})
     )
     if (addressed.method === "GET" || addressed.method === "HEAD") {
-      const query = Object.entries(without(payload, path.parameters)).map(([name, value]) =>
-        [name, String(value)] as const
-      )
-      return HttpClientRequest.setUrlParams(addressed, query)
+      return HttpClientRequest.setUrlParams(addressed, queryOf(without(payload, path.parameters)))
     }
     return yield* Effect.mapError(
       Effect.flatMap(bodyOf(payload), (body) => HttpClientRequest.bodyJson(addressed, body)),

@@ -158,6 +158,19 @@ layer(NodeHttpClient.layerUndici)("Endpoint", (it) => {
         assert.notProperty(headers, "content-type")
       }))
 
+    it.effect("has arrays and objects in its query", () =>
+      Effect.gen(function*() {
+        const server = yield* serve({ body: forecast })
+        const where = Schema.Struct({ country: Schema.String })
+        const request = Schema.Struct({ city: Schema.String, hours: Schema.Array(Schema.Int), where })
+        const model = yield* iModel.make(
+          yield* Endpoint.make({ ...weather, request, method: "GET", baseUrl: server.url })
+        )
+        yield* model.respond({ city: "Oslo", hours: [6, 18], where: { country: "no" } })
+        const { path } = yield* server.arrival
+        assert.strictEqual(decodeURIComponent(path), `/cities/Oslo/forecast?hours=6&hours=18&where={"country":"no"}`)
+      }))
+
     it.effect.each([{ method: "PUT" as const }, { method: "DELETE" as const }])(
       "has a body when its method is $method",
       ({ method }) =>

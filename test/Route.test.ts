@@ -324,6 +324,22 @@ describe("a fallback", () => {
 })
 
 describe("the time of a fallback", () => {
+  it.effect("runs out where the call is: in the line of a model, or with its backend", () =>
+    Effect.gen(function*() {
+      const busy = yield* made("busy", () => Effect.never, { concurrency: 1 })
+      const model = yield* iModel.fallback([busy.model])
+      const phases = yield* Effect.forEach(
+        ["2 seconds", "1 second"] as const,
+        (timeout) => Effect.flip(model.invoke({ text: "hello" }, { timeout })),
+        { concurrency: "unbounded" }
+      ).pipe(pass)
+      const errors = yield* phases.exit
+      assert.deepStrictEqual(
+        errors.map((error) => error._tag === "TimeoutError" ? error.phase : error._tag),
+        ["invocation", "queue"]
+      )
+    }))
+
   it.effect("is shared evenly by those that are left, its queue included", () =>
     Effect.gen(function*() {
       const silent = yield* made("silent", () => Effect.never)

@@ -3,6 +3,7 @@ import * as AiError from "effect/ai/AiError"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as UrlParams from "effect/http/UrlParams"
+import * as Predicate from "effect/Predicate"
 import { illegal } from "./options.ts"
 import { neverSent } from "./unsent.ts"
 
@@ -32,6 +33,14 @@ export const fillPath = Effect.fnUntraced(function*(
 /** The arguments that are given, but for some. */
 export const without = (payload: Payload, names: ReadonlyArray<string>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(payload).filter(([name, value]) => !names.includes(name) && value !== undefined))
+
+/** A parameter for each argument, several for one that is an array; an object is sent as JSON. */
+export const queryOf = (args: Payload): ReadonlyArray<readonly [string, string]> =>
+  Object.entries(args).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : [value]).map((value: unknown) =>
+      [name, Predicate.isObjectKeyword(value) ? JSON.stringify(value) : String(value)] as const
+    )
+  )
 
 // A segment of dots is a way out of the path, however it is encoded; half of a surrogate pair cannot be encoded.
 const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>

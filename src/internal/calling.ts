@@ -106,6 +106,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   /** Who reads its answer while it comes. */
   sink: Sink | undefined = undefined
   terms: Terms | undefined = undefined
+  /** The last one that asked for this one: the backend, where hooks stand around this one, or one of several models. */
+  part: CallingImpl<unknown> | undefined = undefined
   /** When it must have settled. */
   deadlineMillis: number | undefined = undefined
   /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
@@ -114,8 +116,6 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   private uuid: string | undefined = undefined
   /** The calling that hooks stand around, for which this one asks the backend. */
   private whole: CallingImpl<unknown> | undefined = undefined
-  /** The last one that asked the backend for this one, around which hooks stand. */
-  private part: CallingImpl<unknown> | undefined = undefined
   private passing = false
   private runner: Runner | undefined = undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined

@@ -104,6 +104,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       (reason): Failure => ({ _tag: "Failure", reason, begun, exhausted: false, answersOthers: false })
     )
     const inner = calling[CallingTypeId]
+    outer.part = inner
     inner.terms = { model: model.name, attempts: allowed, patience: next ? patience : undefined }
     if (next && inner.sink !== undefined) inner.sink.firstPartTimeout ??= firstPartTimeout
     const startedAt = yield* Clock.currentTimeMillis
