@@ -5,6 +5,7 @@ import { Config, Effect, Layer, Redacted, Schema } from "effect"
 import { Prompt, Tool } from "effect/ai"
 import { FetchHttpClient, type HttpClient } from "effect/http"
 import { Anthropic, iModel } from "effect-imodel"
+import * as Contract from "./support/contract.ts"
 import { type Answer, serve } from "./support/server.ts"
 import * as Wire from "./support/wire.ts"
 
@@ -92,7 +93,7 @@ const text = (options: Prompt.ProviderOptions): Prompt.RawInput => [
   { role: "user", content: [{ type: "text", text: "hi", options }] }
 ]
 
-const facts: Wire.Facts = {
+const facts: Contract.Facts = {
   provider: "anthropic",
   name: "claude-sonnet-4-5",
   path: "/messages",
@@ -416,7 +417,7 @@ const facts: Wire.Facts = {
 
 const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
   layer(client)(name, (it) => {
-    Wire.owes(it, wire, facts)
+    Contract.run(it, wire, facts)
 
     describe("the request", () => {
       it.effect("goes to /messages under the base address, with the key and the version in headers", () =>

@@ -8,10 +8,10 @@ import { TestClock } from "effect/testing"
 import { contentOf } from "../src/internal/anthropic/answer.ts"
 import { Answer as AnswerSchema } from "../src/internal/anthropic/schema.ts"
 import { makeDecoder } from "../src/internal/anthropic/stream.ts"
-import { type Answer } from "./support/server.ts"
+import type { Answer } from "./support/server.ts"
+import * as StreamContract from "./support/streamContract.ts"
 import * as Streams from "./support/streams.ts"
 import * as Wire from "./support/wire.ts"
-import * as WireStream from "./support/wireStream.ts"
 
 // -----------------------------------------------------------------------------
 // Answers, and how they come as events
@@ -333,7 +333,7 @@ const blue = eventsOf({ ...message, content: [{ type: "text", text: "Blue.", cit
 const little: Message = { ...message, content: message.content.slice(5, 7) }
 
 layer(FetchHttpClient.layer)("Anthropic's stream", (it) => {
-  WireStream.owes(it, wire, {
+  StreamContract.run(it, wire, {
     everything: { whole: message, streamed: Streams.bytesOf(...eventsOf(message)) },
     little: { whole: little, streamed: Streams.bytesOf(...eventsOf(little, [20])) },
     begun: Streams.bytesOf(...blue.slice(0, 4)),

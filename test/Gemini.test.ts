@@ -5,6 +5,7 @@ import { Prompt, Tool } from "effect/ai"
 import { FetchHttpClient } from "effect/http"
 import { Gemini, iModel, ServiceBackend } from "effect-imodel"
 import { inspect } from "node:util"
+import * as Contract from "./support/contract.ts"
 import { type Answer, serve } from "./support/server.ts"
 import { bytesOf } from "./support/streams.ts"
 import * as Wire from "./support/wire.ts"
@@ -92,7 +93,7 @@ const WebSearch = Tool.providerDefined({
   providerName: "web_search"
 })
 
-const facts: Wire.Facts = {
+const facts: Contract.Facts = {
   provider: "gemini",
   name: "gemini-2.5-flash",
   path: "/models/gemini-2.5-flash:generateContent",
@@ -337,7 +338,7 @@ const facts: Wire.Facts = {
 }
 
 layer(FetchHttpClient.layer)("Gemini", (it) => {
-  Wire.owes(it, wire, facts)
+  Contract.run(it, wire, facts)
 
   describe("the request", () => {
     it.effect.each([{ model: "gemini-2.5-pro" }, { model: "models/gemini-2.5-pro" }])(

@@ -10,9 +10,9 @@ import { contentOf } from "../src/internal/gemini/answer.ts"
 import { GenerateContentResponse } from "../src/internal/gemini/schema.ts"
 import { makeDecoder } from "../src/internal/gemini/stream.ts"
 import { type Answer, serve } from "./support/server.ts"
+import * as StreamContract from "./support/streamContract.ts"
 import { assembled, folded } from "./support/streams.ts"
 import * as Wire from "./support/wire.ts"
-import * as WireStream from "./support/wireStream.ts"
 
 const eventStream = { "content-type": "text/event-stream" }
 
@@ -81,7 +81,7 @@ const brokenOff = Effect.fnUntraced(function*(answer: Answer) {
 layer(FetchHttpClient.layer)("a stream of Gemini's", (it) => {
   const everything = { whole, streamed: bytesOf(...chunks) }
 
-  WireStream.owes(it, wire, {
+  StreamContract.run(it, wire, {
     everything,
     little: everything,
     begun: bytesOf(chunkOf([{ text: "Blue." }])),

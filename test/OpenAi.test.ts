@@ -4,6 +4,7 @@ import { Effect, type Layer } from "effect"
 import { Prompt } from "effect/ai"
 import { FetchHttpClient, type HttpClient } from "effect/http"
 import { iModel, OpenAi } from "effect-imodel"
+import * as Contract from "./support/contract.ts"
 import { type Answer, serve } from "./support/server.ts"
 import * as Wire from "./support/wire.ts"
 
@@ -77,7 +78,7 @@ const messagesOf = Effect.fnUntraced(function*(prompt: Prompt.RawInput) {
 // What the contract of every wire is tested with
 // -----------------------------------------------------------------------------
 
-const facts: Wire.Facts = {
+const facts: Contract.Facts = {
   provider: "openai",
   name: "gpt-4o-mini",
   path: "/chat/completions",
@@ -278,7 +279,7 @@ const facts: Wire.Facts = {
 
 const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
   layer(client)(name, (it) => {
-    Wire.owes(it, wire, facts)
+    Contract.run(it, wire, facts)
 
     describe("the request", () => {
       it.effect("goes to /chat/completions under the base address, with the key as a bearer token", () =>

@@ -5,6 +5,7 @@ import { FetchHttpClient } from "effect/http"
 import { type BackendError, type Calling, iModel, OpenAi } from "effect-imodel"
 import OpenAI from "openai"
 import type { ResponseCreateParamsNonStreaming } from "openai/resources/responses/responses"
+import * as Contract from "./support/contract.ts"
 import { events, serveEvents } from "./support/events.ts"
 import { answerOf, endOf, eventsOf, type Item, message, paint, search, text, thoughts } from "./support/responses.ts"
 import { type Answer, serve } from "./support/server.ts"
@@ -63,7 +64,7 @@ const WebSearch = Tool.providerDefined({
 
 const Oracle = Tool.providerDefined({ id: "delphi.oracle", customName: "Oracle", providerName: "oracle" })
 
-const facts: Wire.Facts = {
+const facts: Contract.Facts = {
   provider: "openai",
   name: "gpt-5-mini",
   path: "/responses",
@@ -154,7 +155,7 @@ const facts: Wire.Facts = {
 }
 
 layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
-  Wire.owes(it, wire, facts)
+  Contract.run(it, wire, facts)
 
   describe("the request", () => {
     it.effect("goes to /responses under the base address, with the key as a bearer token", () =>

@@ -5,9 +5,9 @@ import { type Calling, OpenAi } from "effect-imodel"
 import OpenAI from "openai"
 import { events, serveEvents, type Streamed } from "./support/events.ts"
 import { answerOf, endOf, eventsOf, type Item, message, paint, search, text, thoughts } from "./support/responses.ts"
+import * as StreamContract from "./support/streamContract.ts"
 import { bodyOf, bytesOf, saidBy } from "./support/streams.ts"
 import * as Wire from "./support/wire.ts"
-import * as WireStream from "./support/wireStream.ts"
 
 /** What the official SDK makes of these bytes. */
 const sdkAnswer = (bytes: Uint8Array) =>
@@ -172,7 +172,7 @@ describe("a streamed response", () => {
         const whole = yield* wholeOf(answer)
         assert.deepStrictEqual(inStream.response.data, whole.data)
         assert.deepStrictEqual(inStream.response.content, whole.content)
-        WireStream.assertSame(inStream.parts, whole.content)
+        StreamContract.assertSame(inStream.parts, whole.content)
       }),
     { arbitrary: { runs: 200 } }
   )
@@ -238,7 +238,7 @@ layer(FetchHttpClient.layer)("a streamed response", (it) => {
   const output = [thoughts("1", "Hü."), message("1", text("🟦"))]
   const little = { id: "r", model: "m", status: "completed", output }
 
-  WireStream.owes(it, wire, {
+  StreamContract.run(it, wire, {
     everything: { whole: everything, streamed: bytesOf(...eventsOf(everything)) },
     little: { whole: little, streamed: bytesOf(...eventsOf(little)) },
     begun: bytesOf(...begun),

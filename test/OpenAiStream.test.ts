@@ -5,9 +5,9 @@ import { FetchHttpClient } from "effect/http"
 import { OpenAi } from "effect-imodel"
 import OpenAI from "openai"
 import type { ChatCompletionCreateParamsNonStreaming } from "openai/resources/chat/completions"
+import * as StreamContract from "./support/streamContract.ts"
 import { bodyOf, bytesOf, saidBy } from "./support/streams.ts"
 import * as Wire from "./support/wire.ts"
-import * as WireStream from "./support/wireStream.ts"
 
 /** What the official SDK makes of these bytes. */
 const sdkAnswer = (bytes: Uint8Array) =>
@@ -252,7 +252,7 @@ describe("a streamed chat completion", () => {
         const whole = yield* wholeOf(completionOf(all, size))
         assert.deepStrictEqual(told(inStream.response.data), told(whole.data))
         assert.deepStrictEqual(inStream.response.content, whole.content)
-        WireStream.assertSame(inStream.parts, whole.content)
+        StreamContract.assertSame(inStream.parts, whole.content)
       }),
     { arbitrary: { runs: 200 } }
   )
@@ -295,7 +295,7 @@ const told = (value: unknown): unknown =>
 layer(FetchHttpClient.layer)("a streamed chat completion", (it) => {
   const little = { ...everything, calls: everything.calls.slice(0, 1) }
 
-  WireStream.owes(it, wire, {
+  StreamContract.run(it, wire, {
     everything: { whole: completionOf([everything], 1), streamed: bytesOf(...chunksOf([everything], 1)) },
     little: { whole: completionOf([little], 8), streamed: bytesOf(...chunksOf([little], 8)) },
     // Without the reason of the end, the usage and [DONE].

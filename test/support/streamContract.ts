@@ -42,7 +42,8 @@ const eventStream = { "content-type": "text/event-stream; charset=utf-8" }
 
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
-export const owes = (
+/** What every wire owes in a stream. */
+export const run = (
   it: Vitest.MethodsNonLive<HttpClient.HttpClient>,
   { modelOn, setup, streamOf, wholeOf }: Wire<LooseArguments, unknown>,
   { begun, everything, inputTokens, little, overloaded, senseless }: Facts
