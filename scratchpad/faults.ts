@@ -49,10 +49,10 @@ const program = Effect.gen(function*() {
   for (const withFallback of [true, false]) {
     yield* Console.log(withFallback ? "\nwith a fallback" : "\nwithout a fallback")
     yield* Console.log(row(0, "fault", columns.map(({ mode, wire }) => `${wire}, ${mode}`)))
-    for (const { faulty, n, name, wrong } of scenarios) {
+    for (const { n, name, wrong, ...scenario } of scenarios) {
       const cells = yield* Effect.forEach(columns, ({ mode, wire }) =>
         Effect.map(
-          onTestClock(measure(wire, mode, withFallback, faulty)),
+          onTestClock(measure(wire, mode, withFallback, scenario)),
           (measured) => cell([...wrong(measured, withFallback, mode), ...wrongAnyway(measured)], shown(measured))
         ))
       yield* Console.log(row(n, name, cells))

@@ -23,7 +23,7 @@ import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Circuit from "./Circuit.ts"
 import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
-import type { BackendErrorReason } from "./Errors.ts"
+import type { BackendErrorReason, Unsupported } from "./Errors.ts"
 import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from "./internal/address.ts"
 import { makeReader } from "./internal/answers.ts"
 import { type Credential, readCredential } from "./internal/credential.ts"
@@ -112,6 +112,10 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly headroom?: Duration.Input | undefined
   /** The longest silence in the middle of a stream, unless a call states its own. @default 2 minutes */
   readonly idleTimeout?: Duration.Input | undefined
+  /** How much its model takes in at once, in tokens. @default it is not known */
+  readonly contextWindow?: number | undefined
+  /** What valid arguments ask for that it cannot do. @default as for `ServiceBackend.make` */
+  readonly unsupported?: ((payload: Request["Type"]) => Unsupported | undefined) | undefined
 }
 
 /**
@@ -285,6 +289,8 @@ export const make = Effect.fnUntraced(function*<
     headroom: options.headroom ?? 150,
     retry: options.retry ?? {},
     request: options.request,
+    contextWindow: options.contextWindow,
+    unsupported: options.unsupported,
     cost: options.cost,
     tokenizer: options.tokenizer,
     operation: options.operation && { ...options.operation, server: new URL(baseUrl) },

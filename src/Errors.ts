@@ -181,13 +181,15 @@ export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("Pe
 
 /**
  * The request does not fit into the model's context window. Never retryable: send less, or ask a model with a larger
- * window.
+ * window, as a fallback does.
  *
  * @category errors
  * @since 0.1.0
  */
 export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExceeded>()("ContextLengthExceeded", {
-  description: Schema.String
+  description: Schema.String,
+  /** How many tokens fit into it, when the provider tells. */
+  contextWindow: Schema.optional(Schema.Finite)
 }) {
   get isRetryable(): boolean {
     return false
@@ -217,6 +219,28 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
       ? "it is left alone, or another call is trying it"
       : `it is left alone for ${Duration.format(this.retryAfter)}`
     return `The backend '${this.circuit}' failed too often and was not asked: ${until}`
+  }
+}
+
+declare module "effect/ai/AiError" {
+  /**
+   * What the model said that does not decode, to be shown or mended.
+   *
+   * **Example** (Mending an answer)
+   *
+   * ```ts
+   * import { Effect, Schema } from "effect"
+   * import { iModel } from "effect-imodel"
+   *
+   * const colour = iModel.respondAs(Schema.Struct({ hex: Schema.String }), { prompt: "A colour?" }).pipe(
+   *   Effect.map(({ value }) => value),
+   *   Effect.catchReason("BackendError", "InvalidOutputError", ({ metadata }) =>
+   *     Effect.succeed({ hex: /#[0-9a-f]{6}/.exec(metadata.imodel?.text ?? "")?.[0] ?? "#000000" }))
+   * )
+   * ```
+   */
+  export interface InvalidOutputErrorMetadata {
+    readonly imodel?: { readonly text: string }
   }
 }
 
@@ -287,7 +311,7 @@ export class StreamInterrupted extends Schema.TaggedError<StreamInterrupted>()("
 }
 
 /**
- * The request asks for something that this backend cannot do. Never retryable.
+ * The request asks for something that this backend, or its model, cannot do. Never retryable.
  *
  * @category errors
  * @since 0.1.0

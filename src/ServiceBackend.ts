@@ -32,7 +32,7 @@ import {
   TypeId as CallingTypeId
 } from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
-import type { BackendError, BackendErrorReason } from "./Errors.ts"
+import type { BackendError, BackendErrorReason, Unsupported } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
 import type { BackendConfiguration } from "./internal/configuration.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
@@ -149,13 +149,16 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
    * the `Executor` in context there and not here. `undefined` for others.
    */
   readonly capacity: number | undefined
+  /** How much its model takes in at once, in tokens; of one of several models the largest. `undefined` when it is not known. */
+  readonly contextWindow: number | undefined
   /** What it was made of, as data; `null` when that is no data. See `iModel.toJson`. */
   readonly configuration: BackendConfiguration | null
   /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
   readonly loadTokenizer: Effect.Effect<void>
   /**
    * Makes a pending calling of arguments. Arguments that the backend's schema refuses make a calling that has failed,
-   * with a `BackendError` of reason `InvalidRequestError` which names the `parameter`.
+   * with a `BackendError` of reason `InvalidRequestError` which names the `parameter`; those that ask for what the model cannot
+   * do, one of reason `Unsupported`.
    */
   readonly createCalling: (args: unknown, options?: CallingOptions) => Effect.Effect<Calling<Data>>
 }
@@ -186,6 +189,26 @@ export interface CallingOptions {
   /** The output tokens that the estimate expects of a call which states no `max_tokens`. @default 0 */
   readonly expectedOutput?: number | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
+}
+
+/**
+ * What a model can do, as far as that is known. What is not is taken to be possible.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Capabilities {
+  /**
+   * How much the model takes in at once, in tokens; mostly its answer is of that. When a request is too long for one model, a
+   * fallback asks larger ones. What a call is expected to cost is not compared with it.
+   */
+  readonly contextWindow?: number | undefined
+  /** Whether the model takes tools. */
+  readonly tools?: boolean | undefined
+  /** Whether the model takes images. */
+  readonly images?: boolean | undefined
+  /** Whether the model goes on with an answer that is begun: with a last message of the assistant, which ends with a text. */
+  readonly prefill?: boolean | undefined
 }
 
 export type { Retry }
@@ -265,6 +288,10 @@ export interface Options<S extends RequestSchema, Data> {
   readonly idleTimeout?: Duration.Input | undefined
   /** Keeps calls away from it while it is down. Each attempt passes it. @default nothing does */
   readonly circuit?: Circuit | undefined
+  /** How much its model takes in at once, in tokens. @default it is not known */
+  readonly contextWindow?: number | undefined
+  /** What valid arguments ask for that it cannot do. Such a call has failed before anything is spent. @default nothing */
+  readonly unsupported?: ((payload: S["Type"]) => Unsupported | undefined) | undefined
 }
 
 /**
@@ -345,6 +372,7 @@ export const make = <S extends RequestSchema, Data>(
       idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
       circuit,
       capacity: undefined,
+      contextWindow: options.contextWindow,
       configuration: null,
       loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {
         tokenizer = loaded ?? tokenizer
@@ -355,23 +383,30 @@ export const make = <S extends RequestSchema, Data>(
           const metadata = callingOptions?.metadata ?? noMetadata
           const createdAtMillis = clock.currentTimeMillisUnsafe()
           if (Result.isFailure(decoded)) {
-            const calling = new CallingImpl<Data>({}, unstarted, noTokens, createdAtMillis, metadata)
-            return Effect.succeed(calling.reject(invalidArgument(decoded.failure)))
+            return Effect.succeed(rejected<Data>(invalidArgument(decoded.failure), createdAtMillis, metadata))
           }
           const payload = decoded.success
+          const unsupported = options.unsupported?.(payload)
+          if (unsupported !== undefined) return Effect.succeed(rejected<Data>(unsupported, createdAtMillis, metadata))
           const cost = callingOptions?.cost?.() ?? options.cost?.(payload) ??
             estimateTokens(payload, tokenizer, callingOptions?.expectedOutput ?? 0)
           const tokens = typeof cost === "number" ? { input: cost, output: 0 } : cost
           if (!(tokens.input >= 0 && tokens.output >= 0)) {
-            const calling = new CallingImpl<Data>({}, unstarted, noTokens, createdAtMillis, metadata)
             const got = `${tokens.input} and ${tokens.output}`
             const description = `The cost of a call must not be negative, its cost function gave ${got}`
-            return Effect.succeed(calling.reject(new AiError.InvalidRequestError({ description })))
+            const reason = new AiError.InvalidRequestError({ description })
+            return Effect.succeed(rejected<Data>(reason, createdAtMillis, metadata))
           }
           return Effect.succeed(new CallingImpl<Data, S["Type"]>(payload, work, tokens, createdAtMillis, metadata))
         })
     }
   })
+
+const rejected = <Data>(
+  reason: BackendErrorReason,
+  createdAtMillis: number,
+  metadata: Readonly<Record<string, unknown>>
+): CallingImpl<Data> => new CallingImpl<Data>({}, unstarted, noTokens, createdAtMillis, metadata).reject(reason)
 
 const unstarted: Work<never, Readonly<Record<string, unknown>>> = {
   run: () => Effect.never,

@@ -102,11 +102,13 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly executor: Executor.Executor | undefined
   /** How many callings can usefully be under way at once: as many as run and wait in its line, or 100 without limits. */
   readonly capacity: number
+  /** How much it takes in at once, in tokens; of one of several models the largest. `undefined` when it is not known. */
+  readonly contextWindow: number | undefined
   /** What its hooks do, from now on. It ends with the model. */
   readonly events: Stream.Stream<Hook.Event>
   /**
    * Makes a calling, to be invoked later; its `response` waits until it has been. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
-   * are wrong.
+   * are wrong, and of reason `Unsupported` when they ask for what the model cannot do.
    */
   readonly createCalling: (
     args: Args,
@@ -329,8 +331,11 @@ export const make: <Args, Data, H extends Hook.Any = never>(
  *
  * - A failed attempt is made again at the same model where its backend makes it again, up to three attempts, and the next model
  *   is asked then. A `retry-after` within the `patience` (10 seconds) is waited for.
- * - The next model is asked at once when one is silent, does not know the model, has no quota left, cannot do what is asked
- *   (`Unsupported`), or has too small a context window (`ContextLengthExceeded`): name the model with the larger one after it.
+ * - The next model is asked at once when one is silent, does not know the model, or has no quota left.
+ * - One that cannot do what is asked (`Unsupported`: tools, images, an assistant prefill) is passed over without a request.
+ * - When a request is too long for one (`ContextLengthExceeded`), the next with a larger context window is asked; those that are
+ *   known to be no larger are passed over. The windows are those that the provider told, or else those of the models
+ *   (`contextWindow`), unless the call itself names a `model`.
  * - A rejection for its content (`ContentPolicyError`) is the answer, whoever else might have answered. So is an
  *   `InvalidRequestError` of the first model that is asked.
  * - A stream turns to the next model until its first part is out, which has 10 seconds (`firstPartTimeout`) where there is a

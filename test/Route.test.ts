@@ -1,6 +1,6 @@
 /** One model of several: who is asked, for how long, and what is told of it. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, Queue, Ref, Schema, Stream } from "effect"
+import { Array as Arr, Deferred, Duration, Effect, Exit, Fiber, Queue, Ref, Schema, Stream } from "effect"
 import { AiError, Response } from "effect/ai"
 import { TestClock } from "effect/testing"
 import { Calling, Circuit, Errors, Executor, iModel, type Route, ServiceBackend } from "effect-imodel"
@@ -14,8 +14,13 @@ const wrong = new AiError.InvalidRequestError({ parameter: "temperature", descri
 const made = Effect.fnUntraced(function*(
   name: string,
   answer: (n: number) => Answer,
-  options?: iModel.Options<{ readonly text?: string | undefined }>,
-  backend?: Partial<Pick<ServiceBackend.Options<typeof Request, string>, "circuit" | "retry" | "stream">>
+  options?: iModel.Options<typeof Request.Encoded>,
+  backend?: Partial<
+    Pick<
+      ServiceBackend.Options<typeof Request, string>,
+      "circuit" | "contextWindow" | "retry" | "stream" | "unsupported"
+    >
+  >
 ) {
   let n = 0
   const asked = () => n
@@ -33,7 +38,7 @@ const made = Effect.fnUntraced(function*(
   return { model, asked }
 })
 
-const Request = Schema.Struct({ text: Schema.optional(Schema.String) })
+const Request = Schema.Struct({ text: Schema.optional(Schema.String), model: Schema.optional(Schema.String) })
 
 const answers = (text: string) => () => Effect.succeed(text)
 const fails = (reason: Errors.BackendErrorReason) => () => Effect.fail(reason)
@@ -443,5 +448,169 @@ describe("the stream of a fallback", () => {
       const { early, exit, text } = yield* streamed(true)
       assert.deepStrictEqual([early, text], [0, "whole"])
       assert.isTrue(Exit.isSuccess(exit))
+    }))
+})
+
+describe("a request that is too long", () => {
+  const tooLong = (contextWindow?: number) =>
+    new Errors.ContextLengthExceeded({ description: "too long", contextWindow })
+
+  /** Models of these windows, in this order, that say no to a request of so many tokens; and who was asked. */
+  const sized = Effect.fnUntraced(function*(
+    windows: ReadonlyArray<{ readonly known?: number | undefined; readonly told?: number; readonly real: number }>,
+    tokens: number
+  ) {
+    const asked: Array<string> = []
+    const models = yield* Effect.forEach(windows, ({ known, real, told }, i) => {
+      const name = `${i}: ${known}`
+      const answer = Effect.gen(function*() {
+        asked.push(name)
+        yield* Effect.yieldNow
+        return tokens > real ? yield* tooLong(told) : name
+      })
+      return Effect.map(made(name, () => answer, {}, { contextWindow: known }), ({ model }) => model)
+    })
+    if (!Arr.isReadonlyArrayNonEmpty(models)) return assert.fail("no models")
+    return { models, asked }
+  })
+
+  it.effect("goes to the next larger model, past those that are no larger, and is asked of nobody twice", () =>
+    Effect.gen(function*() {
+      const windows = [8, 8, 4, 16, undefined, 32].map((known) => ({ known, real: known ?? 1 }))
+      const { asked, models } = yield* sized(windows, 20)
+      const model = yield* iModel.fallback(models)
+      const { exit } = yield* pass(model.invoke({}))
+      const calling = yield* exit
+      assert.strictEqual((yield* calling.response).text, "5: 32")
+      assert.deepStrictEqual(asked, ["0: 8", "3: 16", "4: undefined", "5: 32"])
+      assert.deepStrictEqual(calling.attempts.map(({ model }) => model), asked)
+    }))
+
+  it.effect("is the end, with the provider's own reason, where nobody is larger", () =>
+    Effect.gen(function*() {
+      const { asked, models } = yield* sized([{ known: 8, real: 8 }, { known: 8, real: 8 }, { known: 4, real: 4 }], 9)
+      const model = yield* iModel.fallback(models)
+      const { exit } = yield* pass(model.invoke({}))
+      const calling = yield* exit
+      assert.strictEqual((yield* Effect.flip(calling.response)).reason._tag, "ContextLengthExceeded")
+      assert.deepStrictEqual(calling.attempts.map(({ model, outcome }) => [model, outcome]), [["0: 8", "failed"]])
+      assert.deepStrictEqual(asked, ["0: 8"])
+    }))
+
+  it.effect("goes by what the provider tells before what was known", () =>
+    Effect.gen(function*() {
+      const small = yield* sized([{ known: 32, told: 8, real: 8 }, { known: 8, real: 8 }, { known: 16, real: 16 }], 9)
+      const { exit } = yield* pass((yield* iModel.fallback(small.models)).respond({}))
+      assert.strictEqual(textOf(exit), "2: 16")
+      assert.deepStrictEqual(small.asked, ["0: 32", "2: 16"])
+      const unknown = yield* sized([{ told: 8, real: 8 }, { known: 8, real: 8 }, { known: 9, real: 9 }], 9)
+      yield* pass((yield* iModel.fallback(unknown.models)).respond({}))
+      assert.deepStrictEqual(unknown.asked, ["0: undefined", "2: 9"])
+    }))
+
+  it.effect("goes by no window where the call names the model", () =>
+    Effect.gen(function*() {
+      const { asked, models } = yield* sized([{ known: 8, real: 8 }, { known: 8, real: 16 }], 9)
+      const { exit } = yield* pass((yield* iModel.fallback(models)).respond({ model: "other" }))
+      assert.strictEqual(textOf(exit), "1: 8")
+      assert.strictEqual(asked.length, 2)
+    }))
+
+  it.effect("goes past a smaller model of a balance, and on in a stream", () =>
+    Effect.gen(function*() {
+      const { asked, models } = yield* sized([{ known: 8, real: 8 }, { known: 4, real: 4 }, { known: 9, real: 9 }], 9)
+      const balance = yield* iModel.balance(models)
+      assert.strictEqual(textOf((yield* pass(balance.respond({}))).exit), "2: 9")
+      asked.length = 0
+      const fallback = yield* iModel.fallback(models)
+      const { exit } = yield* pass(Stream.runCollect(fallback.stream({})))
+      const parts = yield* exit
+      assert.deepStrictEqual(parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : []), ["2: 9"])
+      assert.deepStrictEqual(asked, ["0: 8", "2: 9"])
+    }))
+
+  it.effect("which a model of several has the largest window of", () =>
+    Effect.gen(function*() {
+      const { models } = yield* sized([{ known: 8, real: 8 }, { known: 32, real: 32 }, { known: 16, real: 16 }], 1)
+      const other = yield* sized([{ real: 8 }], 1)
+      const fallback = yield* iModel.fallback(models)
+      assert.strictEqual(fallback.contextWindow, 32)
+      assert.strictEqual((yield* iModel.hedge(fallback)).contextWindow, 32)
+      assert.strictEqual((yield* iModel.share(fallback)).contextWindow, 32)
+      assert.isUndefined((yield* iModel.balance(Arr.appendAll(models, other.models))).contextWindow)
+    }))
+
+  const Sizes = Schema.Struct({
+    windows: Schema.NonEmptyArray(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 6 }))),
+    tokens: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 7 }))
+  })
+
+  it.effect.prop("is answered by the first that it fits, and each one asked is larger than those before", [Sizes], ([
+    { tokens, windows }
+  ]) =>
+    Effect.gen(function*() {
+      const { asked, models } = yield* sized(windows.map((known) => ({ known, real: known })), tokens)
+      const { exit } = yield* pass((yield* iModel.fallback(models)).respond({}))
+      const sizes = asked.map((name) => Number(name.split(": ")[1]))
+      assert.isTrue(sizes.every((size, i) => i === 0 || size > (sizes[i - 1] ?? 0)))
+      const first = windows.findIndex((window) => window >= tokens)
+      if (first >= 0) return assert.strictEqual(textOf(exit), `${first}: ${windows[first]}`)
+      const reason = reasonOf(exit)
+      const reasons = reason._tag === "AllFailed" ? reason.failures.map(({ reason }) => reason._tag) : [reason._tag]
+      assert.deepStrictEqual(reasons, asked.map(() => "ContextLengthExceeded"))
+    }))
+})
+
+describe("what a model cannot do", () => {
+  const unsupported = (feature: string) => () => new Errors.Unsupported({ provider: "p", feature })
+
+  it.effect("is asked of the next one, and not of that one", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", answers("a"), { limitRequests: 1 }, { unsupported: unsupported("tools") })
+      const b = yield* made("b", () => Effect.as(Effect.yieldNow, "b"))
+      for (const make of [iModel.fallback, iModel.balance]) {
+        const model = yield* make([a.model, b.model])
+        const { exit } = yield* pass(model.invoke({}))
+        const calling = yield* exit
+        assert.strictEqual((yield* calling.response).text, "b")
+        assert.deepStrictEqual(calling.attempts.map(({ model }) => model), ["b"])
+        const parts = yield* (yield* pass(Stream.runCollect(model.stream({})))).exit
+        assert.deepStrictEqual(parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : []), ["b"])
+      }
+      assert.deepStrictEqual([a.asked(), b.asked()], [0, 4])
+    }))
+
+  it.effect("does not have a model left alone", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", answers("a"), {}, {
+        unsupported: ({ text }) => text === "hard" ? unsupported("hard texts")() : undefined
+      })
+      const b = yield* made("b", answers("b"))
+      const model = yield* iModel.fallback([a.model, b.model])
+      assert.strictEqual(textOf((yield* pass(model.respond({ text: "hard" }))).exit), "b")
+      assert.strictEqual(textOf((yield* pass(model.respond({ text: "easy" }))).exit), "a")
+    }))
+
+  it.effect("leaves the last word on the request to the first that is asked", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", answers("a"), {}, { unsupported: unsupported("tools") })
+      const b = yield* made("b", fails(wrong))
+      const c = yield* made("c", answers("c"))
+      const { exit } = yield* pass((yield* iModel.fallback([a.model, b.model, c.model])).respond({}))
+      assert.deepStrictEqual([reasonOf(exit), c.asked()], [wrong, 0])
+    }))
+
+  it.effect("is told of each one, when all fail", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", answers("a"), {}, { unsupported: unsupported("tools") })
+      const b = yield* made("b", fails(overloaded))
+      const c = yield* made("c", answers("c"), {}, { unsupported: unsupported("images") })
+      const reason = reasonOf((yield* pass((yield* iModel.fallback([a.model, b.model, c.model])).respond({}))).exit)
+      if (reason._tag !== "AllFailed") return assert.fail(reason._tag)
+      assert.deepStrictEqual(reason.failures.map(({ model, reason }) => [model, reason._tag]), [
+        ["a", "Unsupported"],
+        ["b", "InternalProviderError"],
+        ["c", "Unsupported"]
+      ])
     }))
 })

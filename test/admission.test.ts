@@ -249,6 +249,17 @@ describe("retries", () => {
       assert.isDefined(fiber)
     }))
 
+  it.effect("hold everybody back for minutes where the provider asks for that", () =>
+    Effect.gen(function*() {
+      const { backend, log } = yield* makeScripted([refused("9 minutes")], { retry })
+      const executor = yield* Executor.make({ concurrency: 1 })
+      const callings = yield* Effect.forEach([0, 1, 2], (id) => backend.createCalling({ id }))
+      yield* submitAll(executor, callings)
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(callings.map(({ execution }) => execution.status), Array(3).fill("completed"))
+      assert.isTrue(log.slice(1).every(([, at]) => at >= 540_000), JSON.stringify(log))
+    }))
+
   it.effect("wait for what the provider asks, and hold everybody back for so long", () =>
     Effect.gen(function*() {
       const { backend, log } = yield* makeScripted([refused("5 seconds"), "ok", "ok"], { retry })

@@ -9,11 +9,11 @@ const isWire = (name: string): name is Wire => name in wires
 for (const wire of Object.keys(wires).filter(isWire)) {
   for (const mode of ["plain", "stream"] satisfies ReadonlyArray<Mode>) {
     describe(`${wire}, ${mode}`, () => {
-      for (const { faulty, n, name, right, wrong } of scenarios) {
+      for (const { n, name, right, wrong, ...scenario } of scenarios) {
         for (const withFallback of [true, false]) {
           it.effect(`${n}, ${withFallback ? "with" : "without"} a fallback: ${name}: ${right}`, () =>
             Effect.gen(function*() {
-              const measured = yield* measure(wire, mode, withFallback, faulty)
+              const measured = yield* measure(wire, mode, withFallback, scenario)
               assert.deepStrictEqual([...wrong(measured, withFallback, mode), ...wrongAnyway(measured)], [])
             }))
         }
@@ -36,7 +36,9 @@ for (const wire of Object.keys(wires).filter(isWire)) {
     for (const fault of wire === "OpenAI responses" ? breaks : [...breaks, Fault.Malformed({ after: 40 })]) {
       it.effect(`has broken off when it has begun: ${fault._tag}`, () =>
         Effect.gen(function*() {
-          const { outcome, secondary } = yield* measure(wire, "stream", true, () => fault, { restart: false })
+          const { outcome, secondary } = yield* measure(wire, "stream", true, { faulty: () => fault }, {
+            restart: false
+          })
           assert.isTrue(failsWith(outcome, "StreamInterrupted"))
           assert.strictEqual(outcome.text.split(" ").filter((word) => word !== "").length, 40)
           assert.strictEqual(secondary, 0)

@@ -35,7 +35,7 @@ describe("an answer in the form of a schema", () => {
     const choices = [{ index: 0, finish_reason, message: { role: "assistant", content: null, ...message } }]
     return new TextEncoder().encode(JSON.stringify({ id: "1", model: "gpt-4o", choices }))
   }
-  it.effect("that is none has used what was reported of it, and not all that was reserved", () =>
+  it.effect("that is none is there to be read, and has used what was reported of it, not all that was reserved", () =>
     Effect.gen(function*() {
       const choices = [{ index: 0, finish_reason: "stop", message: { role: "assistant", content: "blue" } }]
       const usage = { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 }
@@ -47,7 +47,10 @@ describe("an answer in the form of a schema", () => {
       const error = yield* Effect.flip(
         model.respond({ prompt: "Name a colour.", response_format: Colour, max_tokens: 500 })
       )
-      assert.isTrue(error._tag === "BackendError" && error.reason._tag === "InvalidOutputError")
+      const reason = error._tag === "BackendError" && error.reason._tag === "InvalidOutputError"
+        ? error.reason
+        : undefined
+      assert.strictEqual(reason?.metadata.imodel?.text, "blue")
       const executor = model.executor ?? assert.fail("there is no executor")
       yield* TestClock.adjust("1 millis")
       const { limits } = yield* executor.snapshot

@@ -217,6 +217,7 @@ export const normalizeChat = (
       const why = withoutOutput(finish)
       return new AiError.InvalidOutputError({
         description: why === undefined ? description : `${why} (${description})`,
+        metadata: { imodel: { text } },
         usage: { promptTokens: whole(finish?.usage.inputTokens), completionTokens: whole(finish?.usage.outputTokens) }
       })
     }

@@ -38,6 +38,7 @@ export const backendOf = Effect.fnUntraced(function*<Args, Data>(
     circuit: undefined,
     tool: undefined,
     configuration: null,
+    contextWindow: largestWindow(models),
     capacity: models.reduce((sum, { capacity }) => sum + capacity, 0),
     providerMetadata: yield* SubscriptionRef.make({}),
     loadTokenizer: Effect.void,
@@ -52,6 +53,14 @@ export const backendOf = Effect.fnUntraced(function*<Args, Data>(
       })
   }
 })
+
+/** Of which nothing is known as long as that of one of them is not. */
+const largestWindow = (models: ReadonlyArray<Model<never>>): number | undefined =>
+  models.reduce<number | undefined>(
+    (largest, { contextWindow }) =>
+      largest === undefined || contextWindow === undefined ? undefined : Math.max(largest, contextWindow),
+    0
+  )
 
 /** Whoever made the backend of them has seen to it by the types; each model decodes them by its own schema. */
 const isArguments = <Args>(u: unknown): u is Args & Readonly<Record<string, unknown>> => Predicate.isObject(u)

@@ -17,7 +17,7 @@ export const readCredential = Effect.fnUntraced(function*(
     ? credential
     : Config.isConfig(credential)
     ? yield* withoutSystem(credential)
-    : yield* withoutSystem(Config.Redacted(yield* variableName(credential)))
+    : yield* variable(yield* variableName(credential))
   const secret = Redacted.value(value).trim()
   if (secret === "") return yield* illegal("the credential must not be empty")
   if (!/^[\x20-\x7e]+$/.test(secret)) return yield* illegal("the credential has characters that no header can carry")
@@ -34,6 +34,15 @@ const variableName = (name: string): Effect.Effect<string, Cause.IllegalArgument
       "a credential that is a string must be the name of an environment variable, such as \"OPENAI_API_KEY\"; " +
         "give the credential itself with Redacted.make"
     )
+
+/** The value of an environment variable. What is wrong with it is that it is not set. */
+const variable = (name: string) =>
+  Effect.mapError(withoutSystem(Config.Redacted(name)), (error) =>
+    error.cause._tag === "SchemaError"
+      ? new Config.ConfigError(
+        new ConfigProvider.SourceError({ message: `${name} is not set: set it, or give the credential in code` })
+      )
+      : error)
 
 const withoutSystem = (config: Config.Config<Redacted.Redacted>) =>
   Effect.updateService(config, ConfigProvider.ConfigProvider, (provider) =>

@@ -32,6 +32,7 @@ import { duration, illegal, positiveInteger } from "./options.ts"
 import * as Outage from "./outage.ts"
 import * as Pool from "./pool.ts"
 import { Key, Priority } from "./references.ts"
+import { longestRest } from "./retry.ts"
 import { traceWait } from "./telemetry.ts"
 
 export const make = Effect.fnUntraced(function*(
@@ -405,14 +406,12 @@ export const make = Effect.fnUntraced(function*(
   }
 })
 
-const longestPauseMillis = 60_000
-
 /** For how many milliseconds everything is to be held back: the provider refused the call for being over its limit. */
 const pauseOf = (exit: Exit.Exit<unknown, BackendErrorReason>, retry: Duration.Duration | undefined): number => {
   const reason = Option.getOrUndefined(Exit.findErrorOption(exit))
   if (reason?._tag !== "RateLimitError") return 0
   const pause = reason.retryAfter ?? retry
-  return pause === undefined ? 0 : Math.min(Duration.toMillis(pause), longestPauseMillis)
+  return pause === undefined ? 0 : Duration.toMillis(Duration.min(pause, longestRest))
 }
 
 // Nothing is admitted that the limit does not know of: callings wait until its store answers again. Whatever goes wrong, the

@@ -190,6 +190,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     tool: backend.tool,
     executor,
     capacity: executor?.capacity ?? backend.capacity ?? 100,
+    contextWindow: backend.contextWindow,
     events,
     createCalling: (args, createOptions) =>
       Effect.tap(

@@ -14,7 +14,7 @@ export interface Retry {
   readonly times?: number | undefined
   /** @default 500 milliseconds */
   readonly delay?: Duration.Input | undefined
-  /** The longest rest. A provider that asks for a longer one is not asked again. @default 1 minute */
+  /** The longest rest. A provider that asks for a longer one is not asked again by the call. @default 10 minutes */
   readonly maxDelay?: Duration.Input | undefined
   /**
    * Which failures.
@@ -24,13 +24,16 @@ export interface Retry {
   readonly while?: ((reason: BackendErrorReason) => boolean) | undefined
 }
 
+/** How long a provider is obeyed that asks to be left alone, unless it is said. */
+export const longestRest = Duration.minutes(10)
+
 /** The rest after so many failures; `undefined` to give up. `random` is from 0 to 1. */
 export const retrying = (
   retry: Retry
 ): (reason: BackendErrorReason, failures: number, random: number) => Duration.Duration | undefined => {
   const times = retry.times ?? 3
   const delayMillis = Duration.toMillis(Duration.fromInputUnsafe(retry.delay ?? 500))
-  const maxDelayMillis = Duration.toMillis(Duration.fromInputUnsafe(retry.maxDelay ?? Duration.minutes(1)))
+  const maxDelayMillis = Duration.toMillis(Duration.fromInputUnsafe(retry.maxDelay ?? longestRest))
   const isRepeated = retry.while ?? wasNotWorkedOn
   return (reason, failures, random) => {
     if (!(failures <= times) || !isRepeated(reason)) return undefined

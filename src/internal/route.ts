@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Breaker from "effect/persistence/CircuitBreaker"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { type Calling, type StreamPart, TypeId as CallingTypeId } from "../Calling.ts"
@@ -166,7 +167,9 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   const run = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
     const failures: Array<Failed> = []
     const hasOthers = outer.terms?.patience !== undefined
-    const waiting = yield* standing
+    // Of what the call names itself, nobody knows the window.
+    const namesModel = Predicate.hasProperty(args, "model") && args.model !== undefined
+    let waiting = yield* standing
     for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
       const { isBack, isTried, rests, route } = asked
       if (rests !== undefined && hasOthers) {
@@ -192,7 +195,9 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         route.answeredAt = undefined
         yield* dismiss(route)
       }
-      const stops = (begun && !buffered) || isFinal(reason, failures.length === 0)
+      const window = namesModel ? undefined : exceededBy(reason, route.model.contextWindow)
+      if (window !== undefined) waiting = waiting.filter((other) => !isWithin(window, other.route.model.contextWindow))
+      const stops = (begun && !buffered) || isFinal(reason, failures.every(wasPassedOver))
       failures.push({ model: route.model.name, reason })
       if (stops && isBackendReason(reason)) return yield* reason
       if (stops) break
@@ -252,6 +257,14 @@ const isFinal = (reason: Reason, isFirst: boolean): boolean => {
       return false
   }
 }
+
+const wasPassedOver = ({ reason }: Failed): boolean => reason._tag === "Unsupported"
+
+/** The context window that the request does not fit into, as the provider tells, or as it is known to be. */
+const exceededBy = (reason: Reason, known: number | undefined): number | undefined =>
+  reason._tag === "ContextLengthExceeded" ? reason.contextWindow ?? known : undefined
+
+const isWithin = (window: number, other: number | undefined): boolean => other !== undefined && other <= window
 
 /** Whether the one that failed rests before it is asked by other calls. It does not, while it answers them. */
 const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breaker.Outcome => {

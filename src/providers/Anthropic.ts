@@ -23,11 +23,14 @@ import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import { contentOf } from "../internal/anthropic/answer.ts"
 import { bodyOf, headersOf } from "../internal/anthropic/body.ts"
+import { demandsOf } from "../internal/anthropic/demands.ts"
 import { reasonOf } from "../internal/anthropic/reason.ts"
 import * as Wire from "../internal/anthropic/schema.ts"
 import { makeDecoder } from "../internal/anthropic/stream.ts"
+import * as Capabilities from "../internal/capabilities.ts"
 import { normalizeChat } from "../internal/chat.ts"
 import { configured } from "../internal/configuration.ts"
+import * as KnownModels from "../internal/knownModels.ts"
 import { positiveInteger } from "../internal/options.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
@@ -71,13 +74,18 @@ export interface MessagesOptions {
    * @default 4096, which every model allows
    */
   readonly maxTokens?: number | undefined
+  /**
+   * What the model can do. What it cannot is refused (`Unsupported`) before it is asked.
+   * @default what is known of it by its name, for example that Claude 4.6 and later take no prefill
+   */
+  readonly capabilities?: ServiceBackend.Capabilities | undefined
 }
 
 /**
  * Makes the backend of messages.
  *
- * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address or `maxTokens` is wrong or
- * the key empty.
+ * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address, `maxTokens` or a capability
+ * is wrong or the key empty.
  *
  * **Example** (A model that thinks before it answers)
  *
@@ -130,12 +138,13 @@ export const makeMessages = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
+  const endpoint = { provider: "anthropic", name: options.model }
   const backend = yield* Endpoint.make({
-    provider: "anthropic",
-    name: options.model,
+    ...endpoint,
+    ...yield* Capabilities.of(endpoint, options.capabilities, KnownModels.capabilitiesOf, demandsOf),
     baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
     path: "/messages",
-    auth: { type: "x-api-key", credential: options.apiKey ?? Config.Redacted("ANTHROPIC_API_KEY") },
+    auth: { type: "x-api-key", credential: options.apiKey ?? "ANTHROPIC_API_KEY" },
     headers: { "anthropic-version": "2023-06-01" },
     callHeaders: headersOf,
     request: Wire.messagesRequest(options.model),

@@ -18,14 +18,17 @@ import type { NormalizedResponse } from "../Calling.ts"
 import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import type { BackendErrorReason } from "../Errors.ts"
+import * as Capabilities from "../internal/capabilities.ts"
 import { configured } from "../internal/configuration.ts"
 import { describeOutput, isOutputSchema, normalizeChat } from "../internal/chat.ts"
 import { contentOf, usageOf } from "../internal/gemini/answer.ts"
+import { demandsOf } from "../internal/gemini/demands.ts"
 import { conversationOf } from "../internal/gemini/prompt.ts"
 import { reasonOf } from "../internal/gemini/reason.ts"
 import * as Wire from "../internal/gemini/schema.ts"
 import { isBlocked, makeDecoder } from "../internal/gemini/stream.ts"
 import { callingOf, toolsOf } from "../internal/gemini/tools.ts"
+import * as KnownModels from "../internal/knownModels.ts"
 import { neverSent } from "../internal/unsent.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
@@ -51,6 +54,18 @@ export interface Options {
 }
 
 /**
+ * @category options
+ * @since 0.1.0
+ */
+export interface GenerateContentOptions extends Options {
+  /**
+   * What the model can do. What it cannot is refused (`Unsupported`) before it is asked.
+   * @default what is known of it by its name
+   */
+  readonly capabilities?: ServiceBackend.Capabilities | undefined
+}
+
+/**
  * The options when they are configuration.
  *
  * @category options
@@ -61,13 +76,21 @@ export interface ConfigOptions extends Omit<Options, "apiKey"> {
   readonly apiKey?: Redacted.Redacted | undefined
 }
 
+/**
+ * The options of `generateContent` when they are configuration.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface GenerateContentConfigOptions extends ConfigOptions, Pick<GenerateContentOptions, "capabilities"> {}
+
 const provider = "gemini"
 
 const endpointOf = ({ apiKey, baseUrl, circuitBreaker, model, retry }: Options) => ({
   provider,
   name: Wire.bareModel(model),
   baseUrl: baseUrl ?? "https://generativelanguage.googleapis.com/v1beta",
-  auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? Config.Redacted("GEMINI_API_KEY") },
+  auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? "GEMINI_API_KEY" },
   reason: reasonOf,
   retry,
   circuitBreaker
@@ -100,8 +123,8 @@ export interface GenerateContentResponse extends Readonly<typeof Wire.GenerateCo
  * Thoughts are the reasoning of an answer. The signatures that come with its parts are in their `metadata.gemini`; a prompt
  * made of them by `Prompt.fromResponseParts` sends them back.
  *
- * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address is wrong or the key
- * empty.
+ * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address or a capability is wrong or
+ * the key empty.
  *
  * **Example** (A model with Gemini's own types)
  *
@@ -132,14 +155,16 @@ export interface GenerateContentResponse extends Readonly<typeof Wire.GenerateCo
  * @since 0.1.0
  */
 export const makeGenerateContent = Effect.fnUntraced(function*(
-  options: Options
+  options: GenerateContentOptions
 ): Effect.fn.Return<
   ServiceBackend.Backend<GenerateContentRequest, GenerateContentResponse>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
+  const endpoint = endpointOf(options)
   const backend = yield* Endpoint.make({
-    ...endpointOf(options),
+    ...endpoint,
+    ...yield* Capabilities.of(endpoint, options.capabilities, KnownModels.capabilitiesOf, demandsOf),
     path: "/models/{model}:generateContent",
     request: Wire.generateContentRequest(Wire.bareModel(options.model)),
     response: Wire.GenerateContentResponse,
@@ -158,7 +183,7 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
  * @since 0.1.0
  */
 export const layerGenerateContent = (
-  options: Options
+  options: GenerateContentOptions
 ): Layer.Layer<
   ServiceBackend.ServiceBackend,
   Config.ConfigError | Cause.IllegalArgumentError,
@@ -184,12 +209,12 @@ export const layerGenerateContent = (
  * @since 0.1.0
  */
 export const layerGenerateContentConfig = (
-  options: Config.Wrap<ConfigOptions>
+  options: Config.Wrap<GenerateContentConfigOptions>
 ): Layer.Layer<
   ServiceBackend.ServiceBackend,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> => ServiceBackend.layer(Effect.flatMap(Config.unwrap<ConfigOptions>(options), makeGenerateContent))
+> => ServiceBackend.layer(Effect.flatMap(Config.unwrap<GenerateContentConfigOptions>(options), makeGenerateContent))
 
 const toBody = Effect.fnUntraced(function*(
   {

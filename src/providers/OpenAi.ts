@@ -16,14 +16,17 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
 import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
+import * as Capabilities from "../internal/capabilities.ts"
 import { normalizeChat } from "../internal/chat.ts"
 import { configured } from "../internal/configuration.ts"
 import { contentOf } from "../internal/openAi/answer.ts"
 import { toBody } from "../internal/openAi/body.ts"
+import { demandsOf } from "../internal/openAi/demands.ts"
 import * as Vectors from "../internal/openAi/embeddings.ts"
 import { reasonOf } from "../internal/openAi/reason.ts"
 import { normalize as normalizeResponse } from "../internal/openAi/responses/answer.ts"
 import { toBody as toResponseBody, toStreamedBody } from "../internal/openAi/responses/body.ts"
+import { demandsOf as demandsOfResponse } from "../internal/openAi/responses/demands.ts"
 import * as Responses from "../internal/openAi/responses/schema.ts"
 import { makeDecoder as makeResponseDecoder } from "../internal/openAi/responses/stream.ts"
 import { tokenizerOf } from "../internal/openAi/tokenizer.ts"
@@ -78,7 +81,19 @@ export interface Options {
  * @category options
  * @since 0.1.0
  */
-export interface ChatOptions extends Options {
+export interface ResponsesOptions extends Options {
+  /**
+   * What the model can do. What it cannot is refused (`Unsupported`) before it is asked.
+   * @default what is known of it by its name; nothing of a deployment (Azure), or with Ollama or vLLM
+   */
+  readonly capabilities?: ServiceBackend.Capabilities | undefined
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface ChatOptions extends ResponsesOptions {
   /**
    * Whether the model reasons. Such a model takes `max_completion_tokens` for `max_tokens`, which is renamed, and no
    * `temperature` and the like, which are refused.
@@ -129,8 +144,8 @@ export interface ChatCompletion extends Readonly<typeof Wire.ChatCompletion.Type
 /**
  * Makes the backend of chat completions.
  *
- * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address is wrong or the key
- * empty.
+ * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address or a capability is wrong or
+ * the key empty.
  *
  * **Example** (A model with OpenAI's own types)
  *
@@ -168,6 +183,7 @@ export const makeChat = Effect.fnUntraced(function*(
     toBody(provider, payload, options.reasoning ?? Vendors.reasons(provider, payload.model))
   const backend = yield* Endpoint.make({
     ...endpoint,
+    ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(provider), demandsOf),
     path: "/chat/completions",
     request: Wire.chatRequest(options.model),
     response: Wire.ChatCompletion,
@@ -282,22 +298,24 @@ export interface Response extends Readonly<typeof Responses.Response.Type> {}
  * @since 0.1.0
  */
 export const makeResponses = Effect.fnUntraced(function*(
-  options: Options
+  options: ResponsesOptions
 ): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
   const endpoint = yield* endpointOf("chat", options)
+  const { provider } = endpoint
   const backend = yield* Endpoint.make({
     ...endpoint,
+    ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(provider), demandsOfResponse),
     path: "/responses",
     request: Responses.responseRequest(options.model),
     response: Responses.Response,
-    body: (payload) => toResponseBody(endpoint.provider, payload),
+    body: (payload) => toResponseBody(provider, payload),
     stream: {
-      body: (payload) => toStreamedBody(endpoint.provider, payload),
+      body: (payload) => toStreamedBody(provider, payload),
       decoder: makeResponseDecoder
     },
     normalize: normalizeResponse
   })
-  return configured(backend, endpoint.provider, "responses", options)
+  return configured(backend, provider, "responses", options)
 })
 
 /**
@@ -307,7 +325,7 @@ export const makeResponses = Effect.fnUntraced(function*(
  * @since 0.1.0
  */
 export const layerResponses = (
-  options: Options
+  options: ResponsesOptions
 ): Layer.Layer<ServiceBackend.ServiceBackend, OptionsError, HttpClient.HttpClient> =>
   ServiceBackend.layer(makeResponses(options))
 
@@ -327,7 +345,7 @@ export const layerResponses = (
  * @since 0.1.0
  */
 export const layerResponsesConfig = (
-  options: Config.Wrap<Options>
+  options: Config.Wrap<ResponsesOptions>
 ): Layer.Layer<ServiceBackend.ServiceBackend, OptionsError, HttpClient.HttpClient> =>
   ServiceBackend.layer(Effect.flatMap(Config.unwrap(options), makeResponses))
 

@@ -27,11 +27,17 @@ const { Fault } = Simulator
 
 const apiKey = Redacted.make("no key is needed")
 
+type Capabilities = ServiceBackend.Capabilities
+
 export const wires = {
-  "OpenAI chat": (model: string) => erased(OpenAi.makeChat({ model, apiKey })),
-  "OpenAI responses": (model: string) => erased(OpenAi.makeResponses({ model, apiKey })),
-  Anthropic: (model: string) => erased(Anthropic.makeMessages({ model, apiKey })),
-  Gemini: (model: string) => erased(Gemini.makeGenerateContent({ model, apiKey }))
+  "OpenAI chat": (model: string, capabilities?: Capabilities) =>
+    erased(OpenAi.makeChat({ model, apiKey, capabilities })),
+  "OpenAI responses": (model: string, capabilities?: Capabilities) =>
+    erased(OpenAi.makeResponses({ model, apiKey, capabilities })),
+  Anthropic: (model: string, capabilities?: Capabilities) =>
+    erased(Anthropic.makeMessages({ model, apiKey, capabilities })),
+  Gemini: (model: string, capabilities?: Capabilities) =>
+    erased(Gemini.makeGenerateContent({ model, apiKey, capabilities }))
 }
 
 export type Wire = keyof typeof wires
@@ -51,17 +57,16 @@ const answer = Array.from({ length: 60 }, (_, i) => `w${String(i).padStart(2, "0
 /** What goes wrong with the requests to the primary, the first of which is number one. */
 export type Faulty = (attempt: number) => Simulator.Fault | undefined
 
-/** A provider of two models, of which the primary has the fault; and who was asked. */
+/** A provider of models, of which the primary has the fault; and who was asked. */
 const provider = (faulty: Faulty) => {
-  const asked: Array<"primary" | "secondary"> = []
+  const asked: Array<string> = []
   const state = { well: false, prefilled: false }
   const layer = Simulator.layerHttpClient({
     answer: () => answer,
     faults: ({ messages, model }) => {
-      const name = model === "primary" ? "primary" : "secondary"
-      asked.push(name)
+      asked.push(model)
       state.prefilled ||= messages.at(-1)?.role === "assistant"
-      return state.well || name === "secondary" ? undefined : faulty(asked.filter((other) => other === name).length)
+      return state.well || model !== "primary" ? undefined : faulty(asked.filter((other) => other === model).length)
     }
   })
   return { asked, state, layer }
@@ -86,7 +91,9 @@ const Outcome = Data.taggedEnum<Outcome>()
 export interface Measured {
   readonly outcome: Outcome
   readonly millis: number
+  /** The requests to each of the models. */
   readonly primary: number
+  readonly between: number
   readonly secondary: number
   /** A call right afterwards, when all is well. */
   readonly after: Outcome
@@ -139,12 +146,15 @@ const limits = { timeout: budget, idleTimeout: "10 seconds" } as const
 const modelOf = Effect.fnUntraced(function*(
   wire: Wire,
   withFallback: boolean,
+  { between, primary, secondary }: Scenario["capabilities"] = {},
   options?: Route.CommonOptions
 ): Effect.fn.Return<iModel.Model, iModel.OptionsError, HttpClient.HttpClient | Scope.Scope> {
-  if (!withFallback) return yield* iModel.make(yield* wires[wire]("primary"), limits)
+  const first = yield* wires[wire]("primary", primary)
+  if (!withFallback) return yield* iModel.make(first, limits)
   return yield* iModel.fallback([
-    yield* iModel.make(yield* wires[wire]("primary")),
-    yield* iModel.make(yield* wires[wire]("secondary"))
+    yield* iModel.make(first),
+    ...(between === undefined ? [] : [yield* iModel.make(yield* wires[wire]("between", between))]),
+    yield* iModel.make(yield* wires[wire]("secondary", secondary))
   ], { ...limits, answerTimeout: "10 seconds", restart: true, ...options })
 })
 
@@ -152,21 +162,21 @@ export const measure = (
   wire: Wire,
   mode: Mode,
   withFallback: boolean,
-  faulty: Faulty,
+  { capabilities, faulty }: Pick<Scenario, "capabilities" | "faulty">,
   options?: Route.CommonOptions
 ) => {
   const { asked, layer, state } = provider(faulty)
   return Effect.gen(function*() {
-    const model = yield* modelOf(wire, withFallback, options)
+    const model = yield* modelOf(wire, withFallback, capabilities, options)
     const ask = mode === "plain" ? respond(model) : stream(model)
     const startedAt = yield* Clock.currentTimeMillis
     const outcome = yield* pass(ask)
     const millis = (yield* Clock.currentTimeMillis) - startedAt
-    const primary = asked.filter((name) => name === "primary").length
-    const secondary = asked.length - primary
+    const requests = (model: string) => asked.filter((other) => other === model).length
+    const asking = { primary: requests("primary"), between: requests("between"), secondary: requests("secondary") }
     const { prefilled } = state
     state.well = true
-    const measured: Measured = { outcome, millis, primary, secondary, prefilled, after: yield* pass(ask) }
+    const measured: Measured = { outcome, millis, ...asking, prefilled, after: yield* pass(ask) }
     return measured
   }).pipe(Effect.scoped, Effect.provide(layer))
 }
@@ -181,6 +191,12 @@ export interface Scenario {
   readonly name: string
   readonly right: string
   readonly faulty: Faulty
+  /** What the models are known to be able to do, where that counts; there is one between the two if something is said of it. */
+  readonly capabilities?: {
+    readonly primary?: Capabilities
+    readonly between?: Capabilities
+    readonly secondary?: Capabilities
+  }
   /** What is wrong with what came of it; empty when nothing is. */
   readonly wrong: (measured: Measured, withFallback: boolean, mode: Mode) => ReadonlyArray<string>
 }
@@ -317,7 +333,15 @@ export const scenarios: ReadonlyArray<Scenario> = [
     name: "400 context_length_exceeded",
     right: "one attempt, then the larger model",
     faulty: () => Fault.ContextTooLong(),
-    wrong: failsOver(1_000, 1, "ContextLengthExceeded")
+    capabilities: {
+      primary: { contextWindow: 200_000 },
+      between: { contextWindow: 100_000 },
+      secondary: { contextWindow: 2_000_000 }
+    },
+    wrong: (measured, withFallback, mode) => [
+      ...failsOver(1_000, 1, "ContextLengthExceeded")(measured, withFallback, mode),
+      ...check({ "nobody smaller is asked": measured.between === 0 })
+    ]
   },
   {
     n: 13,
@@ -335,6 +359,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     name: "cut, and no assistant prefill elsewhere",
     right: "clean restart",
     faulty: () => Fault.Cut({ after: 40 }),
+    capabilities: { secondary: { prefill: false } },
     wrong: (measured, withFallback, mode) => [
       ...failsOver(3_000, 1, "StreamInterrupted")(measured, withFallback, mode),
       ...check({ "nobody is asked to go on": !measured.prefilled })

@@ -7,7 +7,8 @@
 import * as AiError from "effect/ai/AiError"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type BackendErrorReason, ContextLengthExceeded } from "../../Errors.ts"
+import type { BackendErrorReason } from "../../Errors.ts"
+import { contextLengthExceeded } from "../contextLength.ts"
 import type { FailedAnswer } from "../http.ts"
 import { ErrorBody } from "./schema.ts"
 
@@ -74,7 +75,7 @@ const unpaid = /credit balance is too low|reached your specified (workspace )?AP
 const blocked = /blocked by content filtering policy/
 
 const refusal = (message: string, description: string, http: FailedAnswer["http"]): BackendErrorReason => {
-  if (tooLong.test(message)) return new ContextLengthExceeded({ description })
+  if (tooLong.test(message)) return contextLengthExceeded(description, message, /> (\d+)/)
   if (unpaid.test(message)) return new AiError.QuotaExhaustedError({ http })
   if (blocked.test(message)) return new AiError.ContentPolicyError({ description, http })
   // For example `messages.0.content: Input should be a valid list`.

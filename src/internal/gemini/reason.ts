@@ -7,7 +7,8 @@
 import * as AiError from "effect/ai/AiError"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type BackendErrorReason, ContextLengthExceeded } from "../../Errors.ts"
+import type { BackendErrorReason } from "../../Errors.ts"
+import { contextLengthExceeded } from "../contextLength.ts"
 import type { FailedAnswer } from "../http.ts"
 import { ErrorBody } from "./schema.ts"
 
@@ -39,7 +40,9 @@ export const reasonOf = (answer: FailedAnswer): BackendErrorReason => {
   }
   if (status >= 500) return new AiError.InternalProviderError({ description, http })
   if (status < 400) return new AiError.UnknownError({ description, http })
-  if (/token count .*exceeds the maximum/i.test(message)) return new ContextLengthExceeded({ description })
+  if (/token count .*exceeds the maximum/i.test(message)) {
+    return contextLengthExceeded(description, message, /allowed \((\d+)\)/)
+  }
   // Said where the API, or its free use, is not to be had.
   if (name === "FAILED_PRECONDITION" && /\b(location|country|billing)\b/i.test(message)) {
     return new AiError.AuthenticationError({ kind: "InsufficientPermissions", description, http })

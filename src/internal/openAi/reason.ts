@@ -6,7 +6,8 @@
 import * as AiError from "effect/ai/AiError"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type BackendErrorReason, ContextLengthExceeded } from "../../Errors.ts"
+import type { BackendErrorReason } from "../../Errors.ts"
+import { contextLengthExceeded } from "../contextLength.ts"
 import type { FailedAnswer } from "../http.ts"
 import { ErrorBody } from "./schema.ts"
 
@@ -35,7 +36,9 @@ export const reasonOf = (answer: FailedAnswer): BackendErrorReason => {
         : new AiError.RateLimitError({ http, ...(answer.retryAfter && { retryAfter: answer.retryAfter }) })
   }
   if (status >= 500) return new AiError.InternalProviderError({ description, http })
-  if (code === "context_length_exceeded") return new ContextLengthExceeded({ description })
+  if (code === "context_length_exceeded" || (status === 400 && tooLong.test(message))) {
+    return contextLengthExceeded(description, message, tooLong)
+  }
   if (typeof code === "string" && againstPolicy.has(code)) {
     return new AiError.ContentPolicyError({ description, http })
   }
@@ -45,6 +48,10 @@ export const reasonOf = (answer: FailedAnswer): BackendErrorReason => {
   }
   return new AiError.UnknownError({ description, http })
 }
+
+// Others than OpenAI say it in the same words without the code: https://github.com/refly-ai/refly/issues/1177 (OpenRouter),
+// https://github.com/THUDM/LongBench/issues/104 (vLLM).
+const tooLong = /maximum context length is (\d+) tokens/
 
 const againstPolicy = new Set([
   "bio_policy",

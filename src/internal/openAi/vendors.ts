@@ -2,7 +2,9 @@
 import * as Config from "effect/Config"
 import * as Struct from "effect/Struct"
 import type { Auth } from "../../Endpoint.ts"
+import type { Capabilities } from "../../ServiceBackend.ts"
 import type { Credential } from "../credential.ts"
+import * as KnownModels from "../knownModels.ts"
 
 export interface Vendor {
   readonly baseUrl: Config.Config<string>
@@ -66,3 +68,10 @@ export const isAskedForUsage = (vendor: VendorName): boolean => vendor !== "mist
 /** Whether a model reasons before it answers: https://platform.openai.com/docs/guides/reasoning. */
 export const reasons = (vendor: VendorName, model: string): boolean =>
   (vendor === "openai" || vendor === "azure") && /^(o\d|gpt-5(?!.*chat))/.test(model)
+
+/**
+ * What is known of a model by its name. Nothing is where its user gave it that name: to a deployment, or to what runs on a
+ * machine of their own.
+ */
+export const capabilitiesOf = (vendor: VendorName) => (model: string): Capabilities =>
+  vendor === "azure" || vendor === "ollama" || vendor === "vllm" ? {} : KnownModels.capabilitiesOf(model)
