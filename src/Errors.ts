@@ -52,12 +52,14 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutErr
  * @since 0.1.0
  */
 export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
-  /** Where, such as `"backend.apiKey"`; empty for the whole. */
+  /** The file, if it was read from one. */
+  file: Schema.optionalKey(Schema.String),
+  /** Where, such as `"backend.apiKey"` or `"models.main.backend.models.1"`; empty for the whole. */
   path: Schema.String,
   description: Schema.String
 }) {
   override get message(): string {
-    return this.path === "" ? this.description : `${this.path}: ${this.description}`
+    return [this.file, this.path, this.description].filter((part) => part !== undefined && part !== "").join(": ")
   }
 }
 

@@ -11,6 +11,7 @@ import type * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Model } from "./iModel.ts"
+import { composed } from "./internal/configuration.ts"
 import * as Order from "./internal/order.ts"
 import * as internal from "./internal/route.ts"
 import type { Backend } from "./ServiceBackend.ts"
@@ -147,7 +148,10 @@ export const fallback = <const Several extends Models>(
 ): Effect.Effect<Backend<ArgsOf<Several>, DataOf<Several>>, Cause.IllegalArgumentError> =>
   Effect.suspend(() => {
     const routes = internal.routesOf<ArgsOf<Several>, DataOf<Several>>(models)
-    return internal.make("fallback", routes, Effect.succeed(routes), options)
+    return Effect.map(
+      internal.make("fallback", routes, Effect.succeed(routes), options),
+      (backend) => composed(backend, "fallback", models, options)
+    )
   })
 
 /**
@@ -170,5 +174,8 @@ export const balance = <const Several extends Models>(
       : strategy === "least-busy"
       ? Order.leastBusy(routes)
       : Order.weighted(routes, strategy.weights)
-    return Effect.flatMap(order, (order) => internal.make("balance", routes, order, options))
+    return Effect.map(
+      Effect.flatMap(order, (order) => internal.make("balance", routes, order, options)),
+      (backend) => composed(backend, "balance", models, options)
+    )
   })

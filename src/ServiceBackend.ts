@@ -34,7 +34,6 @@ import {
 import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason, Unsupported } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
-import type { BackendConfiguration } from "./internal/configuration.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
 import { estimateTokens, fourCharacters } from "./internal/estimate.ts"
 import { identify, noMetadata } from "./internal/identity.ts"
@@ -152,7 +151,7 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   /** How much its model takes in at once, in tokens; of one of several models the largest. `undefined` when it is not known. */
   readonly contextWindow: number | undefined
   /** What it was made of, as data; `null` when that is no data. See `iModel.toJson`. */
-  readonly configuration: BackendConfiguration | null
+  readonly configuration: Schema.JsonObject | null
   /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
   readonly loadTokenizer: Effect.Effect<void>
   /**

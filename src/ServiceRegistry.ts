@@ -34,9 +34,17 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Scope from "effect/Scope"
-import { type DuplicateModel, type McpConfigError, type ModelNotFound, ModelUnavailable } from "./Errors.ts"
+import {
+  type ConfigurationError,
+  type DuplicateModel,
+  type McpConfigError,
+  type ModelNotFound,
+  ModelUnavailable
+} from "./Errors.ts"
 import * as iModel from "./iModel.ts"
+import { readFile } from "./internal/configuration/file.ts"
 import { readMcpConfig } from "./internal/mcpConfig.ts"
+import { wholly } from "./internal/once.ts"
 import * as internal from "./internal/registry.ts"
 import * as ToolBackend from "./ToolBackend.ts"
 
@@ -122,23 +130,88 @@ export function layer<const Layers extends Readonly<Record<string, Layer.Layer<i
 export function layer<E, R>(
   layers: Readonly<Record<string, Layer.Layer<iModel.iModel, E, R>>>
 ): Layer.Layer<ServiceRegistry, never, R> {
-  return Layer.effect(
-    ServiceRegistry,
-    Effect.gen(function*() {
-      const scope = yield* Effect.scope
-      const services = yield* Effect.context<R>()
-      const lazy = Object.entries(layers).map(([name, layer]) => {
-        const model = Layer.buildWithScope(layer, scope).pipe(
-          Effect.map((context) => Context.get(context, iModel.iModel)),
-          Effect.mapError((cause) => new ModelUnavailable({ name, cause })),
-          Effect.provideContext(services)
-        )
-        return [name, model] as const
-      })
-      return { ...internal.make(new Map(lazy)), scope }
-    })
+  const models = Object.entries(layers).map(([name, layer]) =>
+    [name, wholly(Effect.map(Layer.build(layer), (context) => Context.get(context, iModel.iModel)))] as const
   )
+  return Layer.effect(ServiceRegistry, make(models))
 }
+
+/**
+ * A registry with the models of a file, by the names that they have there, made as those of `layer` are. All of the file is read
+ * and checked when the layer is built.
+ *
+ * **Details**
+ *
+ * A model is as `iModel.toJson` writes it, but for its version and its name, which the file has. The backend of several models
+ * (`"type": "fallback"`, `"balance"`) names those of the same file, which are the same models then, with the same limits; or has
+ * them written in it. The type `"provider"` may be left out. Keys are there by the names of their environment variables.
+ *
+ * Fails with `ConfigurationError`, which has the file and the path, when that cannot be read or is no JSON, is of another
+ * version, has a field that is not known or is there twice, a wrong value, a key in place of its name, a model that nobody knows,
+ * or one that asks itself. A model whose variable is missing is `ModelUnavailable`, with the `ConfigurationError` as its `cause`.
+ *
+ * **Example** (The models of a program)
+ *
+ * ```json
+ * {
+ *   "$schema": "./node_modules/effect-imodel/dist/imodel.schema.json",
+ *   "version": 1,
+ *   "models": {
+ *     "gpt": {
+ *       "backend": { "provider": "openai", "endpoint": "chat", "model": "gpt-4o-mini", "apiKey": "OPENAI_API_KEY" },
+ *       "limitRequests": 500
+ *     },
+ *     "claude": {
+ *       "backend": { "provider": "anthropic", "endpoint": "messages", "model": "claude-haiku-4-5" }
+ *     },
+ *     "main": {
+ *       "backend": { "type": "fallback", "models": ["gpt", "claude"], "cooldown": "30 seconds" },
+ *       "timeout": "1 minute"
+ *     }
+ *   }
+ * }
+ * ```
+ *
+ * ```ts
+ * import { NodeHttpClient, NodeServices } from "@effect/platform-node"
+ * import { Effect, Layer } from "effect"
+ * import { ServiceRegistry } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const { get } = yield* ServiceRegistry.ServiceRegistry
+ *   const main = yield* get("main")
+ *   const calling = yield* main.invokeUnknown({ prompt: "Hello" })
+ *   return (yield* calling.response).text
+ * }).pipe(
+ *   Effect.provide(ServiceRegistry.layerFromFile("imodel.json")),
+ *   Effect.provide([NodeServices.layer, NodeHttpClient.layerUndici])
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFromFile = (
+  path: string
+): Layer.Layer<ServiceRegistry, ConfigurationError, FileSystem.FileSystem | HttpClient.HttpClient> =>
+  Layer.effect(ServiceRegistry, Effect.flatMap(readFile(path), make))
+
+const make = Effect.fnUntraced(function*<E, R>(
+  models: Iterable<readonly [string, Effect.Effect<Registered, E, R | Scope.Scope>]>
+): Effect.fn.Return<Registry, never, R | Scope.Scope> {
+  const scope = yield* Effect.scope
+  const services = yield* Effect.context<R>()
+  const lazy = Array.from(models, ([name, model]) =>
+    [
+      name,
+      model.pipe(
+        Effect.mapError((cause) => new ModelUnavailable({ name, cause })),
+        Scope.provide(scope),
+        Effect.provideContext(services)
+      )
+    ] as const)
+  return { ...internal.make(new Map(lazy)), scope }
+})
 
 // -----------------------------------------------------------------------------
 // MCP

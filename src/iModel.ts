@@ -25,7 +25,7 @@ import { type Calling, isCalling, type NormalizedResponse, type StreamPart, type
 import type { Circuit } from "./Circuit.ts"
 import {
   type BackendError,
-  ConfigurationError,
+  type ConfigurationError,
   type PermissionDenied,
   type TimeoutError,
   type TurnsExceeded
@@ -39,12 +39,13 @@ import { makeLanguageModel as language } from "./internal/effectAi/languageModel
 import * as Hedge from "./internal/hedge.ts"
 import { ModelTypeId } from "./internal/identity.ts"
 import * as Configuration from "./internal/configuration.ts"
+import { readModel } from "./internal/configuration/read.ts"
+import { restore } from "./internal/configuration/restore.ts"
 import * as internal from "./internal/model.ts"
 import { type Abortable, type Promised, promised } from "./internal/promised.ts"
 import { CallArguments, CaptureContent } from "./internal/references.ts"
 import * as Share from "./internal/share.ts"
 import type { Sink } from "./internal/streaming.ts"
-import * as Provider from "./providers/Provider.ts"
 import * as Route from "./Route.ts"
 import {
   type Arguments,
@@ -82,7 +83,7 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
       options?: StreamOptions
     ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
     /** What it was made of. */
-    readonly configuration: Configuration.Configuration
+    readonly configuration: Schema.JsonObject
   }
   /** A UUID, fresh for every construction. */
   readonly id: string
@@ -704,7 +705,8 @@ export { fromAiError }
 /**
  * A model as JSON: its backend, its limits and its other options, to be made again by `layerFromJson`. The key is there by the name
  * of its environment variable alone. What was given and is no data is `null`: functions, hooks, an executor made elsewhere, a key
- * by its value, and a backend other than those of `Provider`.
+ * by its value, and a backend other than those of `Provider`. What `fallback` and `balance` made has its models in it; one that was
+ * given twice is there twice, and will be two models.
  *
  * **Example** (What a model was made of)
  *
@@ -720,31 +722,26 @@ export { fromAiError }
  * @category configuration
  * @since 0.1.0
  */
-export const toJson = (model: Model<never>): Schema.JsonObject => Configuration.toJson(model[TypeId].configuration)
+export const toJson: (model: Model<never>) => Schema.JsonObject = Configuration.toJson
 
 /**
  * Provides `iModel` of JSON, as `toJson` has it or as people write it. The model is a new one: its `id` is fresh, its limits are
  * full. Times are milliseconds, or such as `"1 minute"`.
  *
- * Fails with `ConfigurationError`, which has the path, when there is a field that it does not know or a wrong value in one, another
- * version, a key in place of the name of a variable, a variable that is not there, or a `null`; and with `IllegalArgumentError`
- * when a provider is not known or an option wrong.
+ * Fails with `ConfigurationError`, which has the path of the field, when there is one that it does not know or a wrong value in
+ * one, another version, a provider that is not known, a key in place of the name of a variable, a variable that is not there, or a
+ * `null`; and with `RateLimiterError` when the store of a `RateLimiter` in context does.
  *
- * **Example** (A model from a file)
+ * `ServiceRegistry.layerFromFile` has several models by name, from one file.
+ *
+ * **Example** (A model that is written down)
  *
  * ```ts
- * import { Effect, FileSystem, Layer, Schema } from "effect"
  * import { iModel } from "effect-imodel"
  *
- * const model = Layer.unwrap(Effect.gen(function*() {
- *   const fs = yield* FileSystem.FileSystem
- *   const text = yield* fs.readFileString("model.json")
- *   return iModel.layerFromJson(yield* Schema.decodeEffect(Schema.fromJsonString(Schema.Unknown))(text))
- * }))
- *
- * const written = iModel.layerFromJson({
+ * const model = iModel.layerFromJson({
  *   version: 1,
- *   backend: { type: "provider", provider: "openai", endpoint: "chat", model: "gpt-4o-mini", apiKey: "OPENAI_API_KEY" },
+ *   backend: { provider: "openai", endpoint: "chat", model: "gpt-4o-mini", apiKey: "OPENAI_API_KEY" },
  *   limitRequests: 500,
  *   timeout: "10 minutes"
  * })
@@ -755,17 +752,8 @@ export const toJson = (model: Model<never>): Schema.JsonObject => Configuration.
  */
 export const layerFromJson = (
   json: unknown
-): Layer.Layer<iModel, ConfigurationError | OptionsError, HttpClient.HttpClient> =>
-  Layer.unwrap(Effect.map(Configuration.fromJson(json), ({ backend, ...options }) => {
-    const { endpoint, provider, ...its } = backend
-    return layer(options).pipe(
-      Layer.provide(Provider.layer(provider, endpoint, its)),
-      Layer.catchTag(
-        "ConfigError",
-        ({ message }) => Layer.effect(iModel, new ConfigurationError({ path: "backend.apiKey", description: message }))
-      )
-    )
-  }))
+): Layer.Layer<iModel, ConfigurationError | RateLimiter.RateLimiterError, HttpClient.HttpClient> =>
+  Layer.effect(iModel, Effect.flatMap(readModel(json), (model) => restore(model, [], new Map())))
 
 // -----------------------------------------------------------------------------
 // Outside Effect

@@ -52,9 +52,9 @@ describe("a provider by its name", () => {
   it.effect("without such an endpoint is an error that lists its own", () =>
     Effect.gen(function*() {
       const error = yield* failureOf(Provider.layer("gemini", "chat", { model: "m" }))
-      assert.match(error.message, /"gemini" has no endpoint "chat".*"embedContent", "generateContent"/)
+      assert.match(error.message, /endpoint "chat" is none of "gemini".*"embedContent", "generateContent"/)
       const inherited = yield* failureOf(Provider.layer("openai", "toString", { model: "m" }))
-      assert.match(inherited.message, /"openai" has no endpoint "toString"/)
+      assert.match(inherited.message, /endpoint "toString" is none of "openai"/)
     }))
 
   it.live("that nobody knows, but at an address, is taken to speak OpenAI's protocol, with a warning", () =>

@@ -137,19 +137,26 @@ describe("ServiceRegistry.layer", () => {
   it.effect("a model that cannot be made is unavailable, and tried again", () =>
     Effect.gen(function*() {
       let tries = 0
+      let held = 0
+      const acquired = Layer.effectDiscard(
+        Effect.acquireRelease(Effect.sync(() => ++held), () => Effect.sync(() => --held))
+      )
       const flaky = iModel.layer().pipe(
         Layer.provide(Layer.unwrap(Effect.suspend(() =>
           ++tries === 1 ? Effect.fail("no key") : Effect.succeed(ServiceBackend.layerMock(() =>
             Effect.succeed("here")
           ))
-        )))
+        ))),
+        Layer.provide(acquired)
       )
       yield* Effect.gen(function*() {
         const registry = yield* ServiceRegistry.ServiceRegistry
         const error = yield* Effect.flip(registry.get("flaky"))
         assert.instanceOf(error, Errors.ModelUnavailable)
         assert.include(error.message, "no key")
+        assert.strictEqual(held, 0)
         assert.strictEqual(yield* textOf("flaky"), "here")
+        assert.strictEqual(held, 1)
       }).pipe(Effect.provide(ServiceRegistry.layer({ flaky })))
     }))
 })

@@ -1,7 +1,8 @@
 /** Models that go through JSON and come back. */
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigProvider, Duration, Effect, Equal, Layer, Redacted, Schema } from "effect"
-import { Anthropic, iModel, OpenAi, ServiceBackend, Simulator } from "effect-imodel"
+import { Config, ConfigProvider, Duration, Effect, Equal, Layer, Redacted } from "effect"
+import { Anthropic, Hook, iModel, OpenAi, ServiceBackend, Simulator } from "effect-imodel"
+import { Written } from "./support/configurations.ts"
 
 const canary = "sk-canary-0123456789"
 
@@ -10,71 +11,13 @@ const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({
   ANTHROPIC_API_KEY: canary,
   GEMINI_API_KEY: canary,
   MY_KEY: canary,
-  EMPTY: ""
+  EMPTY: "",
+  VLLM_BASE_URL: `https://${canary}@llm.example.com`
 }))
 
 const world = Layer.merge(Simulator.layerHttpClient({ latency: 0 }), environment)
 
 const restore = (json: unknown) => Effect.provide(iModel.iModel, iModel.layerFromJson(json).pipe(Layer.provide(world)))
-
-const Positive = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))
-const Time = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))
-const { optionalKey } = Schema
-
-const Written = Schema.Struct({
-  version: Schema.Literal(1),
-  backend: Schema.Union([
-    Schema.Struct({
-      type: Schema.Literal("provider"),
-      provider: Schema.Literals(["openai", "groq", "mistral"]),
-      endpoint: Schema.Literals(["chat", "responses", "embeddings"]),
-      model: Schema.Literals(["gpt-4o-mini", "mine"]),
-      apiKey: Schema.Literal("MY_KEY"),
-      baseUrl: optionalKey(Schema.Literal("https://llm.example.com/v1")),
-      retry: optionalKey(
-        Schema.Struct({ times: optionalKey(Positive), delay: optionalKey(Time), maxDelay: optionalKey(Time) })
-      ),
-      circuitBreaker: optionalKey(
-        Schema.Union([
-          Schema.Literal(true),
-          Schema.Struct({ failures: optionalKey(Positive), openFor: optionalKey(Time) })
-        ])
-      )
-    }),
-    Schema.Struct({
-      type: Schema.Literal("provider"),
-      provider: Schema.Literal("anthropic"),
-      endpoint: Schema.Literal("messages"),
-      model: Schema.Literal("claude-sonnet-4-5"),
-      maxTokens: optionalKey(Positive)
-    }),
-    Schema.Struct({
-      type: Schema.Literal("provider"),
-      provider: Schema.Literal("gemini"),
-      endpoint: Schema.Literals(["generateContent", "embedContent"]),
-      model: Schema.Literal("gemini-2.5-flash")
-    })
-  ]),
-  name: optionalKey(Schema.String),
-  metadata: optionalKey(Schema.JsonObject),
-  limitRequests: optionalKey(Positive),
-  limitTokens: optionalKey(Positive),
-  limitInputTokens: optionalKey(Positive),
-  limitOutputTokens: optionalKey(Positive),
-  capacityRefreshTime: optionalKey(Time),
-  headroom: optionalKey(Time),
-  queueCapacity: optionalKey(Positive),
-  concurrency: optionalKey(Positive),
-  onLimit: optionalKey(Schema.Literals(["wait", "deny"])),
-  maxDenials: optionalKey(Positive),
-  onFull: optionalKey(Schema.Literals(["suspend", "deny"])),
-  expectedOutputTokens: optionalKey(Positive),
-  timeout: optionalKey(Time),
-  queueTimeout: optionalKey(Time),
-  firstPartTimeout: optionalKey(Time),
-  idleTimeout: optionalKey(Time),
-  priority: optionalKey(Positive)
-})
 
 describe("a configuration", () => {
   it.effect.prop(
@@ -133,14 +76,59 @@ describe("a configuration", () => {
       assert.match(text, /\w+/)
     }).pipe(Effect.provide(world)))
 
-  it.effect("is written by people: times in words", () =>
+  it.effect("of several models has theirs in it, and makes them again", () =>
+    Effect.gen(function*() {
+      const gpt = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini" }), { limitRequests: 5 })
+      const claude = yield* iModel.make(yield* Anthropic.makeMessages({ model: "claude-haiku-4-5" }), {
+        name: "claude"
+      })
+      const both = yield* iModel.balance([gpt, claude], { strategy: { weights: [3, 1] }, cooldown: "1 minute" })
+      const either = yield* iModel.fallback([both, gpt], { name: "either", timeout: "1 minute" })
+      const one = {
+        backend: { type: "provider", provider: "openai", endpoint: "chat", model: "gpt-4o-mini" },
+        limitRequests: 5
+      }
+      const other = {
+        backend: { type: "provider", provider: "anthropic", endpoint: "messages", model: "claude-haiku-4-5" },
+        name: "claude"
+      }
+      const json = iModel.toJson(either)
+      assert.deepStrictEqual(json, {
+        version: 1,
+        backend: {
+          type: "fallback",
+          models: [
+            {
+              backend: {
+                type: "balance",
+                models: [one, other],
+                cooldown: 60_000,
+                strategy: { weights: [3, 1] }
+              }
+            },
+            one
+          ]
+        },
+        name: "either",
+        timeout: 60_000
+      })
+      yield* Effect.gen(function*() {
+        const restored = yield* iModel.iModel
+        assert.deepStrictEqual(iModel.toJson(restored), json)
+        assert.strictEqual(restored.name, "either")
+        const { metadata } = yield* restored.respond({ prompt: "Hello" })
+        assert.strictEqual(metadata["model"], "gpt-4o-mini")
+      }).pipe(Effect.provide(iModel.layerFromJson(json)))
+    }).pipe(Effect.provide(world)))
+
+  it.effect("is written by people: times in words, and a provider without its type", () =>
     Effect.gen(function*() {
       const model = yield* restore({
         version: 1,
-        backend: { type: "provider", provider: "openai", endpoint: "chat", model: "gpt-4o-mini" },
+        backend: { provider: "openai", endpoint: "chat", model: "gpt-4o-mini" },
         timeout: "10 minutes"
       })
-      assert.strictEqual(iModel.toJson(model)["timeout"], Duration.toMillis("10 minutes"))
+      assert.deepStrictEqual(iModel.toJson(model), { ...good, timeout: Duration.toMillis("10 minutes") })
     }))
 
   it.effect("says by null what is no data", () =>
@@ -150,7 +138,7 @@ describe("a configuration", () => {
         apiKey: Redacted.make(canary),
         retry: { while: () => true }
       })
-      const model = yield* iModel.make(byValue, { limitTokens: 5, cost: () => 1, hooks: [] })
+      const model = yield* iModel.make(byValue, { limitTokens: 5, cost: () => 1, hooks: [Hook.identity] })
       const json = iModel.toJson(model)
       assert.notInclude(JSON.stringify(json), canary)
       assert.deepStrictEqual(json, {
@@ -174,6 +162,9 @@ describe("a configuration", () => {
         iModel.layer().pipe(Layer.provide(ServiceBackend.layerMock(() => Effect.succeed("Hi"))))
       )
       assert.deepStrictEqual(iModel.toJson(mocked), { version: 1, backend: null })
+      const gpt = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini" }))
+      const error = yield* Effect.flip(restore(iModel.toJson(yield* iModel.fallback([gpt, mocked]))))
+      assert.propertyVal(error, "path", "backend.models.1.backend")
     }).pipe(Effect.provide(world)))
 })
 
@@ -197,7 +188,8 @@ describe("what is refused", () => {
       ["a variable of the system", { ...good, backend: { ...good.backend, apiKey: "HOME" } }, "backend.apiKey"],
       ["a backend that is no data", { ...good, backend: null }, "backend"],
       ["an empty variable", { ...good, backend: { ...good.backend, apiKey: "EMPTY" } }, "backend.apiKey"],
-      ["another kind of backend", { ...good, backend: { type: "circus", apiKey: canary } }, "backend"],
+      ["another kind of backend", { ...good, backend: { type: "circus", apiKey: canary } }, "backend.type"],
+      ["a name in place of a model", { ...good, backend: { type: "fallback", models: [canary] } }, "backend.models.0"],
       ["a function", { ...good, cost: null }, "cost"],
       ["hooks", { ...good, hooks: null }, "hooks"],
       ["nothing", null, ""]
@@ -210,17 +202,75 @@ describe("what is refused", () => {
       assert.notInclude(error.message, canary)
     }))
 
-  it.effect("a provider that is not known, and an option of another", () =>
+  it.effect.each(
+    [
+      ["backend.provider", { provider: canary }],
+      ["backend.provider", { provider: undefined }],
+      ["backend.endpoint", { endpoint: canary }],
+      ["backend.endpoint", { endpoint: "messages", provider: "acme", baseUrl: "https://llm.example.com" }],
+      ["backend.maxTokens", { maxTokens: 5 }],
+      ["backend.maxTokens", { provider: "anthropic", endpoint: "messages", maxTokens: 0 }],
+      ["backend.reasoning", { endpoint: "embeddings", reasoning: true }],
+      ["backend.baseUrl", { baseUrl: canary }],
+      ["backend.baseUrl", { baseUrl: `ftp://${canary}` }],
+      ["backend.baseUrl", { baseUrl: `https://user:${canary}@llm.example.com` }],
+      ["backend.baseUrl", { baseUrl: `https://llm.example.com/?key=${canary}` }],
+      ["backend.baseUrl", { provider: "azure" }],
+      ["backend.baseUrl", { provider: "vllm" }],
+      ["backend.apiKey", { provider: "groq" }],
+      ["backend.retry.times", { retry: { times: -1 } }],
+      ["backend.retry.while", { retry: { while: null } }],
+      ["backend.circuitBreaker.failures", { circuitBreaker: { failures: 0.5 } }],
+      ["backend.circuitBreaker.openFor", { circuitBreaker: { openFor: "soon" } }]
+    ] as const
+  )("a backend, by its field %s", ([path, backend]) =>
     Effect.gen(function*() {
-      for (
-        const backend of [
-          { ...good.backend, provider: "nobody" },
-          { ...good.backend, maxTokens: 5 },
-          { ...good.backend, endpoint: "embeddings", reasoning: true }
-        ]
-      ) {
-        const error = yield* Effect.flip(restore({ ...good, backend }))
-        assert.strictEqual(error._tag, "IllegalArgumentError")
-      }
+      const error = yield* Effect.flip(restore({ ...good, backend: { ...good.backend, ...backend } }))
+      assert.strictEqual(error._tag, "ConfigurationError")
+      assert.propertyVal(error, "path", path)
+      assert.notInclude(JSON.stringify(error), canary)
+    }))
+
+  it.effect.each(
+    [
+      ["limitRequests", 0.5],
+      ["limitTokens", 0],
+      ["capacityRefreshTime", "0 minutes"],
+      ["headroom", -1],
+      ["concurrency", 1.5],
+      ["queueCapacity", 0],
+      ["onLimit", "never"],
+      ["timeout", 0],
+      ["timeout", "ten minutes"],
+      ["idleTimeout", "Infinity"]
+    ] as const
+  )("an option, by its name: %s", ([name, value]) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(restore({ ...good, [name]: value }))
+      assert.strictEqual(error._tag, "ConfigurationError")
+      assert.propertyVal(error, "path", name)
+    }))
+
+  it.effect.each(
+    [
+      ["backend.models", { models: undefined }],
+      ["backend.models.0", { models: [] }],
+      ["backend.models.1", { models: [{ backend: good.backend }, 5] }],
+      ["backend.models.1.backend", { models: [{ backend: good.backend }, { backend: null }] }],
+      ["backend.models.0.timeout", { models: [{ backend: good.backend, timeout: 0 }] }],
+      ["backend.models.0.backend.apiKey", { models: [{ backend: { ...good.backend, apiKey: canary } }] }],
+      ["backend.models.0.backend.apiKey", { models: [{ backend: { ...good.backend, apiKey: "NOWHERE" } }] }],
+      ["backend.cooldown", { models: [{ backend: good.backend }], cooldown: 0 }],
+      ["backend.strategy", { models: [{ backend: good.backend }], strategy: "best" }],
+      ["backend.strategy.weights", { models: [{ backend: good.backend }], strategy: { weights: [1, 2] } }],
+      ["backend.strategy.weights.0", { models: [{ backend: good.backend }], strategy: { weights: [0] } }],
+      ["backend.headers", { models: [{ backend: good.backend }], headers: { authorization: canary } }]
+    ] as const
+  )("one of several, by its field %s", ([path, backend]) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(restore({ ...good, backend: { type: "balance", ...backend } }))
+      assert.strictEqual(error._tag, "ConfigurationError")
+      assert.propertyVal(error, "path", path)
+      assert.notInclude(JSON.stringify(error), canary)
     }))
 })

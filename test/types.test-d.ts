@@ -1,6 +1,6 @@
 import { NodeRedis } from "@effect/platform-node"
 import { describe, expectTypeOf, it } from "@effect/vitest"
-import type { Cause, Config, Context, Effect, Layer } from "effect"
+import type { Cause, Config, Context, Effect, FileSystem, Layer } from "effect"
 import type { HttpClient } from "effect/http"
 import type { RateLimiter } from "effect/persistence"
 import {
@@ -12,6 +12,7 @@ import {
   OpenAi,
   type PermissionDenied,
   ServiceBackend,
+  ServiceRegistry,
   type TimeoutError
 } from "effect-imodel"
 
@@ -44,6 +45,20 @@ describe("iModel", () => {
         ServiceBackend.ServiceBackend,
         Config.ConfigError | Cause.IllegalArgumentError,
         HttpClient.HttpClient
+      >
+    >()
+    expectTypeOf(iModel.layerFromJson({})).toEqualTypeOf<
+      Layer.Layer<
+        iModel.iModel,
+        Errors.ConfigurationError | RateLimiter.RateLimiterError,
+        HttpClient.HttpClient
+      >
+    >()
+    expectTypeOf(ServiceRegistry.layerFromFile("imodel.json")).toEqualTypeOf<
+      Layer.Layer<
+        ServiceRegistry.ServiceRegistry,
+        Errors.ConfigurationError,
+        FileSystem.FileSystem | HttpClient.HttpClient
       >
     >()
   })

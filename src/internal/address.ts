@@ -53,16 +53,21 @@ const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, A
 const unsendable = (parameter: string, description: string) =>
   Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter, description })))
 
-/** The address, without a slash at its end. */
-export const checkedBaseUrl = (baseUrl: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
+/** What is wrong with an address, if anything is. It is not repeated: it may hold a credential. */
+export const misfitOfBaseUrl = (baseUrl: string): string | undefined => {
   const url = URL.parse(baseUrl)
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    const got = UrlParams.redactUrl(baseUrl)
-    return illegal(
-      `baseUrl must be an absolute http or https address, such as "https://api.openai.com/v1", got "${got}"`
-    )
+    return `must be an absolute http or https address, such as "https://api.openai.com/v1"`
   }
   return url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== ""
-    ? illegal(`baseUrl must have no query, fragment or credentials: ${url.origin}${url.pathname}`)
-    : Effect.succeed(baseUrl.replace(/\/+$/, ""))
+    ? "must have no query, fragment or credentials"
+    : undefined
+}
+
+/** The address, without a slash at its end. */
+export const checkedBaseUrl = (baseUrl: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
+  const misfit = misfitOfBaseUrl(baseUrl)
+  return misfit === undefined
+    ? Effect.succeed(baseUrl.replace(/\/+$/, ""))
+    : illegal(`baseUrl ${misfit}, got "${UrlParams.redactUrl(baseUrl.replace(/[?#].*/s, ""))}"`)
 }

@@ -17,18 +17,19 @@ export const readCredential = Effect.fnUntraced(function*(
     ? credential
     : Config.isConfig(credential)
     ? yield* withoutSystem(credential)
-    : yield* variable(yield* variableName(credential))
+    : yield* variable(yield* checkedName(credential))
   const secret = Redacted.value(value).trim()
   if (secret === "") return yield* illegal("the credential must not be empty")
   if (!/^[\x20-\x7e]+$/.test(secret)) return yield* illegal("the credential has characters that no header can carry")
   return secret
 })
 
-export const isVariableName = (name: string): boolean => /^[A-Z][A-Z0-9_]*$/.test(name)
+/** What names an environment variable. */
+export const variableName = /^[A-Z][A-Z0-9_]*$/u
 
 // What is no name of a variable may be the secret itself, and is not shown.
-const variableName = (name: string): Effect.Effect<string, Cause.IllegalArgumentError> =>
-  isVariableName(name)
+const checkedName = (name: string): Effect.Effect<string, Cause.IllegalArgumentError> =>
+  variableName.test(name)
     ? Effect.succeed(name)
     : illegal(
       "a credential that is a string must be the name of an environment variable, such as \"OPENAI_API_KEY\"; " +
@@ -40,7 +41,9 @@ const variable = (name: string) =>
   Effect.mapError(withoutSystem(Config.Redacted(name)), (error) =>
     error.cause._tag === "SchemaError"
       ? new Config.ConfigError(
-        new ConfigProvider.SourceError({ message: `${name} is not set: set it, or give the credential in code` })
+        new ConfigProvider.SourceError({
+          message: `${name} is not set: set this environment variable, or give another credential`
+        })
       )
       : error)
 

@@ -11,20 +11,31 @@ export const invalidArgument = (error: Schema.SchemaError): AiError.InvalidReque
   })
 }
 
-/**
- * The issue that is deepest, which of the variants of a union is the one that was meant: where it is, as a path such as
- * `messages[0].content`, and what is expected there.
- */
+/** The issue that is deepest: where it is, as a path such as `messages[0].content`, and what is expected there. */
 export const describeIssue = (error: Schema.SchemaError): { readonly path: string; readonly message: string } => {
+  const { isUnknown, keys, message } = deepestIssue(error)
+  return {
+    path: keys.map((key, i) => typeof key === "number" ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`).join(
+      ""
+    ),
+    message: isUnknown ? "There is no such parameter" : message
+  }
+}
+
+/**
+ * The issue that is deepest, which of the variants of a union is the one that was meant; and whether it is that nothing is known
+ * by that name.
+ */
+export const deepestIssue = (
+  error: Schema.SchemaError
+): { readonly keys: ReadonlyArray<PropertyKey>; readonly message: string; readonly isUnknown: boolean } => {
   const { issues } = format(error.issue)
   const [first] = issues
   const issue = issues.reduce((deepest, issue) => depthOf(issue) > depthOf(deepest) ? issue : deepest, first)
-  const path = (issue?.path ?? []).map((key) => typeof key === "object" ? key.key : key)
   return {
-    path: path.map((key, i) => typeof key === "number" ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`).join(
-      ""
-    ),
-    message: issue?.message.replace(/^Expected no excess property$/, "There is no such parameter") ?? error.message
+    keys: (issue?.path ?? []).map((key) => typeof key === "object" ? key.key : key),
+    message: issue?.message ?? error.message,
+    isUnknown: issue?.message === "Expected no excess property"
   }
 }
 

@@ -1,9 +1,10 @@
 /** What a registry does: it finds models by name, and makes those lazily that it has as layers. */
 import * as Tool from "effect/ai/Tool"
 import * as Effect from "effect/Effect"
-import * as Semaphore from "effect/Semaphore"
 import { DuplicateModel, ModelNotFound, type ModelUnavailable } from "../Errors.ts"
 import type { Format, Registered, Registry, ToolSchema } from "../ServiceRegistry.ts"
+import { near } from "./near.ts"
+import { once } from "./once.ts"
 
 type Found = Effect.Effect<Registered, ModelUnavailable>
 
@@ -59,21 +60,6 @@ export const make = (layers: ReadonlyMap<string, Found>): Omit<Registry, "scope"
   }
 }
 
-/** Makes it once, however many ask; what failed is tried again when it is asked for again. */
-const once = (build: Found): Found => {
-  const lock = Semaphore.makeUnsafe(1)
-  let made: Registered | undefined
-  const remembered = Effect.tap(build, (model) =>
-    Effect.sync(() => {
-      made = model
-    }))
-  return Effect.suspend(() =>
-    made === undefined
-      ? lock.withPermit(Effect.suspend(() => made === undefined ? remembered : Effect.succeed(made)))
-      : Effect.succeed(made)
-  )
-}
-
 const describe = (format: Format, tool: Tool.Any): ToolSchema => {
   const { name } = tool
   const description = Tool.getDescription(tool)
@@ -87,33 +73,4 @@ const describe = (format: Format, tool: Tool.Any): ToolSchema => {
     case "gemini":
       return { ...said, parametersJsonSchema: schema }
   }
-}
-
-// -----------------------------------------------------------------------------
-// Near names
-// -----------------------------------------------------------------------------
-
-/** The names that may have been meant, the nearest first. */
-const near = (name: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
-  names
-    .map((known) => ({ known, steps: distance(name.toLowerCase(), known.toLowerCase()) }))
-    .filter(({ known, steps }) =>
-      steps <= Math.max(2, name.length / 3) || known.toLowerCase().includes(name.toLowerCase())
-    )
-    .toSorted((a, b) => a.steps - b.steps)
-    .slice(0, 3)
-    .map(({ known }) => known)
-
-/** How many letters are to be put in, taken out or changed: Levenshtein's distance. */
-const distance = (a: string, b: string): number => {
-  let above = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const changed = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      row.push(Math.min(changed, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
-    }
-    above = row
-  }
-  return above[b.length] ?? 0
 }

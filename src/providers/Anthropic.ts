@@ -22,6 +22,7 @@ import * as Layer from "effect/Layer"
 import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import { contentOf } from "../internal/anthropic/answer.ts"
+import { defaultBaseUrl } from "../internal/anthropic/baseUrl.ts"
 import { bodyOf, headersOf } from "../internal/anthropic/body.ts"
 import { demandsOf } from "../internal/anthropic/demands.ts"
 import { reasonOf } from "../internal/anthropic/reason.ts"
@@ -200,9 +201,3 @@ export const layerMessagesConfig = (
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > => Layer.unwrap(Effect.map(Config.unwrap(options), layerMessages))
-
-// The variable is that of Anthropic's SDKs and of Claude Code, whose paths begin with the version.
-const defaultBaseUrl = Config.String("ANTHROPIC_BASE_URL").pipe(
-  Config.withDefault("https://api.anthropic.com"),
-  Config.map((url) => url.replace(/(\/v1)?\/*$/, "/v1"))
-)

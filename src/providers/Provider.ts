@@ -8,13 +8,12 @@ import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type * as Circuit from "../Circuit.ts"
 import type { Credential } from "../Endpoint.ts"
 import { illegal } from "../internal/options.ts"
-import type { Retry, ServiceBackend } from "../ServiceBackend.ts"
-import * as Anthropic from "./Anthropic.ts"
-import * as Gemini from "./Gemini.ts"
-import * as OpenAi from "./OpenAi.ts"
+import * as internal from "../internal/provider.ts"
+import type { Capabilities, Retry, ServiceBackend } from "../ServiceBackend.ts"
 
 /**
  * @category options
@@ -30,32 +29,13 @@ export interface Options {
   readonly retry?: Retry | undefined
   /** Leaves the backend alone for a while when it fails again and again. @default never */
   readonly circuitBreaker?: Circuit.Options | true | undefined
+  /** What the model can do; not of embeddings. @default what is known of it by its name */
+  readonly capabilities?: Capabilities | undefined
   /** Of Anthropic alone: the most tokens of the answer to a call that states none. @default 4096 */
   readonly maxTokens?: number | undefined
   /** Of chat completions alone: whether the model reasons. @default by its name */
   readonly reasoning?: boolean | undefined
 }
-
-type BackendLayer = Layer.Layer<
-  ServiceBackend,
-  Config.ConfigError | Cause.IllegalArgumentError,
-  HttpClient.HttpClient
->
-
-type Endpoints = ReadonlyMap<string, (options: Options) => BackendLayer>
-
-const openAiLike = (provider: OpenAi.Vendor): Endpoints =>
-  new Map([
-    ["chat", (options) => OpenAi.layerChat({ ...options, provider })],
-    ["responses", (options) => OpenAi.layerResponses({ ...options, provider })],
-    ["embeddings", (options) => OpenAi.layerEmbeddings({ ...options, provider })]
-  ])
-
-const endpoints = new Map<string, Endpoints>([
-  ["anthropic", new Map([["messages", Anthropic.layerMessages]])],
-  ["gemini", new Map([["generateContent", Gemini.layerGenerateContent], ["embedContent", Gemini.layerEmbedContent]])],
-  ...OpenAi.vendors.map((provider) => [provider, openAiLike(provider)] as const)
-])
 
 /**
  * The providers that are known by name, and their endpoints.
@@ -65,8 +45,8 @@ const endpoints = new Map<string, Endpoints>([
  */
 export const known: ReadonlyArray<{ readonly provider: string; readonly endpoints: ReadonlyArray<string> }> = Array
   .from(
-    endpoints,
-    ([provider, endpoints]) => ({ provider, endpoints: [...endpoints.keys()] })
+    internal.providers,
+    ([provider, { endpoints }]) => ({ provider, endpoints: [...endpoints.keys()] })
   )
 
 /**
@@ -92,29 +72,21 @@ export const known: ReadonlyArray<{ readonly provider: string; readonly endpoint
  * @category layers
  * @since 0.1.0
  */
-export const layer = (provider: string, endpoint: string, options: Options): BackendLayer => {
-  if (options.maxTokens !== undefined && provider !== "anthropic") return failing("maxTokens is an option of Anthropic")
-  if (options.reasoning !== undefined && endpoint !== "chat") {
-    return failing("reasoning is an option of chat completions")
+export const layer = (
+  provider: string,
+  endpoint: string,
+  options: Options
+): Layer.Layer<ServiceBackend, Config.ConfigError | Cause.IllegalArgumentError, HttpClient.HttpClient> => {
+  const found = internal.find(provider, endpoint, options)
+  if (Result.isFailure(found)) {
+    const { description, option } = found.failure
+    const names: Partial<Record<typeof option, string>> = { provider, endpoint }
+    const name = names[option]
+    return Layer.unwrap(illegal(`${name === undefined ? option : `the ${option} "${name}"`} ${description}`))
   }
-  const its = endpoints.get(provider)
-  const make = its?.get(endpoint)
-  if (make !== undefined) return make(options)
-  if (its !== undefined) {
-    return failing(`the provider "${provider}" has no endpoint "${endpoint}", but ${listed(its.keys())}`)
-  }
-  if (options.baseUrl === undefined) {
-    return failing(`the provider "${provider}" is not known: give its baseUrl, or take ${listed(endpoints.keys())}`)
-  }
-  const assumed = openAiLike("openai").get(endpoint)
-  return assumed === undefined
-    ? failing(`the provider "${provider}" is not known, and OpenAI's protocol has no endpoint "${endpoint}"`)
-    : Layer.unwrap(Effect.as(
-      Effect.logWarning(`The provider "${provider}" is not known, and is taken to speak OpenAI's protocol`),
-      assumed(options)
-    ))
+  const backend = found.success(options)
+  return internal.providers.has(provider) ? backend : Layer.unwrap(Effect.as(
+    Effect.logWarning(`The provider "${provider}" is not known, and is taken to speak OpenAI's protocol`),
+    backend
+  ))
 }
-
-const failing = (message: string): BackendLayer => Layer.unwrap(illegal(message))
-
-const listed = (names: Iterable<string>): string => [...names].toSorted().map((name) => `"${name}"`).join(", ")

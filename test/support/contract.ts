@@ -420,7 +420,10 @@ const configuration: Part = (it, { apiKey, answer, makeBackend, modelAt }, facts
     Effect.gen(function*() {
       const error = yield* Effect.flip(environment(env)(makeBackend({})))
       assert.strictEqual(error._tag, "ConfigError")
-      assert.include(error.message, `${variables.apiKey} is not set: set it, or give the credential in code`)
+      assert.include(
+        error.message,
+        `${variables.apiKey} is not set: set this environment variable, or give another credential`
+      )
     }))
 
   it.effect.each([{ key: "" }, { key: "  " }])(

@@ -1,0 +1,26 @@
+/** Which of the names that there are may have been meant. */
+
+/** The names that may have been meant, the nearest first. */
+export const near = (name: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
+  names
+    .map((known) => ({ known, steps: distance(name.toLowerCase(), known.toLowerCase()) }))
+    .filter(({ known, steps }) =>
+      steps <= Math.max(2, name.length / 3) || known.toLowerCase().includes(name.toLowerCase())
+    )
+    .toSorted((a, b) => a.steps - b.steps)
+    .slice(0, 3)
+    .map(({ known }) => known)
+
+/** How many letters are to be put in, taken out or changed: Levenshtein's distance. */
+const distance = (a: string, b: string): number => {
+  let above = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const changed = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row.push(Math.min(changed, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
+    }
+    above = row
+  }
+  return above[b.length] ?? 0
+}
