@@ -20,7 +20,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as HttpMethod from "effect/http/HttpMethod"
 import * as Predicate from "effect/Predicate"
 import type * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import * as Circuit from "./Circuit.ts"
 import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
 import type { BackendErrorReason, Unsupported } from "./Errors.ts"
@@ -30,6 +30,7 @@ import { type Credential, readCredential } from "./internal/credential.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http.ts"
 import { streamPartsOf } from "./internal/streaming.ts"
 import { neverSent } from "./internal/unsent.ts"
+import { wireDecoder } from "./internal/wireDecoder.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 
 export type { FailedAnswer }
@@ -222,7 +223,7 @@ export const make = Effect.fnUntraced(function*<
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
   const { authenticate, scrub } = yield* readAuth(options.auth ?? { type: "none" })
   const reader = makeReader<Request["Type"], Answer["Type"]>({
-    decode: Schema.decodeUnknownResult(options.response),
+    decode: wireDecoder(options.response),
     normalize: options.normalize,
     reasonOf: options.reason ?? reasonOfStatus,
     scrub
@@ -234,22 +235,23 @@ export const make = Effect.fnUntraced(function*<
     authenticate
   )
 
-  const request = Effect.fnUntraced(function*(
+  const request = (
     payload: Request["Type"],
     path: Path,
     bodyOf: (payload: Request["Type"]) => Effect.Effect<unknown, BackendErrorReason>
-  ) {
-    const addressed = HttpClientRequest.appendUrl(template, yield* fillPath(path, payload)).pipe(
-      HttpClientRequest.setHeaders(options.callHeaders?.(payload) ?? {})
-    )
-    if (addressed.method === "GET" || addressed.method === "HEAD") {
-      return HttpClientRequest.setUrlParams(addressed, queryOf(without(payload, path.parameters)))
-    }
-    return yield* Effect.mapError(
-      Effect.flatMap(bodyOf(payload), (body) => HttpClientRequest.bodyJson(addressed, body)),
-      (error) => neverSent(error._tag === "HttpBodyError" ? notJson(error) : error)
-    )
-  })
+  ): Effect.Effect<HttpClientRequest.HttpClientRequest, BackendErrorReason> =>
+    Effect.flatMap(fillPath(path, payload), (filled) => {
+      const headers = options.callHeaders?.(payload)
+      const to = HttpClientRequest.appendUrl(template, filled)
+      const addressed = headers === undefined ? to : HttpClientRequest.setHeaders(to, headers)
+      if (addressed.method === "GET" || addressed.method === "HEAD") {
+        return Effect.succeed(HttpClientRequest.setUrlParams(addressed, queryOf(without(payload, path.parameters))))
+      }
+      return Effect.mapError(
+        Effect.flatMap(bodyOf(payload), (body) => HttpClientRequest.bodyJson(addressed, body)),
+        (error) => neverSent(error._tag === "HttpBodyError" ? notJson(error) : error)
+      )
+    })
 
   const wholeBody = options.body ??
     ((payload: Request["Type"]) => Effect.succeed(without(payload, wholePath.parameters)))
@@ -258,10 +260,13 @@ export const make = Effect.fnUntraced(function*<
     discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
 
   const call = (payload: Request["Type"], calling: Calling) =>
-    answer(Effect.gen(function*() {
-      const response = yield* client.execute(yield* request(payload, wholePath, wholeBody))
-      return yield* reader.whole(yield* reader.head(response, calling), payload)
-    }))
+    answer(
+      request(payload, wholePath, wholeBody).pipe(
+        Effect.flatMap(client.execute),
+        Effect.flatMap((response) => reader.head(response, calling)),
+        Effect.flatMap((head) => reader.whole(head, payload))
+      )
+    )
 
   const stream = ({ body, decoder, path }: StreamOptions<Request["Type"], Answer["Type"]>) => {
     const streamedPath = path === undefined ? wholePath : makePath(path)

@@ -62,6 +62,14 @@ const textOf = <E>(exit: Exit.Exit<Calling.NormalizedResponse, E>) =>
   Exit.isSuccess(exit) ? exit.value.text : assert.fail(`no answer: ${exit}`)
 
 describe("a fallback", () => {
+  it.effect("has no attempts but those of its models, also where they answer at once", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", answers("from a"))
+      const model = yield* iModel.fallback([a.model])
+      const calling = yield* model.invoke({ text: "hello" })
+      assert.deepStrictEqual(calling.attempts.map((attempt) => attempt.model), ["a"])
+    }))
+
   it.effect("answers with the first that does, names it, and has every attempt on the calling", () =>
     Effect.gen(function*() {
       const a = yield* made("a", fails(overloaded))

@@ -21,7 +21,10 @@ export const makePath = (template: string): Path => ({
 })
 
 /** The path with its parameters filled in. */
-export const fillPath = Effect.fnUntraced(function*(
+export const fillPath = (path: Path, payload: Payload): Effect.Effect<string, AiError.InvalidRequestError> =>
+  path.parameters.length === 0 ? Effect.succeed(path.template) : fill(path, payload)
+
+const fill = Effect.fnUntraced(function*(
   { parameters, template }: Path,
   payload: Payload
 ): Effect.fn.Return<string, AiError.InvalidRequestError> {

@@ -104,7 +104,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       decoder.skip()
       return true
     }
-    const read = Effect.fnUntraced(function*(events: ReadonlyArray<Sse.Event>) {
+    const read = (events: ReadonlyArray<Sse.Event>) => {
       const parts: Array<StreamPart> = []
       let failure: EventFailure | undefined
       let over = false
@@ -126,13 +126,13 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
         }
         for (const part of pushed.success) parts.push(part)
       }
-      yield* emit(parts, decoder.usage())
-      if (failure?._tag === "ErrorEvent") {
-        return yield* failed(response, JSON.stringify(failure.body))
-      }
-      if (failure !== undefined) return yield* brokenOff(format.scrub(failure.description))
-      return over || decoder.isOver()
-    })
+      return Effect.flatMap(emit(parts, decoder.usage()), () =>
+        failure === undefined
+          ? Effect.succeed(over || decoder.isOver())
+          : failure._tag === "ErrorEvent"
+          ? failed(response, JSON.stringify(failure.body))
+          : brokenOff(format.scrub(failure.description)))
+    }
     // What breaks the connection after the provider has ended its answer breaks nothing.
     const readAll = Effect.flatMap(
       readEvents(response, read),

@@ -31,7 +31,7 @@ import { uuid } from "./identity.ts"
 import type { Said } from "./limits.ts"
 import type { Node } from "./line.ts"
 import type { Sink } from "./streaming.ts"
-import { observeAttempt, type Operation } from "./telemetry.ts"
+import { measureAttempt, type Operation, traceAttempt } from "./telemetry.ts"
 
 /** Runs callings, and takes back those that nobody waits for any more. */
 export interface Runner {
@@ -268,10 +268,11 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     const clock = Context.get(this.context, Clock.Clock)
     const startedAt = clock.currentTimeMillisUnsafe()
     const startedAtNanos = clock.monotonicTimeNanosUnsafe()
+    const before = this.attempts.length
     this.begin(startedAtNanos)
     const work = this.onFiber(() => this.work.run(this.payload, this))
     const fiber = Effect.runForkWith(this.context)(
-      observeAttempt(
+      traceAttempt(
         work,
         this.context,
         this.work.operation,
@@ -279,12 +280,13 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
         () => ({ "imodel.calling.id": this.id, "imodel.attempt": this.attempts.length + 1 })
       )
     )
-    const before = this.attempts.length
     fiber.addObserver((exit) => {
       const answer = Exit.mapError(exit, (error) => error._tag === "BackendError" ? error.reason : error)
+      const durationNanos = clock.monotonicTimeNanosUnsafe() - startedAtNanos
+      measureAttempt(this.work.operation, this.payload, answer, durationNanos, this.context)
       // Who asks others has noted their attempts.
       if (this.attempts.length === before) {
-        this.note(attemptOf(this.terms?.model, answer, startedAt, clock.monotonicTimeNanosUnsafe() - startedAtNanos))
+        this.note(attemptOf(this.terms?.model, answer, startedAt, durationNanos))
       }
       const retry = Result.try(() => this.retryAfter(answer))
       if (Result.isFailure(retry)) this.conclude(Exit.die(retry.failure))

@@ -80,7 +80,9 @@ export const make = Effect.fnUntraced(function*(
   const limits = yield* Limits.make(buckets, {
     key: options.key,
     sharedConcurrency,
-    onSooner: changed,
+    onSooner: () => {
+      if (line.size > 0) changed()
+    },
     onPause: (millis) => {
       pausedUntil = Math.max(pausedUntil, clock.currentTimeMillisUnsafe() + millis)
     }
@@ -244,8 +246,7 @@ export const make = Effect.fnUntraced(function*(
         if (limits.confirm()) changed()
         if (attempt === undefined) return
         admitted.set(calling, { ...attempt, said })
-        attempt.by?.learn(attempt.receipt, said)
-        changed()
+        if (attempt.by?.learn(attempt.receipt, said)) changed()
       }
     }
   }
@@ -305,18 +306,18 @@ export const make = Effect.fnUntraced(function*(
 
   const sleepUntilChange = tellAnd(change)
 
-  const dispatchNext = Effect.gen(function*() {
+  const dispatchNext = Effect.suspend(() => {
     blocked = false
-    if (outage.isAway()) return yield* dispatchMeanwhile
+    if (outage.isAway()) return dispatchMeanwhile
     const next = line.head()
-    if (next === undefined) return yield* sleepUntilChange
+    if (next === undefined) return sleepUntilChange
     const running = pool.running()
-    if (running >= places) return yield* tellAnd((millis) => wait(next, millis))
+    if (running >= places) return tellAnd((millis) => wait(next, millis))
     const now = clock.currentTimeMillisUnsafe()
-    if (pausedUntil > now) return yield* tellAnd((millis) => wait(next, Math.min(millis, pausedUntil - now)))
+    if (pausedUntil > now) return tellAnd((millis) => wait(next, Math.min(millis, pausedUntil - now)))
     const reserved = Limits.reservationOf(next)
     const unconfirmed = limits.hold(reserved, now)
-    if (unconfirmed > 0) return yield* tellAnd((millis) => hold(Math.min(millis, unconfirmed)))
+    if (unconfirmed > 0) return tellAnd((millis) => hold(Math.min(millis, unconfirmed)))
     const waits = !denies || next.attempts.length > 0
     const follower = limits.isShared && waits && running + 1 < places ? next.node?.after : undefined
     const asked = limits.take(reserved, {
@@ -324,14 +325,17 @@ export const make = Effect.fnUntraced(function*(
       waits,
       running
     })
-    const taken = yield* outage.within(asked, (late) => {
+    const within = outage.within(asked, (late) => {
       if (typeof late !== "number") limits.putBack(reserved)
     })
-    if (taken === undefined) return
-    if (typeof taken === "number") return yield* wait(next, taken)
-    // The store may have taken its time over this.
-    if (!line.has(next) || pausedUntil > clock.currentTimeMillisUnsafe()) limits.putBack(reserved)
-    else run(next, taken, limits)
+    return Effect.flatMap(within, (taken) => {
+      if (taken === undefined) return Effect.void
+      if (typeof taken === "number") return wait(next, taken)
+      // The store may have taken its time over this.
+      if (!line.has(next) || pausedUntil > clock.currentTimeMillisUnsafe()) limits.putBack(reserved)
+      else run(next, taken, limits)
+      return Effect.void
+    })
   }).pipe(Effect.catchCause(goOn))
 
   /** The store of the limits is away. */

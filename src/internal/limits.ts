@@ -98,8 +98,8 @@ export interface Limits {
    * was not used is given back only as far as the provider gives it back.
    */
   readonly settle: (reserved: Use, used: Use, answered?: Pick<Answered, "receipt" | "said"> | undefined) => void
-  /** Learns what the provider said in its answer to what the receipt is for. */
-  readonly learn: (receipt: Receipt, said: Said) => void
+  /** Learns what the provider said in its answer to what the receipt is for. Answers whether that is news. */
+  readonly learn: (receipt: Receipt, said: Said) => boolean
   /** The provider has answered, so that it would have said if its limits were smaller. Answers whether that is news. */
   readonly confirm: () => boolean
   /** The provider has asked to hold everything back for so many milliseconds. */
@@ -279,6 +279,7 @@ export const make = Effect.fnUntraced(function*(
         if (refused) note(i, { op: "refused", taken })
         reconcile(i, taken, allowance.remaining, { owes: false, refused })
       }
+      return account.hasNews()
     },
     confirm: () => {
       const news = !confirmed

@@ -144,11 +144,12 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   const stream = (args: Args, streamOptions?: StreamOptions) =>
     Stream.fromChannel(
       Channel.callback<Arr.NonEmptyReadonlyArray<StreamPart>, TimeoutError | PermissionDenied | BackendError>(
-        Effect.fnUntraced(function*(queue) {
-          const calling = yield* prepare(args, (parts) => Queue.offer(queue, parts), streamOptions)
-          yield* (yield* submit(calling, streamOptions)).response
-          yield* Queue.end(queue)
-        }),
+        (queue) =>
+          prepare(args, (parts) => Queue.offer(queue, parts), streamOptions).pipe(
+            Effect.flatMap((calling) => submit(calling, streamOptions)),
+            Effect.flatMap((calling) => calling.response),
+            Effect.andThen(Queue.end(queue))
+          ),
         { bufferSize: 1, strategy: "suspend" }
       )
     )

@@ -56,12 +56,13 @@ export const makeBucket = Effect.fnUntraced(function*(
   const level = Effect.map(charge(0), ({ remaining }) => remaining)
 
   // The state must not rise above the capacity: what stands above it is not kept by every store.
-  const refund = Effect.fnUntraced(function*(millis: number) {
-    const back = Math.min(millis, full - (yield* level))
-    if (back <= 0) return
-    yield* charge(-back)
-    for (const notify of returns) notify()
-  })
+  const refund = (millis: number): Stored<void> =>
+    Effect.flatMap(level, (held) => {
+      const back = Math.min(millis, full - held)
+      return back <= 0 ? Effect.void : Effect.map(charge(-back), () => {
+        for (const notify of returns) notify()
+      })
+    })
 
   // What is learned is noted once the store has taken it, so that a failure may be tried again.
   const lower = (millis: number): Stored<void> =>
@@ -134,15 +135,15 @@ export const make = (buckets: ReadonlyArray<Bucket>): Account => {
   const news: Array<readonly [bucket: number, change: Change]> = []
 
   // What could not be told is told the next time; what was told before it is not told again.
-  const tell = Effect.gen(function*() {
-    for (let next = news.shift(); next !== undefined; next = news.shift()) {
-      const untold = next
-      const [bucket, change] = untold
-      yield* Effect.onError(
-        buckets[bucket]?.apply(change) ?? Effect.void,
-        () => Effect.sync(() => news.unshift(untold))
-      )
-    }
+  const tell: Stored<void> = Effect.suspend(() => {
+    const next = news.shift()
+    if (next === undefined) return Effect.void
+    const [bucket, change] = next
+    const told = Effect.onError(
+      buckets[bucket]?.apply(change) ?? Effect.void,
+      () => Effect.sync(() => news.unshift(next))
+    )
+    return Effect.andThen(told, tell)
   })
 
   const undo = (receipt: Receipt, want: ReadonlyArray<number>) =>

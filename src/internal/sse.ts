@@ -1,5 +1,6 @@
 /** Reads server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) until their answer is whole. */
 import * as Cause from "effect/Cause"
+import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Sse from "effect/encoding/Sse"
 import type * as HttpClientError from "effect/http/HttpClientError"
@@ -40,7 +41,8 @@ export const readEvents = <E>(
       hasEvents = true
     }, { maxEventSize })
     const decoder = new TextDecoder()
-    const pull = yield* Stream.toPull(response.stream)
+    // Nobody else pulls, so it needs none of what `Stream.toPull` does at each pull to keep them apart.
+    const pull = yield* Channel.toPullScoped(Stream.toChannel(response.stream), yield* Effect.scope)
 
     const next = Effect.flatMap(pull, (chunks) => {
       for (const chunk of chunks) {

@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Tracer from "effect/Tracer"
 import { isNormalizedResponse, type NormalizedResponse } from "../Calling.ts"
+import { BackendError, type BackendErrorReason } from "../Errors.ts"
 import { CaptureContent } from "./references.ts"
 
 /** What an attempt is to an observer: the name of the operation, such as `"chat"`, and who carries it out. */
@@ -34,21 +35,20 @@ const isTraced = (context: Context.Context<never>): boolean =>
 // Attempts
 // -----------------------------------------------------------------------------
 
-/** An attempt, with its span and its metrics. */
-export const observeAttempt = <A, E>(
+/** An attempt, with its span. */
+export const traceAttempt = <A, E>(
   work: Effect.Effect<A, E>,
   context: Context.Context<never>,
   operation: Operation | undefined,
   payload: Payload,
   attributes: () => Record<string, unknown>
 ): Effect.Effect<A, E> => {
-  const measured = operation === undefined ? work : measure(work, context, operation, payload)
-  if (!isTraced(context)) return measured
+  if (!isTraced(context)) return work
   const model = stringOf(payload["model"])
   const name = operation === undefined
     ? "iModel.call"
     : [operation.name, model].filter(Predicate.isNotUndefined).join(" ")
-  const annotated = operation === undefined ? measured : annotate(measured, operation, payload)
+  const annotated = operation === undefined ? work : annotate(work, operation, payload)
   return Effect.withSpan(annotated, name, { kind: "client", attributes: attributes() })
 }
 
@@ -111,7 +111,7 @@ const stringsOf = (u: unknown): ReadonlyArray<string> | undefined =>
 
 const errorType = (exit: Exit.Failure<unknown, unknown>): string | undefined => {
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-  const reason = Predicate.hasProperty(error, "reason") ? error.reason : error
+  const reason = error instanceof BackendError ? error.reason : error
   return Predicate.hasProperty(reason, "_tag") ? String(reason._tag) : undefined
 }
 
@@ -176,54 +176,66 @@ const tokens = {
   boundaries: [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864]
 }
 
+interface Meter {
+  readonly tokens: { readonly [Type in "input" | "output"]: Metric.Histogram<number> }
+  /** Durations, by the type of the error; empty where there was none. */
+  readonly durations: Map<string, Metric.Histogram<number>>
+}
+
 // A metric finds its series faster when it has its attributes from the beginning.
-const cache = new Map<string, Metric.Histogram<number>>()
+const meters = new WeakMap<Operation, Map<string, Meter>>()
+
+const meterOf = (operation: Operation, model: string): Meter => {
+  let ofModels = meters.get(operation)
+  if (ofModels === undefined) meters.set(operation, ofModels = new Map())
+  let meter = ofModels.get(model)
+  if (meter === undefined) {
+    const of = (type: string) => histogram(tokens, operation, model, { "gen_ai.token.type": type })
+    meter = { tokens: { input: of("input"), output: of("output") }, durations: new Map() }
+    ofModels.set(model, meter)
+  }
+  return meter
+}
 
 const histogram = (
   { boundaries, description, id }: typeof durations,
   { name, provider }: Operation,
   model: string,
-  key: string,
-  value: string
-) => {
-  const series = [id, name, provider, model, value].join("\n")
-  let found = cache.get(series)
-  if (found === undefined) {
-    const attributes = {
+  more: Record<string, string>
+) =>
+  Metric.histogram(id, {
+    description,
+    boundaries,
+    attributes: {
       "gen_ai.operation.name": name,
       "gen_ai.provider.name": provider,
       "gen_ai.request.model": model,
-      ...(value !== "" && { [key]: value })
+      ...more
     }
-    found = Metric.histogram(id, { description, boundaries, attributes })
-    cache.set(series, found)
-  }
-  return found
-}
-
-const measure = <A, E>(
-  work: Effect.Effect<A, E>,
-  context: Context.Context<never>,
-  operation: Operation,
-  payload: Payload
-): Effect.Effect<A, E> => {
-  const clock = Context.get(context, Clock.Clock)
-  const model = stringOf(payload["model"]) ?? ""
-  return Effect.suspend(() => {
-    const startedAt = clock.monotonicTimeNanosUnsafe()
-    return Effect.onExit(work, (exit) =>
-      Effect.sync(() => {
-        const seconds = Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1e9
-        const error = Exit.isFailure(exit) ? errorType(exit) ?? "interrupted" : ""
-        histogram(durations, operation, model, "error.type", error).updateUnsafe(seconds, context)
-        if (Exit.isFailure(exit) || !isNormalizedResponse(exit.value)) return
-        const { inputTokens, outputTokens } = exit.value.usage
-        for (const [type, count] of [["input", inputTokens.total], ["output", outputTokens.total]] as const) {
-          if (count === undefined) continue
-          histogram(tokens, operation, model, "gen_ai.token.type", type).updateUnsafe(count, context)
-        }
-      }))
   })
+
+/** Notes an attempt that has ended, if it asked a model. */
+export const measureAttempt = (
+  operation: Operation | undefined,
+  payload: Payload,
+  exit: Exit.Exit<unknown, BackendErrorReason>,
+  durationNanos: bigint,
+  context: Context.Context<never>
+): void => {
+  if (operation === undefined) return
+  const model = stringOf(payload["model"]) ?? ""
+  const meter = meterOf(operation, model)
+  const error = Exit.isFailure(exit) ? errorType(exit) ?? "interrupted" : ""
+  let duration = meter.durations.get(error)
+  if (duration === undefined) {
+    duration = histogram(durations, operation, model, error === "" ? {} : { "error.type": error })
+    meter.durations.set(error, duration)
+  }
+  duration.updateUnsafe(Number(durationNanos) / 1e9, context)
+  if (Exit.isFailure(exit) || !isNormalizedResponse(exit.value)) return
+  const { inputTokens, outputTokens } = exit.value.usage
+  if (inputTokens.total !== undefined) meter.tokens.input.updateUnsafe(inputTokens.total, context)
+  if (outputTokens.total !== undefined) meter.tokens.output.updateUnsafe(outputTokens.total, context)
 }
 
 // -----------------------------------------------------------------------------

@@ -6,12 +6,12 @@
 import * as Predicate from "effect/Predicate"
 import * as Record from "effect/Record"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type { Decoder, EventFailure } from "../../Endpoint.ts"
 import type { StreamPart } from "../../Calling.ts"
 import { toolParams } from "../chat.ts"
 import { describeIssue } from "../invalidArgument.ts"
 import { PartWriter } from "../parts.ts"
+import { wireDecoder } from "../wireDecoder.ts"
 import {
   type Block,
   BlockParts,
@@ -42,7 +42,7 @@ const eventTypes: ReadonlySet<unknown> = new Set<Event["type"]>([
   "message_stop"
 ])
 
-const decodeEvent = Schema.decodeUnknownResult(StreamEvent)
+const decodeEvent = wireDecoder(StreamEvent)
 
 export const makeDecoder = (): Decoder<Answer> => {
   const parts = new PartWriter()

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import type { Decoder } from "../../Endpoint.ts"
 import { describeIssue } from "../invalidArgument.ts"
 import { PartWriter } from "../parts.ts"
+import { wireDecoder } from "../wireDecoder.ts"
 import { append, finishOf, metadataOf, partReader, sourcesOf, usageOf } from "./answer.ts"
 import { ErrorBody, GenerateContentChunk, type Part as PartSchema } from "./schema.ts"
 
@@ -11,7 +12,7 @@ type Answer = typeof GenerateContentChunk.Type
 type Candidate = NonNullable<Answer["candidates"]>[number]
 type WirePart = typeof PartSchema.Type
 
-const decodeChunk = Schema.decodeUnknownResult(GenerateContentChunk)
+const decodeChunk = wireDecoder(GenerateContentChunk)
 const isError = Schema.is(ErrorBody)
 
 export const makeDecoder = (): Decoder<Answer> => {

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import type { Decoder } from "../../Endpoint.ts"
 import { describeIssue } from "../invalidArgument.ts"
 import { PartWriter } from "../parts.ts"
+import { wireDecoder } from "../wireDecoder.ts"
 import { finishOf, metadataOf, reasoningOf, sourcesOf, usageOf } from "./answer.ts"
 import { ChatChunk, type ChatCompletion, ErrorBody, type ReasoningField } from "./schema.ts"
 
@@ -12,7 +13,7 @@ type Completion = typeof ChatCompletion.Type
 type Choice = Completion["choices"][number]
 type ToolCall = NonNullable<Choice["message"]["tool_calls"]>[number]
 
-const decodeChunk = Schema.decodeUnknownResult(ChatChunk)
+const decodeChunk = wireDecoder(ChatChunk)
 const isError = Schema.is(ErrorBody)
 
 export const makeDecoder = (): Decoder<Completion> => {
@@ -115,9 +116,10 @@ class ChoiceDraft {
     if (delta.content != null) this.content = (this.content ?? "") + delta.content
     this.parts?.text(delta.content ?? "")
     this.refusal += delta.refusal ?? ""
-    const annotations = delta.annotations ?? []
-    for (const source of sourcesOf(annotations, this.annotations.length)) this.parts?.write(source)
-    this.annotations.push(...annotations)
+    if (delta.annotations != null) {
+      for (const source of sourcesOf(delta.annotations, this.annotations.length)) this.parts?.write(source)
+      this.annotations.push(...delta.annotations)
+    }
     for (const call of delta.tool_calls ?? []) {
       const { arguments: written, name } = call.function ?? {}
       // Some who speak the protocol do not number the calls, or give all the same number, and send each of them whole.

@@ -8,6 +8,7 @@ import type { Part } from "../../../Calling.ts"
 import type { Decoder, EventFailure } from "../../../Endpoint.ts"
 import { describeIssue } from "../../invalidArgument.ts"
 import { PartWriter } from "../../parts.ts"
+import { wireDecoder } from "../../wireDecoder.ts"
 import { ErrorBody } from "../schema.ts"
 import {
   finishOf,
@@ -31,7 +32,7 @@ import type { Response } from "./schema.ts"
 type Data = typeof Response.Type
 type Message = Extract<OutputItem, { readonly type: "message" }>
 
-const decodeEvent = Schema.decodeUnknownResult(Event)
+const decodeEvent = wireDecoder(Event)
 const isError = Schema.is(ErrorBody)
 
 export const makeDecoder = (): Decoder<Data> => {
