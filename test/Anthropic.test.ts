@@ -1,16 +1,13 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import SDK from "@anthropic-ai/sdk"
 import { assert, describe, layer } from "@effect/vitest"
-import { Cause, Config, ConfigProvider, Duration, Effect, Exit, Fiber, Layer, Redacted, Schema } from "effect"
+import { Config, Effect, Layer, Redacted, Schema } from "effect"
 import { Prompt, Tool } from "effect/ai"
 import { FetchHttpClient, type HttpClient } from "effect/http"
-import { Anthropic, type BackendError, iModel } from "effect-imodel"
-import { TestClock } from "effect/testing"
-import { inspect } from "node:util"
-import { type Answer, nobody, type Seen, serve } from "./support/server.ts"
-
-const canary = "sk-ant-canary-0123456789"
-const apiKey = Redacted.make(canary)
+import { Anthropic, iModel } from "effect-imodel"
+import * as Contract from "./support/contract.ts"
+import { type Answer, serve } from "./support/server.ts"
+import * as Wire from "./support/wire.ts"
 
 // -----------------------------------------------------------------------------
 // What the provider answers
@@ -40,32 +37,23 @@ const refusal = (
 const rateLimited = (headers?: Record<string, string>) =>
   refusal(429, { type: "rate_limit_error", message: "This request would exceed your rate limit." }, headers)
 
+const unauthorized = (message: string) => refusal(401, { type: "authentication_error", message })
+
 // -----------------------------------------------------------------------------
 // What is set up
 // -----------------------------------------------------------------------------
 
-const modelAt = (baseUrl: string) =>
-  Effect.flatMap(
-    Anthropic.makeMessages({ model: "claude-sonnet-4-5", apiKey, baseUrl, retry: { times: 0 } }),
-    (backend) => iModel.make(backend)
-  )
-
-const setup = Effect.fnUntraced(function*(answer: Answer | ((seen: Seen) => Effect.Effect<Answer>)) {
-  const server = yield* serve(answer)
-  return { server, model: yield* modelAt(`${server.url}/v1`) }
+const wire = Wire.make({
+  makeBackend: (options) => Anthropic.makeMessages({ model: "claude-sonnet-4-5", ...options }),
+  apiKey: "sk-ant-canary-0123456789",
+  base: "/v1",
+  ask: { prompt: "Name a colour." },
+  answer: message
 })
+const { failureOf, sentFor, setup } = wire
 
-const respondTo = Effect.fnUntraced(function*(fields: object, headers: Record<string, string> = {}) {
-  const { model } = yield* setup({ body: { ...message, ...fields }, headers })
-  return yield* model.respond({ prompt: "Name a colour." })
-})
-
-/** What a server is sent for these arguments. */
-const sentFor = Effect.fnUntraced(function*(args: Anthropic.MessagesRequest) {
-  const { model, server } = yield* setup({ body: message })
-  yield* model.respond(args)
-  return yield* server.arrival
-})
+const respondTo = (fields: object, headers: Record<string, string> = {}) =>
+  wire.responseTo({ body: { ...message, ...fields }, headers })
 
 const bodyOf = (args: Anthropic.MessagesRequest) => Effect.map(sentFor(args), ({ body }) => body)
 
@@ -75,20 +63,6 @@ const fieldOf = (body: unknown, name: string): unknown =>
     : undefined
 
 const messagesOf = (prompt: Prompt.RawInput) => Effect.map(bodyOf({ prompt }), (body) => fieldOf(body, "messages"))
-
-const failureOf = Effect.fnUntraced(function*(answer: Answer) {
-  const { model, server } = yield* setup(answer)
-  const calling = yield* model.invoke({ prompt: "Name a colour." })
-  const error = yield* Effect.flip(calling.response)
-  return { calling, error, requests: (yield* server.seen).length }
-})
-
-const parameterOf = ({ reason }: BackendError) =>
-  reason._tag === "InvalidRequestError" ? reason.parameter : `not of an argument: ${reason._tag}`
-
-const promptly = <A, E, R>(effect: Effect.Effect<A, E, R>) => TestClock.withLive(Effect.timeout(effect, "2 seconds"))
-
-const config = (env: Record<string, string>) => Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
 
 const user = (text: string) => ({ role: "user" as const, content: text })
 
@@ -111,14 +85,346 @@ const WebSearch = Tool.providerDefined({
   args: Schema.Struct({ max_uses: Schema.optional(Schema.Int) })
 })
 
+// -----------------------------------------------------------------------------
+// What the contract of every wire is tested with
+// -----------------------------------------------------------------------------
+
+const text = (options: Prompt.ProviderOptions): Prompt.RawInput => [
+  { role: "user", content: [{ type: "text", text: "hi", options }] }
+]
+
+const facts: Contract.Facts = {
+  provider: "anthropic",
+  name: "claude-sonnet-4-5",
+  path: "/messages",
+  keyHeader: ["x-api-key", (key) => key],
+  variables: { apiKey: "ANTHROPIC_API_KEY", baseUrl: "ANTHROPIC_BASE_URL" },
+  unauthorized,
+  rateLimited,
+  failures: [
+    {
+      name: "authentication_error",
+      answer: refusal(401, { type: "authentication_error", message: "invalid x-api-key" }),
+      reason: "AuthenticationError",
+      tells: "invalid x-api-key"
+    },
+    {
+      name: "permission_error",
+      answer: refusal(403, { type: "permission_error", message: "Not for you." }),
+      reason: "AuthenticationError",
+      tells: "Not for you."
+    },
+    {
+      name: "billing_error",
+      answer: refusal(402, { type: "billing_error" }),
+      reason: "QuotaExhaustedError",
+      tells: "billing"
+    },
+    {
+      name: "no credit",
+      answer: refusal(400, {
+        type: "invalid_request_error",
+        message: "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing."
+      }),
+      reason: "QuotaExhaustedError",
+      tells: "billing"
+    },
+    {
+      name: "a spend limit, which has the type of a rate limit",
+      answer: refusal(429, {
+        type: "rate_limit_error",
+        details: { error_code: "enforced_spend_limit_reached" }
+      }),
+      reason: "QuotaExhaustedError",
+      tells: "billing"
+    },
+    {
+      name: "a ramp limit",
+      answer: refusal(429, { type: "rate_limit_error", details: { error_code: "ramp_limit_exceeded" } }),
+      reason: "RateLimitError",
+      isRetryable: true,
+      tells: "Rate limit exceeded"
+    },
+    {
+      name: "overloaded_error",
+      answer: refusal(529, { type: "overloaded_error", message: "Overloaded" }),
+      reason: "InternalProviderError",
+      isRetryable: true,
+      tells: "Overloaded (HTTP 529"
+    },
+    {
+      name: "api_error",
+      answer: refusal(500, { type: "api_error", message: "Internal server error" }),
+      reason: "InternalProviderError",
+      isRetryable: true,
+      tells: "Internal server error"
+    },
+    {
+      name: "timeout_error",
+      answer: refusal(504, { type: "timeout_error", message: "Timed out." }),
+      reason: "InternalProviderError",
+      isRetryable: true,
+      tells: "Timed out."
+    },
+    {
+      name: "conflict_error",
+      answer: refusal(409, { type: "conflict_error", message: "Meanwhile …" }),
+      reason: "InternalProviderError",
+      isRetryable: true,
+      tells: "Meanwhile …"
+    },
+    {
+      name: "an error inside a 200",
+      answer: { body: { type: "error", error: { type: "overloaded_error", message: "Overloaded" } } },
+      reason: "InternalProviderError",
+      isRetryable: true,
+      tells: "Overloaded"
+    },
+    {
+      name: "a prompt that is too long",
+      answer: refusal(400, {
+        type: "invalid_request_error",
+        message: "prompt is too long: 209353 tokens > 200000 maximum"
+      }),
+      reason: "ContextLengthExceeded",
+      tells: "209353 tokens"
+    },
+    {
+      name: "a prompt that is too long for its max_tokens",
+      answer: refusal(400, {
+        type: "invalid_request_error",
+        message: "input length and `max_tokens` exceed context limit: 178959 + 64000 > 200000, decrease input length"
+      }),
+      reason: "ContextLengthExceeded",
+      tells: "178959 + 64000"
+    },
+    {
+      name: "blocked content",
+      answer: refusal(400, {
+        type: "invalid_request_error",
+        message: "Output blocked by content filtering policy"
+      }),
+      reason: "ContentPolicyError",
+      tells: "Output blocked"
+    },
+    {
+      name: "a wrong argument",
+      answer: refusal(400, {
+        type: "invalid_request_error",
+        message: "messages.0.content.1: Input should be a valid dictionary"
+      }),
+      reason: "InvalidRequestError",
+      tells: "Input should be a valid dictionary",
+      parameter: "messages.0.content.1"
+    },
+    {
+      name: "an unknown model",
+      answer: refusal(404, { type: "not_found_error", message: "model: claude-9" }),
+      reason: "InvalidRequestError",
+      tells: "claude-9",
+      parameter: "model"
+    },
+    {
+      name: "request_too_large, from a proxy",
+      answer: {
+        status: 413,
+        body: "<h1>413 Request Entity Too Large</h1>",
+        headers: { "content-type": "text/html" }
+      },
+      reason: "InvalidRequestError",
+      tells: "413 Request Entity Too Large"
+    },
+    {
+      name: "request_too_large",
+      answer: refusal(413, { type: "request_too_large", message: "Request exceeds the maximum size" }),
+      reason: "InvalidRequestError",
+      tells: "Request exceeds the maximum size"
+    },
+    {
+      name: "529 with a page of a proxy",
+      answer: { status: 529, body: "overloaded", headers: { "content-type": "text/plain" } },
+      reason: "InternalProviderError",
+      isRetryable: true,
+      tells: "overloaded"
+    },
+    {
+      name: "JSON of another shape deep inside",
+      answer: { body: { ...message, content: [{ type: "text", text: 3 }] } },
+      reason: "InvalidResponseError",
+      tells: "content[0].text: Expected string"
+    }
+  ],
+  wrong: [
+    { name: "with neither prompt nor messages", args: { temperature: 1 }, parameter: "messages" },
+    { name: "with no message at all", args: { messages: [] }, parameter: "messages" },
+    {
+      name: "with nothing but a system message",
+      args: { messages: [{ role: "system", content: "x" }] },
+      parameter: "messages"
+    },
+    { name: "out of range", args: { prompt: "hi", temperature: 1.1 }, parameter: "temperature" },
+    {
+      name: "a block that lacks its text",
+      args: { messages: [{ role: "user", content: [{ type: "text" }] }] },
+      parameter: "messages[0].content[0].text"
+    },
+    {
+      name: "a field that a block does not have",
+      args: { messages: [{ role: "user", content: [{ type: "text", text: "x", colour: 1 }] }] },
+      parameter: "messages[0].content[0].colour"
+    },
+    {
+      name: "a field that a tool of Anthropic does not have",
+      args: { prompt: "hi", tools: [{ type: "web_search_20250305", name: "web_search", max_use: 1 }] },
+      parameter: "tools[0].max_use"
+    },
+    {
+      name: "a tool without its schema",
+      args: { prompt: "hi", tools: [{ name: "x" }] },
+      parameter: "tools[0].input_schema"
+    },
+    {
+      name: "too little thought",
+      args: { prompt: "hi", thinking: { type: "enabled", budget_tokens: 1 } },
+      parameter: "thinking.budget_tokens"
+    },
+    { name: "stop in two ways", args: { prompt: "hi", stop: "a", stop_sequences: ["b"] }, parameter: "stop" },
+    {
+      name: "the format in two ways",
+      args: {
+        prompt: "hi",
+        response_format: Schema.String,
+        output_config: { format: { type: "json_schema", schema: {} } }
+      },
+      parameter: "response_format"
+    },
+    {
+      name: "the system prompt in two ways, by messages",
+      args: { messages: [{ role: "system", content: "x" }, user("hi")], system: "y" },
+      parameter: "system"
+    },
+    {
+      name: "the system prompt in two ways, by a prompt",
+      args: { prompt: [{ role: "system", content: "x" }, user("hi")], system: "y" },
+      parameter: "system"
+    },
+    {
+      name: "a format without a schema",
+      args: { prompt: "hi", response_format: { type: "json_schema", json_schema: { name: "x" } } },
+      parameter: "response_format.json_schema.schema"
+    },
+    { name: "a beta that is no header", args: { prompt: "hi", betas: ["a\nb"] }, parameter: "betas[0]" },
+    {
+      name: "options of a part that do not exist",
+      args: { prompt: text({ anthropic: { cache_control: { type: "ephemeral" } } }) },
+      parameter: "prompt"
+    },
+    {
+      name: "a block of an answer in a message of the user",
+      args: { prompt: text({ anthropic: { block: { type: "compaction" } } }) },
+      parameter: "prompt"
+    },
+    {
+      name: "a text that is not base64",
+      args: { prompt: [{ role: "user", content: [{ type: "file", mediaType: "text/plain", data: "ä" }] }] },
+      parameter: "prompt"
+    },
+    {
+      name: "an image with the title of a document",
+      args: {
+        prompt: [{
+          role: "user",
+          content: [{
+            type: "file",
+            mediaType: "image/png",
+            data: "",
+            options: { anthropic: { documentTitle: "x" } }
+          }]
+        }]
+      },
+      parameter: "prompt"
+    },
+    {
+      name: "a tool of Anthropic with wrong arguments",
+      args: {
+        prompt: "hi",
+        tools: [
+          Tool.providerDefined({
+            id: "anthropic.web_search_20250305",
+            customName: "WebSearch",
+            providerName: "web_search",
+            args: Schema.Struct({ maxUses: Schema.Int })
+          })({ maxUses: 1 })
+        ]
+      },
+      parameter: "tools"
+    }
+  ],
+  unsupported: [
+    {
+      feature: "prompt: a file of type audio/ogg",
+      args: { prompt: [{ role: "user", content: [{ type: "file", mediaType: "audio/ogg", data: "T2dn" }] }] }
+    },
+    {
+      feature: "prompt: a file of type text/plain, given as a URL",
+      args: {
+        prompt: [{
+          role: "user",
+          content: [{ type: "file", mediaType: "text/plain", data: new URL("https://example.com/a.txt") }]
+        }]
+      }
+    },
+    {
+      feature: "prompt: a reasoning part without a signature of Anthropic",
+      args: { prompt: [{ role: "assistant", content: [{ type: "reasoning", text: "Hm." }] }] }
+    },
+    {
+      feature: "prompt: a file part of an assistant message",
+      args: { prompt: [{ role: "assistant", content: [{ type: "file", mediaType: "image/png", data: "AQID" }] }] }
+    },
+    {
+      feature: "prompt: the call of another provider's tool",
+      args: {
+        prompt: [{
+          role: "assistant",
+          content: [{ type: "tool-call", id: "x", name: "search", params: {}, providerExecuted: true }]
+        }]
+      }
+    },
+    {
+      feature: "prompt: a tool-approval-response part of a tool message",
+      args: {
+        prompt: [{ role: "tool", content: [{ type: "tool-approval-response", approvalId: "a", approved: true }] }]
+      }
+    },
+    {
+      feature: "tools: the provider's tool openai.web_search",
+      args: {
+        prompt: "hi",
+        tools: [
+          Tool.providerDefined({
+            id: "openai.web_search",
+            customName: "OpenAiWebSearch",
+            providerName: "web_search"
+          })(
+            undefined
+          )
+        ]
+      }
+    }
+  ]
+}
+
 const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
   layer(client)(name, (it) => {
+    Contract.run(it, wire, facts)
+
     describe("the request", () => {
       it.effect("goes to /messages under the base address, with the key and the version in headers", () =>
         Effect.gen(function*() {
           const { body, headers, method, path } = yield* sentFor({ prompt: "Name a colour." })
           assert.strictEqual(`${method} ${path}`, "POST /v1/messages")
-          assert.strictEqual(headers["x-api-key"], canary)
+          assert.strictEqual(headers["x-api-key"], wire.apiKey)
           assert.strictEqual(headers["anthropic-version"], "2023-06-01")
           assert.strictEqual(headers["content-type"], "application/json")
           assert.strictEqual(headers["accept"], "application/json")
@@ -478,11 +784,7 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
 
     describe("the request, as Anthropic's own SDK sends it", () => {
       const image = "iVBORw0KGgo="
-      const pairs: ReadonlyArray<{
-        readonly name: string
-        readonly sdk: SDK.MessageCreateParamsNonStreaming
-        readonly ours: Anthropic.MessagesRequest
-      }> = [
+      const pairs: ReadonlyArray<Wire.Call<Anthropic.MessagesRequest, SDK.MessageCreateParamsNonStreaming>> = [
         {
           name: "a question",
           sdk: { model: "claude-opus-5-5", max_tokens: 16, system: "Be brief.", messages: [user("hi")] },
@@ -590,20 +892,17 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
       ]
 
       // The version and the form of the key differ: that SDK speaks a later version, which has no temperature.
-      const documented = ["content-type", "accept"]
+      const told = Wire.tellerOf(["content-type", "accept"])
 
       it.effect.each(pairs)("is equal field by field: $name", ({ ours, sdk }) =>
         Effect.gen(function*() {
           const { model, server } = yield* setup({
             body: { ...message, content: [{ type: "text", text: "{\"dry\":true}" }] }
           })
-          const client = new SDK({ apiKey: canary, baseURL: server.url, maxRetries: 0 })
+          const client = new SDK({ apiKey: wire.apiKey, baseURL: server.url, maxRetries: 0 })
           yield* Effect.promise(() => client.messages.create(sdk))
           yield* model.respond(ours)
-          const [theirs, own] = yield* server.seen
-          assert.strictEqual(`${own?.method} ${own?.path}`, `${theirs?.method} ${theirs?.path}`)
-          assert.deepStrictEqual(own?.body, theirs?.body)
-          for (const name of documented) assert.strictEqual(own?.headers[name], theirs?.headers[name])
+          assert.deepStrictEqual(told(yield* server.arrival), told(yield* server.arrival))
         }))
     })
 
@@ -792,224 +1091,6 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
     })
 
     describe("a failure", () => {
-      const cases: ReadonlyArray<{
-        readonly name: string
-        readonly answer: Answer
-        readonly reason: BackendError["reason"]["_tag"]
-        readonly isRetryable: boolean
-        /** What the message must tell. */
-        readonly tells: string
-        readonly parameter?: string
-      }> = [
-        {
-          name: "authentication_error",
-          answer: refusal(401, { type: "authentication_error", message: "invalid x-api-key" }),
-          reason: "AuthenticationError",
-          isRetryable: false,
-          tells: "invalid x-api-key"
-        },
-        {
-          name: "permission_error",
-          answer: refusal(403, { type: "permission_error", message: "Not for you." }),
-          reason: "AuthenticationError",
-          isRetryable: false,
-          tells: "Not for you."
-        },
-        {
-          name: "billing_error",
-          answer: refusal(402, { type: "billing_error" }),
-          reason: "QuotaExhaustedError",
-          isRetryable: false,
-          tells: "billing"
-        },
-        {
-          name: "no credit",
-          answer: refusal(400, {
-            type: "invalid_request_error",
-            message: "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing."
-          }),
-          reason: "QuotaExhaustedError",
-          isRetryable: false,
-          tells: "billing"
-        },
-        {
-          name: "a spend limit, which has the type of a rate limit",
-          answer: refusal(429, {
-            type: "rate_limit_error",
-            details: { error_code: "enforced_spend_limit_reached" }
-          }),
-          reason: "QuotaExhaustedError",
-          isRetryable: false,
-          tells: "billing"
-        },
-        {
-          name: "a ramp limit",
-          answer: refusal(429, { type: "rate_limit_error", details: { error_code: "ramp_limit_exceeded" } }),
-          reason: "RateLimitError",
-          isRetryable: true,
-          tells: "Rate limit exceeded"
-        },
-        {
-          name: "rate_limit_error",
-          answer: rateLimited(),
-          reason: "RateLimitError",
-          isRetryable: true,
-          tells: "Rate limit exceeded"
-        },
-        {
-          name: "overloaded_error",
-          answer: refusal(529, { type: "overloaded_error", message: "Overloaded" }),
-          reason: "InternalProviderError",
-          isRetryable: true,
-          tells: "Overloaded (HTTP 529"
-        },
-        {
-          name: "api_error",
-          answer: refusal(500, { type: "api_error", message: "Internal server error" }),
-          reason: "InternalProviderError",
-          isRetryable: true,
-          tells: "Internal server error"
-        },
-        {
-          name: "timeout_error",
-          answer: refusal(504, { type: "timeout_error", message: "Timed out." }),
-          reason: "InternalProviderError",
-          isRetryable: true,
-          tells: "Timed out."
-        },
-        {
-          name: "conflict_error",
-          answer: refusal(409, { type: "conflict_error", message: "Meanwhile …" }),
-          reason: "InternalProviderError",
-          isRetryable: true,
-          tells: "Meanwhile …"
-        },
-        {
-          name: "an error inside a 200",
-          answer: { body: { type: "error", error: { type: "overloaded_error", message: "Overloaded" } } },
-          reason: "InternalProviderError",
-          isRetryable: true,
-          tells: "Overloaded"
-        },
-        {
-          name: "a prompt that is too long",
-          answer: refusal(400, {
-            type: "invalid_request_error",
-            message: "prompt is too long: 209353 tokens > 200000 maximum"
-          }),
-          reason: "ContextLengthExceeded",
-          isRetryable: false,
-          tells: "209353 tokens"
-        },
-        {
-          name: "a prompt that is too long for its max_tokens",
-          answer: refusal(400, {
-            type: "invalid_request_error",
-            message:
-              "input length and `max_tokens` exceed context limit: 178959 + 64000 > 200000, decrease input length"
-          }),
-          reason: "ContextLengthExceeded",
-          isRetryable: false,
-          tells: "178959 + 64000"
-        },
-        {
-          name: "blocked content",
-          answer: refusal(400, {
-            type: "invalid_request_error",
-            message: "Output blocked by content filtering policy"
-          }),
-          reason: "ContentPolicyError",
-          isRetryable: false,
-          tells: "Output blocked"
-        },
-        {
-          name: "a wrong argument",
-          answer: refusal(400, {
-            type: "invalid_request_error",
-            message: "messages.0.content.1: Input should be a valid dictionary"
-          }),
-          reason: "InvalidRequestError",
-          isRetryable: false,
-          tells: "Input should be a valid dictionary",
-          parameter: "messages.0.content.1"
-        },
-        {
-          name: "an unknown model",
-          answer: refusal(404, { type: "not_found_error", message: "model: claude-9" }),
-          reason: "InvalidRequestError",
-          isRetryable: false,
-          tells: "claude-9",
-          parameter: "model"
-        },
-        {
-          name: "request_too_large, from a proxy",
-          answer: {
-            status: 413,
-            body: "<h1>413 Request Entity Too Large</h1>",
-            headers: { "content-type": "text/html" }
-          },
-          reason: "InvalidRequestError",
-          isRetryable: false,
-          tells: "413 Request Entity Too Large"
-        },
-        {
-          name: "request_too_large",
-          answer: refusal(413, { type: "request_too_large", message: "Request exceeds the maximum size" }),
-          reason: "InvalidRequestError",
-          isRetryable: false,
-          tells: "Request exceeds the maximum size"
-        },
-        {
-          name: "529 with a page of a proxy",
-          answer: { status: 529, body: "overloaded", headers: { "content-type": "text/plain" } },
-          reason: "InternalProviderError",
-          isRetryable: true,
-          tells: "overloaded"
-        },
-        {
-          name: "401 without a body",
-          answer: { status: 401 },
-          reason: "AuthenticationError",
-          isRetryable: false,
-          tells: "HTTP 401"
-        },
-        {
-          name: "a body that is cut in the middle",
-          answer: { body: message, end: "cut" },
-          reason: "StreamInterrupted",
-          isRetryable: false,
-          tells: "The answer broke off"
-        },
-        {
-          name: "a body that is not JSON",
-          answer: { body: "<html>Welcome to the hotel</html>", headers: { "content-type": "text/html" } },
-          reason: "InvalidResponseError",
-          isRetryable: false,
-          tells: "the body is not JSON"
-        },
-        {
-          name: "JSON of another shape deep inside",
-          answer: { body: { ...message, content: [{ type: "text", text: 3 }] } },
-          reason: "InvalidResponseError",
-          isRetryable: false,
-          tells: "content[0].text: Expected string"
-        }
-      ]
-
-      it.effect.each(cases)(
-        "is typed, tells why, and is asked for once: $name",
-        ({ answer, isRetryable, parameter, reason, tells }) =>
-          Effect.gen(function*() {
-            const { calling, error, requests } = yield* failureOf(answer)
-            assert.strictEqual(error.reason._tag, reason)
-            assert.strictEqual(error.isRetryable, isRetryable)
-            assert.include(error.message, tells)
-            if (reason === "InvalidRequestError") assert.strictEqual(parameterOf(error), parameter)
-            assert.strictEqual(calling.execution.status, "failed")
-            assert.strictEqual(requests, 1)
-          })
-      )
-
       it.effect("says how long a rate limit asks to wait, and keeps the headers that help", () =>
         Effect.gen(function*() {
           const { error } = yield* failureOf(rateLimited({
@@ -1017,7 +1098,7 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
             "anthropic-ratelimit-requests-remaining": "0",
             "set-cookie": "session=secret"
           }))
-          assert.strictEqual(error.retryAfter && Duration.toMillis(error.retryAfter), 7000)
+          assert.strictEqual(Wire.retryAfterMillis(error), 7000)
           assert.deepStrictEqual(error.reason._tag === "RateLimitError" && error.reason.http?.response, {
             status: 429,
             headers: {
@@ -1029,256 +1110,6 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
         }))
     })
 
-    describe("arguments", () => {
-      const text = (options: Prompt.ProviderOptions): Prompt.RawInput => [
-        { role: "user", content: [{ type: "text", text: "hi", options }] }
-      ]
-      const wrong: ReadonlyArray<
-        { readonly name: string; readonly args: Readonly<Record<string, unknown>>; readonly parameter: string }
-      > = [
-        { name: "unknown", args: { prompt: "hi", temprature: 1 }, parameter: "temprature" },
-        { name: "for a stream", args: { prompt: "hi", stream: true }, parameter: "stream" },
-        { name: "with neither prompt nor messages", args: { temperature: 1 }, parameter: "messages" },
-        { name: "with no message at all", args: { messages: [] }, parameter: "messages" },
-        {
-          name: "with nothing but a system message",
-          args: { messages: [{ role: "system", content: "x" }] },
-          parameter: "messages"
-        },
-        { name: "out of range", args: { prompt: "hi", temperature: 1.1 }, parameter: "temperature" },
-        { name: "not whole", args: { prompt: "hi", max_tokens: 1.5 }, parameter: "max_tokens" },
-        {
-          name: "a block that lacks its text",
-          args: { messages: [{ role: "user", content: [{ type: "text" }] }] },
-          parameter: "messages[0].content[0].text"
-        },
-        {
-          name: "a field that a block does not have",
-          args: { messages: [{ role: "user", content: [{ type: "text", text: "x", colour: 1 }] }] },
-          parameter: "messages[0].content[0].colour"
-        },
-        {
-          name: "a field that a tool of Anthropic does not have",
-          args: { prompt: "hi", tools: [{ type: "web_search_20250305", name: "web_search", max_use: 1 }] },
-          parameter: "tools[0].max_use"
-        },
-        {
-          name: "a tool without its schema",
-          args: { prompt: "hi", tools: [{ name: "x" }] },
-          parameter: "tools[0].input_schema"
-        },
-        {
-          name: "too little thought",
-          args: { prompt: "hi", thinking: { type: "enabled", budget_tokens: 1 } },
-          parameter: "thinking.budget_tokens"
-        },
-        { name: "stop in two ways", args: { prompt: "hi", stop: "a", stop_sequences: ["b"] }, parameter: "stop" },
-        {
-          name: "the format in two ways",
-          args: {
-            prompt: "hi",
-            response_format: Schema.String,
-            output_config: { format: { type: "json_schema", schema: {} } }
-          },
-          parameter: "response_format"
-        },
-        {
-          name: "the system prompt in two ways, by messages",
-          args: { messages: [{ role: "system", content: "x" }, user("hi")], system: "y" },
-          parameter: "system"
-        },
-        {
-          name: "the system prompt in two ways, by a prompt",
-          args: { prompt: [{ role: "system", content: "x" }, user("hi")], system: "y" },
-          parameter: "system"
-        },
-        {
-          name: "a format without a schema",
-          args: { prompt: "hi", response_format: { type: "json_schema", json_schema: { name: "x" } } },
-          parameter: "response_format.json_schema.schema"
-        },
-        { name: "a beta that is no header", args: { prompt: "hi", betas: ["a\nb"] }, parameter: "betas[0]" },
-        {
-          name: "options of a part that do not exist",
-          args: { prompt: text({ anthropic: { cache_control: { type: "ephemeral" } } }) },
-          parameter: "prompt"
-        },
-        {
-          name: "a block of an answer in a message of the user",
-          args: { prompt: text({ anthropic: { block: { type: "compaction" } } }) },
-          parameter: "prompt"
-        },
-        {
-          name: "a text that is not base64",
-          args: { prompt: [{ role: "user", content: [{ type: "file", mediaType: "text/plain", data: "ä" }] }] },
-          parameter: "prompt"
-        },
-        {
-          name: "an image with the title of a document",
-          args: {
-            prompt: [{
-              role: "user",
-              content: [{
-                type: "file",
-                mediaType: "image/png",
-                data: "",
-                options: { anthropic: { documentTitle: "x" } }
-              }]
-            }]
-          },
-          parameter: "prompt"
-        },
-        {
-          name: "a tool of Anthropic with wrong arguments",
-          args: {
-            prompt: "hi",
-            tools: [
-              Tool.providerDefined({
-                id: "anthropic.web_search_20250305",
-                customName: "WebSearch",
-                providerName: "web_search",
-                args: Schema.Struct({ maxUses: Schema.Int })
-              })({ maxUses: 1 })
-            ]
-          },
-          parameter: "tools"
-        }
-      ]
-
-      it.effect.each(wrong)("are refused by name before anything is sent: $name", ({ args, parameter }) =>
-        Effect.gen(function*() {
-          const { model, server } = yield* setup({ body: message })
-          const error = yield* Effect.flip((yield* model.invoke(args)).response)
-          assert.strictEqual(parameterOf(error), parameter)
-          assert.deepStrictEqual(yield* server.seen, [])
-        }))
-
-      const unsupported: ReadonlyArray<{ readonly feature: string; readonly args: Anthropic.MessagesRequest }> = [
-        {
-          feature: "prompt: a file of type audio/ogg",
-          args: { prompt: [{ role: "user", content: [{ type: "file", mediaType: "audio/ogg", data: "T2dn" }] }] }
-        },
-        {
-          feature: "prompt: a file of type text/plain, given as a URL",
-          args: {
-            prompt: [{
-              role: "user",
-              content: [{ type: "file", mediaType: "text/plain", data: new URL("https://example.com/a.txt") }]
-            }]
-          }
-        },
-        {
-          feature: "prompt: a reasoning part without a signature of Anthropic",
-          args: { prompt: [{ role: "assistant", content: [{ type: "reasoning", text: "Hm." }] }] }
-        },
-        {
-          feature: "prompt: a file part of an assistant message",
-          args: { prompt: [{ role: "assistant", content: [{ type: "file", mediaType: "image/png", data: "AQID" }] }] }
-        },
-        {
-          feature: "prompt: the call of another provider's tool",
-          args: {
-            prompt: [{
-              role: "assistant",
-              content: [{ type: "tool-call", id: "x", name: "search", params: {}, providerExecuted: true }]
-            }]
-          }
-        },
-        {
-          feature: "prompt: a tool-approval-response part of a tool message",
-          args: {
-            prompt: [{ role: "tool", content: [{ type: "tool-approval-response", approvalId: "a", approved: true }] }]
-          }
-        },
-        {
-          feature: "tools: the provider's tool openai.web_search",
-          args: {
-            prompt: "hi",
-            tools: [
-              Tool.providerDefined({
-                id: "openai.web_search",
-                customName: "OpenAiWebSearch",
-                providerName: "web_search"
-              })(
-                undefined
-              )
-            ]
-          }
-        }
-      ]
-
-      it.effect.each(unsupported)("that the wire cannot carry are refused: $feature", ({ args, feature }) =>
-        Effect.gen(function*() {
-          const { model, server } = yield* setup({ body: message })
-          const error = yield* Effect.flip((yield* model.invoke(args)).response)
-          if (error.reason._tag !== "Unsupported") {
-            return assert.fail(error.message)
-          }
-          assert.strictEqual(error.reason.feature, feature)
-          assert.strictEqual(error.reason.provider, "anthropic")
-          assert.deepStrictEqual(yield* server.seen, [])
-        }))
-    })
-
-    describe("the key", () => {
-      const appearances: ReadonlyArray<{ readonly name: string; readonly answer: (seen: Seen) => Answer }> = [
-        {
-          name: "a refusal in Anthropic's shape",
-          answer: (seen) =>
-            refusal(401, { type: "authentication_error", message: `invalid: ${seen.headers["x-api-key"]}` })
-        },
-        { name: "a refusal in words", answer: (seen) => ({ status: 500, body: `key "${seen.headers["x-api-key"]}"` }) },
-        { name: "a success that is not JSON", answer: (seen) => ({ body: `<pre>${seen.headers["x-api-key"]}</pre>` }) },
-        {
-          name: "an event of an error",
-          answer: (seen) => ({
-            headers: { "content-type": "text/event-stream" },
-            body: `event: error\ndata: ${
-              JSON.stringify({ type: "error", error: { type: "api_error", message: seen.headers["x-api-key"] } })
-            }\n\n`
-          })
-        }
-      ]
-
-      it.effect.each(appearances)("is shown nowhere when a server quotes it in $name", ({ answer }) =>
-        Effect.gen(function*() {
-          const { model } = yield* setup((seen) =>
-            Effect.succeed(answer(seen))
-          )
-          const calling = yield* model.invoke({ prompt: "hi" })
-          const exit = yield* Effect.exit(calling.response)
-          if (Exit.isSuccess(exit)) {
-            return assert.fail("the call succeeded")
-          }
-          const error = Cause.squash(exit.cause)
-          const shown = {
-            string: String(error),
-            json: JSON.stringify(error),
-            inspected: inspect(error, { depth: 10 }),
-            pretty: Cause.pretty(exit.cause),
-            callingJson: JSON.stringify(calling),
-            callingInspected: inspect(calling, { depth: 10, showHidden: true }),
-            modelInspected: inspect(model, { depth: 10, showHidden: true })
-          }
-          for (const [where, text] of Object.entries(shown)) {
-            assert.notInclude(text, "sk-ant-canary", where)
-          }
-        }))
-    })
-
-    describe("interruption", () => {
-      it.effect("closes the socket while the provider thinks", () =>
-        Effect.gen(function*() {
-          const { model, server } = yield* setup(() =>
-            Effect.never
-          )
-          const fiber = yield* Effect.forkChild(model.invoke({ prompt: "hi" }))
-          yield* server.arrival
-          yield* promptly(Fiber.interrupt(fiber))
-          yield* promptly(server.hangUp)
-        }))
-    })
-
     describe("the configuration", () => {
       it.effect.each([{ path: "" }, { path: "/" }, { path: "/v1" }, { path: "/v1/" }])(
         "reads ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL, with the version or without: '$path'",
@@ -1286,7 +1117,10 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           Effect.gen(function*() {
             const server = yield* serve({ body: message })
             const backend = yield* Anthropic.makeMessages({ model: "claude-sonnet-4-5" }).pipe(
-              config({ ANTHROPIC_API_KEY: "sk-ant-environment", ANTHROPIC_BASE_URL: `${server.url}/proxy${path}` })
+              Wire.environment({
+                ANTHROPIC_API_KEY: "sk-ant-environment",
+                ANTHROPIC_BASE_URL: `${server.url}/proxy${path}`
+              })
             )
             yield* (yield* iModel.make(backend)).respond({ prompt: "hi" })
             const seen = yield* server.arrival
@@ -1294,18 +1128,6 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
             assert.strictEqual(seen.headers["x-api-key"], "sk-ant-environment")
           })
       )
-
-      it.effect("prefers the options to the environment", () =>
-        Effect.gen(function*() {
-          const server = yield* serve({ body: message })
-          const model = yield* modelAt(`${server.url}/v2`).pipe(
-            config({ ANTHROPIC_API_KEY: "sk-ant-environment", ANTHROPIC_BASE_URL: yield* nobody })
-          )
-          yield* model.respond({ prompt: "hi" })
-          const seen = yield* server.arrival
-          assert.strictEqual(seen.path, "/v2/messages")
-          assert.strictEqual(seen.headers["x-api-key"], canary)
-        }))
 
       it.effect("reads every option from the configuration", () =>
         Effect.gen(function*() {
@@ -1318,40 +1140,28 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           })
           yield* iModel.respond({ prompt: "hi" }).pipe(
             Effect.provide(iModel.layer().pipe(Layer.provide(backend), Layer.provide(client))),
-            config({ MODEL: "claude-opus-5-5", KEY: "sk-ant-config", URL: `${server.url}/v1`, MAX: "7" })
+            Wire.environment({ MODEL: "claude-opus-5-5", KEY: "sk-ant-config", URL: `${server.url}/v1`, MAX: "7" })
           )
           const seen = yield* server.arrival
           assert.strictEqual(seen.headers["x-api-key"], "sk-ant-config")
           assert.deepStrictEqual(seen.body, { model: "claude-opus-5-5", max_tokens: 7, messages: [user("hi")] })
         }))
 
-      it.effect("fails with ConfigError, naming the variable, when the key is missing", () =>
-        Effect.gen(function*() {
-          const error = yield* Effect.flip(config({})(Anthropic.makeMessages({ model: "claude-sonnet-4-5" })))
-          assert.strictEqual(error._tag, "ConfigError")
-          assert.include(error.message, "ANTHROPIC_API_KEY")
-        }))
+      it.effect.each([{ maxTokens: 0 }, { maxTokens: 1.5 }])(
+        "fails with IllegalArgumentError when maxTokens is $maxTokens",
+        ({ maxTokens }) =>
+          Effect.gen(function*() {
+            const options = { model: "claude-sonnet-4-5", apiKey: Redacted.make(wire.apiKey), maxTokens }
+            const error = yield* Effect.flip(Anthropic.makeMessages(options))
+            assert.strictEqual(error._tag, "IllegalArgumentError")
+            assert.include(error.message, "maxTokens")
+          })
+      )
 
-      it.effect.each([
-        { options: { baseUrl: "api.anthropic.com" }, names: "baseUrl" },
-        { options: { apiKey: Redacted.make(" ") }, names: "credential" },
-        { options: { maxTokens: 0 }, names: "maxTokens" },
-        { options: { maxTokens: 1.5 }, names: "maxTokens" }
-      ])("fails with IllegalArgumentError when an option is wrong: $options", ({ names, options }) =>
+      it.effect("estimates without the output that nobody asked for", () =>
         Effect.gen(function*() {
-          const error = yield* Effect.flip(Anthropic.makeMessages({ model: "claude-sonnet-4-5", apiKey, ...options }))
-          assert.strictEqual(error._tag, "IllegalArgumentError")
-          assert.include(error.message, names)
-        }))
-
-      it.effect("describes the backend, and estimates without the output that nobody asked for", () =>
-        Effect.gen(function*() {
-          const backend = yield* Anthropic.makeMessages({ model: "claude-sonnet-4-5", apiKey })
-          assert.strictEqual(backend.provider, "anthropic")
-          assert.strictEqual(backend.name, "claude-sonnet-4-5")
-          const cost = (args: Anthropic.MessagesRequest) =>
-            Effect.map(backend.createCalling(args), ({ cost }) =>
-              cost)
+          const backend = yield* wire.makeBackend({ apiKey: Redacted.make(wire.apiKey) })
+          const cost = (args: Anthropic.MessagesRequest) => Effect.map(backend.createCalling(args), ({ cost }) => cost)
           assert.strictEqual(yield* cost({ prompt: "12345678" }), 2)
           assert.strictEqual(yield* cost({ prompt: "12345678", max_tokens: 100 }), 102)
           const data = "A".repeat(1_000_000)

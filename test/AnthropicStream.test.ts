@@ -1,16 +1,17 @@
 import SDK from "@anthropic-ai/sdk"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Fiber, Redacted, Result, Schema, Stream } from "effect"
-import { Prompt, Response } from "effect/ai"
-import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
-import { Anthropic, type Calling, type Errors, iModel } from "effect-imodel"
+import { Effect, Result, Schema, Stream } from "effect"
+import { Prompt } from "effect/ai"
+import { FetchHttpClient } from "effect/http"
+import { Anthropic, type Calling } from "effect-imodel"
 import { TestClock } from "effect/testing"
 import { contentOf } from "../src/internal/anthropic/answer.ts"
-import * as Wire from "../src/internal/anthropic/schema.ts"
+import { Answer as AnswerSchema } from "../src/internal/anthropic/schema.ts"
 import { makeDecoder } from "../src/internal/anthropic/stream.ts"
-import { type Answer, serve } from "./support/server.ts"
-
-const apiKey = Redacted.make("sk-ant-canary-0123456789")
+import type { Answer } from "./support/server.ts"
+import * as StreamContract from "./support/streamContract.ts"
+import * as Streams from "./support/streams.ts"
+import * as Wire from "./support/wire.ts"
 
 // -----------------------------------------------------------------------------
 // Answers, and how they come as events
@@ -200,60 +201,9 @@ const message: Message = {
   usage: { input_tokens: 9, output_tokens: 40, cache_read_input_tokens: 100 }
 }
 
-/** The parts of a stream as those of a whole answer. */
-const folded = (parts: ReadonlyArray<Calling.StreamPart>): ReadonlyArray<Calling.Part> => {
-  const content: Array<Calling.Part> = []
-  const open = new Map<string, number>()
-  for (const part of parts) {
-    switch (part.type) {
-      case "text-start":
-      case "reasoning-start": {
-        assert.isFalse(open.has(part.id))
-        open.set(part.id, content.length)
-        const { metadata } = part
-        content.push(Response.makePart(part.type === "text-start" ? "text" : "reasoning", { text: "", metadata }))
-        break
-      }
-      case "text-delta":
-      case "reasoning-delta":
-      case "text-end":
-      case "reasoning-end": {
-        const at = open.get(part.id) ?? -1
-        const begun = content[at]
-        if (begun?.type !== "text" && begun?.type !== "reasoning") {
-          return assert.fail(`${part.type} of a part that is not open`)
-        }
-        const text = "delta" in part ? begun.text + part.delta : begun.text
-        content[at] = Response.makePart(begun.type, { text, metadata: { ...begun.metadata, ...part.metadata } })
-        if (!("delta" in part)) open.delete(part.id)
-        break
-      }
-      case "tool-params-start":
-      case "tool-params-delta":
-      case "tool-params-end":
-        break
-      default:
-        content.push(part)
-    }
-  }
-  assert.deepStrictEqual([...open.keys()], [])
-  return content
-}
+const decoded = Schema.decodeUnknownSync(AnswerSchema)
 
-const decoded = Schema.decodeUnknownSync(Wire.Answer)
-
-/** What the decoder makes of events. */
-const assembled = (events: ReadonlyArray<object>) => {
-  const decoder = makeDecoder()
-  const parts: Array<Calling.StreamPart> = []
-  for (const event of events) {
-    parts.push(...Result.getOrThrow(decoder.push(JSON.parse(JSON.stringify(event)), "message")))
-  }
-  const end = decoder.end()
-  if (end === undefined) return assert.fail("the answer is not whole")
-  parts.push(...end.parts)
-  return { parts, data: end.data, isOver: decoder.isOver(), usage: decoder.usage() }
-}
+const assembled = (events: ReadonlyArray<object>) => Streams.assembled(makeDecoder(), events)
 
 describe("the events of a message", () => {
   it.prop(
@@ -266,7 +216,7 @@ describe("the events of a message", () => {
       assert.deepStrictEqual(data, whole)
       assert.isTrue(isOver)
       const content = contentOf(whole)
-      assert.deepStrictEqual(folded(parts), content)
+      assert.deepStrictEqual(Streams.folded(parts), content)
       assert.deepStrictEqual(Prompt.fromResponseParts(parts), Prompt.fromResponseParts(content))
     },
     { arbitrary: { runs: 500 } }
@@ -327,7 +277,7 @@ describe("the events of a message", () => {
       { type: "content_block_stop", index: 0 },
       ...rest
     ])
-    assert.deepStrictEqual(folded(parts), contentOf(data))
+    assert.deepStrictEqual(Streams.folded(parts), contentOf(data))
     assert.deepStrictEqual(parts.flatMap((part) => part.type === "tool-call" ? [part.params] : []), [{ a: 1 }])
   })
 
@@ -350,21 +300,19 @@ describe("the events of a message", () => {
 // Over HTTP
 // -----------------------------------------------------------------------------
 
-const modelAt = (baseUrl: string) =>
-  Effect.flatMap(
-    Anthropic.makeMessages({ model: "claude-opus-5-5", apiKey, baseUrl, retry: { times: 0 } }),
-    (backend) => iModel.make(backend)
-  )
+const wire = Wire.make({
+  makeBackend: (options) => Anthropic.makeMessages({ model: "claude-opus-5-5", ...options }),
+  apiKey: "sk-ant-canary-0123456789",
+  base: "/v1",
+  ask: { prompt: "hi" },
+  answer: message
+})
+const { setup } = wire
 
 const streaming = (body: string, answer: Answer = {}): Answer => ({
   ...answer,
   body,
   headers: { "content-type": "text/event-stream; charset=utf-8", ...answer.headers }
-})
-
-const setup = Effect.fnUntraced(function*(answer: Answer) {
-  const server = yield* serve(answer)
-  return { server, model: yield* modelAt(`${server.url}/v1`) }
 })
 
 const args = { messages: [{ role: "user" as const, content: "hi" }], max_tokens: 16 }
@@ -380,15 +328,25 @@ const brokenStream = Effect.fnUntraced(function*(answer: Answer) {
   return { parts, reason: error.reason }
 })
 
-const interruptionOf = (reason: Errors.BackendErrorReason) =>
-  reason._tag === "StreamInterrupted" ? reason : assert.fail(reason._tag)
+const blue = eventsOf({ ...message, content: [{ type: "text", text: "Blue.", citations: null }] })
+
+const little: Message = { ...message, content: message.content.slice(5, 7) }
 
 layer(FetchHttpClient.layer)("Anthropic's stream", (it) => {
+  StreamContract.run(it, wire, {
+    everything: { whole: message, streamed: Streams.bytesOf(...eventsOf(message)) },
+    little: { whole: little, streamed: Streams.bytesOf(...eventsOf(little, [20])) },
+    begun: Streams.bytesOf(...blue.slice(0, 4)),
+    inputTokens: 109,
+    senseless: Streams.bytesOf({ type: "content_block_delta", index: "one" }),
+    overloaded: Streams.bytesOf({ type: "error", error: { type: "overloaded_error", message: "Overloaded" } })
+  })
+
   it.effect("is asked for as its own SDK does, and has the parts of the answer", () =>
     Effect.gen(function*() {
       const { model, server } = yield* setup(streaming(sse(eventsOf(message))))
       const parts = yield* Stream.runCollect(model.stream(args))
-      assert.deepStrictEqual(folded(parts), contentOf(decoded(message)))
+      assert.deepStrictEqual(Streams.folded(parts), contentOf(decoded(message)))
 
       const client = new SDK({ apiKey: "k", baseURL: server.url, maxRetries: 0 })
       yield* Effect.promise(() => client.messages.stream({ ...args, model: "claude-opus-5-5" }).finalMessage())
@@ -407,52 +365,6 @@ layer(FetchHttpClient.layer)("Anthropic's stream", (it) => {
       )
       const { data } = assembled(eventsOf(message))
       assert.deepStrictEqual(data, decoded(JSON.parse(JSON.stringify(final))))
-    }))
-
-  it.effect("has the same parts wherever its bytes are split", () =>
-    Effect.gen(function*() {
-      const small = { ...message, content: message.content.slice(5, 7) }
-      const bytes = new TextEncoder().encode(sse(eventsOf(small, [20])))
-      let at = 0
-      const split = HttpClient.make((request) =>
-        Effect.sync(() => {
-          const body = new ReadableStream<Uint8Array>({
-            start: (controller) => {
-              controller.enqueue(bytes.slice(0, at))
-              controller.enqueue(bytes.slice(at))
-              controller.close()
-            }
-          })
-          const headers = { "content-type": "text/event-stream" }
-          return HttpClientResponse.fromWeb(request, new globalThis.Response(body, { headers }))
-        })
-      )
-      const model = yield* Effect.provideService(modelAt("http://localhost/v1"), HttpClient.HttpClient, split)
-      const expected = contentOf(decoded(small))
-      for (at = 0; at <= bytes.length; at++) {
-        const parts = yield* Stream.runCollect(model.stream(args))
-        assert.deepStrictEqual(folded(parts), expected, `split at ${at}`)
-      }
-    }))
-
-  it.effect("is read as a whole answer where a server does not stream", () =>
-    Effect.gen(function*() {
-      const { model } = yield* setup({ body: message })
-      const parts = yield* Stream.runCollect(model.stream(args))
-      assert.deepStrictEqual(folded(parts), contentOf(decoded(message)))
-    }))
-
-  it.effect("breaks off with what came, when an error comes in the middle of it", () =>
-    Effect.gen(function*() {
-      const events = eventsOf({ ...message, content: [{ type: "text", text: "Blue.", citations: null }] })
-      const error = { type: "error", error: { type: "overloaded_error", message: "Overloaded" } }
-      const { parts, reason } = yield* brokenStream(streaming(sse([...events.slice(0, 4), error])))
-      const interruption = interruptionOf(reason)
-      assert.strictEqual(interruption.text, "Blue.")
-      assert.strictEqual(interruption.usage.inputTokens.total, 109)
-      assert.strictEqual(interruption.reason?._tag, "InternalProviderError")
-      assert.include(interruption.message, "Overloaded")
-      assert.isTrue(parts.some((part) => part.type === "text-delta"))
     }))
 
   it.effect.each(
@@ -475,25 +387,6 @@ layer(FetchHttpClient.layer)("Anthropic's stream", (it) => {
       })
   )
 
-  it.effect.each([
-    { name: "a cut", answer: streaming(sse(eventsOf(message)), { end: "cut" }) },
-    { name: "an end before the stop reason", answer: streaming(sse(eventsOf(message).slice(0, -2))) },
-    {
-      name: "an event that is not JSON",
-      answer: streaming(`${sse(eventsOf(message).slice(0, 8))}event: message_delta\ndata: {"type":\n\n`)
-    },
-    {
-      name: "an event of another shape",
-      answer: streaming(sse([...eventsOf(message).slice(0, 8), { type: "content_block_delta", index: "one" }]))
-    }
-  ])("breaks off: $name", ({ answer }) =>
-    Effect.gen(function*() {
-      const { parts, reason } = yield* brokenStream(answer)
-      assert.strictEqual(interruptionOf(reason).isRetryable, false)
-      assert.isAbove(parts.length, 0)
-      assert.isFalse(parts.some((part) => part.type === "finish"))
-    }))
-
   it.effect("breaks off when it falls silent", () =>
     Effect.gen(function*() {
       const { model, server } = yield* setup(streaming(sse(eventsOf(message)), { end: "stall" }))
@@ -501,15 +394,6 @@ layer(FetchHttpClient.layer)("Anthropic's stream", (it) => {
         Effect.flip(Stream.runDrain(model.stream(args, { idleTimeout: "200 millis" })))
       )
       assert.strictEqual(error._tag === "BackendError" && error.reason._tag, "StreamInterrupted")
-      yield* TestClock.withLive(Effect.timeout(server.hangUp, "5 seconds"))
-    }))
-
-  it.effect("closes the socket when its reader leaves", () =>
-    Effect.gen(function*() {
-      const { model, server } = yield* setup(streaming(sse(eventsOf(message)), { end: "stall" }))
-      const fiber = yield* Effect.forkChild(Stream.runDrain(model.stream(args)))
-      yield* server.arrival
-      yield* Fiber.interrupt(fiber)
       yield* TestClock.withLive(Effect.timeout(server.hangUp, "5 seconds"))
     }))
 })

@@ -1,22 +1,25 @@
 /** How Gemini's stream is read: over HTTP, against the official SDK, and for any answer in any chunks. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { GoogleGenAI, type Part as SdkPart } from "@google/genai"
-import { Effect, Fiber, Latch, Redacted, Result, Schema, Stream } from "effect"
-import { Prompt, Response } from "effect/ai"
-import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
+import { Effect, Fiber, Latch, Result, Schema, Stream } from "effect"
+import { Prompt } from "effect/ai"
+import { FetchHttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { type Calling, Gemini, iModel } from "effect-imodel"
+import { type Calling, Gemini } from "effect-imodel"
 import { contentOf } from "../src/internal/gemini/answer.ts"
 import { GenerateContentResponse } from "../src/internal/gemini/schema.ts"
 import { makeDecoder } from "../src/internal/gemini/stream.ts"
 import { type Answer, serve } from "./support/server.ts"
-
-const apiKey = Redacted.make("AIza-stream")
+import * as StreamContract from "./support/streamContract.ts"
+import { assembled, folded } from "./support/streams.ts"
+import * as Wire from "./support/wire.ts"
 
 const eventStream = { "content-type": "text/event-stream" }
 
 const sse = (chunks: ReadonlyArray<object>): string =>
   chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\r\n\r\n`).join("")
+
+const bytesOf = (...chunks: ReadonlyArray<object>) => new TextEncoder().encode(sse(chunks))
 
 const chunkOf = (parts: ReadonlyArray<object>, candidate: object = {}, fields: object = {}) => ({
   candidates: [{ content: { role: "model", parts }, index: 0, ...candidate }],
@@ -39,15 +42,30 @@ const chunks = [
   last
 ]
 
-const makeModel = (baseUrl: string) =>
-  Effect.flatMap(
-    Gemini.makeGenerateContent({ model: "gemini-2.5-flash", apiKey, baseUrl, retry: { times: 0 } }),
-    (backend) => iModel.make(backend)
-  )
+const whole = chunkOf(
+  [
+    { text: "Hm, größer.", thought: true },
+    { text: "Blue 🟦" },
+    { functionCall: { name: "paint", args: { colour: "blue" } }, thoughtSignature: "c2ln" },
+    { text: "", thoughtSignature: "ZW5k" }
+  ],
+  { finishReason: "STOP" },
+  { usageMetadata: last.usageMetadata }
+)
+
+const overloaded = { error: { code: 503, message: "Overloaded", status: "UNAVAILABLE" } }
+
+const wire = Wire.make({
+  makeBackend: (options) => Gemini.makeGenerateContent({ model: "gemini-2.5-flash", ...options }),
+  apiKey: "AIza-stream-canary",
+  base: "/v1beta",
+  ask: { prompt: "hi" },
+  answer: whole
+})
 
 const streamOf = Effect.fnUntraced(function*(answer: Answer, args: Gemini.GenerateContentRequest = { prompt: "hi" }) {
   const server = yield* serve({ headers: eventStream, ...answer })
-  const model = yield* makeModel(`${server.url}/v1beta`)
+  const model = yield* wire.modelAt(`${server.url}/v1beta`)
   return model.stream(args)
 })
 
@@ -60,65 +78,26 @@ const brokenOff = Effect.fnUntraced(function*(answer: Answer) {
   return { parts, reason: error.reason }
 })
 
-/** The parts of a stream whose bytes come in these pieces. */
-const partsOf = Effect.fnUntraced(function*(pieces: ReadonlyArray<Uint8Array>) {
-  const body = () =>
-    new ReadableStream({
-      start: (controller) => {
-        for (const piece of pieces) controller.enqueue(piece)
-        controller.close()
-      }
-    })
-  const client = HttpClient.make((request) =>
-    Effect.sync(() => HttpClientResponse.fromWeb(request, new globalThis.Response(body(), { headers: eventStream })))
-  )
-  const model = yield* Effect.provideService(makeModel("http://localhost"), HttpClient.HttpClient, client)
-  return yield* Stream.runCollect(model.stream({ prompt: "hi" }))
-})
-
-/** The parts of a stream put together: the content of the same answer when it is not streamed. */
-const folded = (parts: ReadonlyArray<Calling.StreamPart>): ReadonlyArray<Calling.Part> => {
-  const open = new Map<string, { text: string; readonly metadata: Response.ProviderMetadata }>()
-  return parts.flatMap((part): ReadonlyArray<Calling.Part> => {
-    switch (part.type) {
-      case "text-start":
-      case "reasoning-start":
-        assert.isFalse(open.has(part.id))
-        open.set(part.id, { text: "", metadata: part.metadata })
-        return []
-      case "text-delta":
-      case "reasoning-delta": {
-        const block = open.get(part.id)
-        if (block === undefined) return assert.fail("a delta of what has not begun")
-        block.text += part.delta
-        return []
-      }
-      case "text-end":
-      case "reasoning-end": {
-        const block = open.get(part.id)
-        if (block === undefined) return assert.fail("an end of what has not begun")
-        open.delete(part.id)
-        return [Response.makePart(part.type === "text-end" ? "text" : "reasoning", block)]
-      }
-      case "tool-params-start":
-      case "tool-params-delta":
-      case "tool-params-end":
-        return []
-      default:
-        return [part]
-    }
-  })
-}
-
 layer(FetchHttpClient.layer)("a stream of Gemini's", (it) => {
+  const everything = { whole, streamed: bytesOf(...chunks) }
+
+  StreamContract.run(it, wire, {
+    everything,
+    little: everything,
+    begun: bytesOf(chunkOf([{ text: "Blue." }])),
+    inputTokens: 9,
+    senseless: bytesOf({ candidates: 3 }),
+    overloaded: bytesOf(overloaded)
+  })
+
   it.effect("is asked for at its own address, and has the parts in order", () =>
     Effect.gen(function*() {
       const server = yield* serve({ headers: eventStream, body: sse(chunks) })
-      const model = yield* makeModel(`${server.url}/v1beta`)
+      const model = yield* wire.modelAt(`${server.url}/v1beta`)
       const parts = yield* Stream.runCollect(model.stream({ prompt: "Name a colour.", max_tokens: 9 }))
       const { body, headers, path } = yield* server.arrival
       assert.strictEqual(path, "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse")
-      assert.strictEqual(headers["x-goog-api-key"], "AIza-stream")
+      assert.strictEqual(headers["x-goog-api-key"], "AIza-stream-canary")
       assert.deepStrictEqual(body, {
         contents: [{ role: "user", parts: [{ text: "Name a colour." }] }],
         generationConfig: { maxOutputTokens: 9 }
@@ -151,7 +130,7 @@ layer(FetchHttpClient.layer)("a stream of Gemini's", (it) => {
     Effect.gen(function*() {
       const parts = yield* Stream.runCollect(yield* streamOf({ body: sse(chunks) }))
       const server = yield* serve({ body: chunkOf([], { finishReason: "STOP" }) })
-      const model = yield* makeModel(server.url)
+      const model = yield* wire.modelAt(server.url)
       yield* model.respond({ prompt: Prompt.fromResponseParts(parts) })
       assert.deepStrictEqual((yield* server.arrival).body, {
         contents: [{
@@ -179,7 +158,7 @@ layer(FetchHttpClient.layer)("a stream of Gemini's", (it) => {
           usage = chunk.usageMetadata
         }
       })
-      const model = yield* makeModel(`${url}/v1beta`)
+      const model = yield* wire.modelAt(`${url}/v1beta`)
       const ours = folded(yield* Stream.runCollect(model.stream({ prompt: "hi" })))
       const textOf = (thought: boolean) =>
         theirs.flatMap((part) => (part.thought === true) === thought ? [part.text ?? ""] : []).join("")
@@ -202,29 +181,11 @@ layer(FetchHttpClient.layer)("a stream of Gemini's", (it) => {
       assert.deepInclude(usage, { promptTokenCount: 9, candidatesTokenCount: 4, thoughtsTokenCount: 2 })
     }))
 
-  it.effect("has the same parts wherever its bytes are split", () =>
-    Effect.gen(function*() {
-      const bytes = new TextEncoder().encode(sse(chunks))
-      const whole = yield* partsOf([bytes])
-      assert.strictEqual(whole.length, 16)
-      for (let at = 1; at < bytes.length; at++) {
-        assert.deepStrictEqual(yield* partsOf([bytes.slice(0, at), bytes.slice(at)]), whole, `at ${at}`)
-      }
-      assert.deepStrictEqual(yield* partsOf(Array.from(bytes, (byte) => new Uint8Array([byte]))), whole, "byte by byte")
-    }))
-
-  it.effect("takes an answer that is not streamed", () =>
-    Effect.gen(function*() {
-      const stream = yield* streamOf({ body: last, headers: {} })
-      assert.strictEqual((yield* Stream.runCollect(stream)).at(-1)?.type, "finish")
-    }))
-
   it.effect("ends when its body does, though every chunk has a finish reason", () =>
     Effect.gen(function*() {
       const all = ["Bl", "ue", "."].map((text) => chunkOf([{ text }], { finishReason: "STOP" }))
-      const pieces = all.map((chunk) => new TextEncoder().encode(sse([chunk])))
-      const parts = folded(yield* partsOf(pieces))
-      assert.deepInclude(parts[1], { type: "text", text: "Blue." })
+      const { parts } = yield* wire.streamOf(...all.map((chunk) => bytesOf(chunk)))
+      assert.deepInclude(folded(parts)[1], { type: "text", text: "Blue." })
     }))
 
   it.effect("ends after a silence when it has finished, though its body never does", () =>
@@ -243,11 +204,6 @@ layer(FetchHttpClient.layer)("a stream of Gemini's", (it) => {
   it.effect.each(
     [
       {
-        name: "is cut in the middle of an event",
-        answer: { body: sse([chunkOf([{ text: "Bl" }]), last]), end: "cut" }
-      },
-      { name: "ends without a finish reason", answer: { body: sse([chunkOf([{ text: "Bl" }])]) } },
-      {
         name: "has an event that is not JSON",
         answer: { body: `${sse([chunkOf([{ text: "Bl" }])])}data: {"cand\n\n${sse([last])}` }
       },
@@ -256,27 +212,15 @@ layer(FetchHttpClient.layer)("a stream of Gemini's", (it) => {
         answer: { body: sse([chunkOf([{ text: "Bl" }]), { candidates: 3 }, last]) }
       }
     ] as const
-  )("breaks off, with what came until then, when it $name", ({ answer }) =>
+  )("breaks off, though it finishes, when it $name", ({ answer }) =>
     Effect.gen(function*() {
       const { reason } = yield* brokenOff(answer)
       assert.deepInclude(reason, { _tag: "StreamInterrupted", text: "Bl" })
       if (reason._tag === "StreamInterrupted") assert.strictEqual(reason.usage.inputTokens.total, 9)
     }))
 
-  const overloaded = { error: { code: 503, message: "The model is overloaded.", status: "UNAVAILABLE" } }
-
-  it.effect("breaks off with the reason of an error in the middle", () =>
+  it.effect("fails with the reason alone when it is blocked or limited", () =>
     Effect.gen(function*() {
-      const { reason } = yield* brokenOff({ body: sse([chunkOf([{ text: "Bl" }]), overloaded]) })
-      if (reason._tag !== "StreamInterrupted") return assert.fail(reason._tag)
-      assert.strictEqual(reason.reason?._tag, "InternalProviderError")
-      assert.strictEqual(reason.text, "Bl")
-    }))
-
-  it.effect("fails with the reason alone when nothing came before", () =>
-    Effect.gen(function*() {
-      const failed = yield* brokenOff({ body: sse([overloaded]) })
-      assert.deepStrictEqual([failed.reason._tag, failed.parts], ["InternalProviderError", []])
       const blocked = yield* brokenOff({ body: sse([{ promptFeedback: { blockReason: "SAFETY" }, responseId: "1" }]) })
       assert.deepStrictEqual([blocked.reason._tag, blocked.parts], ["ContentPolicyError", []])
       const limited = yield* brokenOff({
@@ -395,18 +339,9 @@ describe("the decoder of Gemini's stream", () => {
       }
       flush(end, usageMetadata)
 
-      const decoder = makeDecoder()
-      const emitted: Array<Calling.StreamPart> = []
-      for (const event of events) {
-        const pushed = decoder.push(json(event), "message")
-        if (Result.isFailure(pushed)) return assert.fail(JSON.stringify(pushed.failure))
-        emitted.push(...pushed.success)
-      }
-      const ended = decoder.end()
-      if (ended === undefined) return assert.fail("it has not ended")
-      emitted.push(...ended.parts)
+      const { data, parts: emitted } = assembled(makeDecoder(), events)
       const plain = Schema.decodeUnknownSync(GenerateContentResponse)(json(whole))
-      assert.deepStrictEqual(ended.data, plain)
+      assert.deepStrictEqual(data, plain)
       assert.deepStrictEqual(folded(emitted), contentOf(plain))
     },
     { arbitrary: { runs: 500 } }

@@ -1,15 +1,12 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Cause, ConfigProvider, Duration, Effect, Exit, Fiber, Latch, type Layer, Redacted } from "effect"
+import { Effect, type Layer } from "effect"
 import { Prompt } from "effect/ai"
-import { FetchHttpClient, HttpClient } from "effect/http"
-import { type BackendError, iModel, OpenAi } from "effect-imodel"
-import { TestClock } from "effect/testing"
-import { inspect } from "node:util"
-import { type Answer, nobody, type Seen, serve } from "./support/server.ts"
-
-const canary = "sk-canary-0123456789"
-const apiKey = Redacted.make(canary)
+import { FetchHttpClient, type HttpClient } from "effect/http"
+import { iModel, OpenAi } from "effect-imodel"
+import * as Contract from "./support/contract.ts"
+import { type Answer, serve } from "./support/server.ts"
+import * as Wire from "./support/wire.ts"
 
 // -----------------------------------------------------------------------------
 // What the provider answers
@@ -52,58 +49,238 @@ const rateLimited = (headers?: Record<string, string>) =>
     code: "rate_limit_exceeded"
   }, headers)
 
+const unauthorized = (message: string) => refusal(401, { message, code: "invalid_api_key" })
+
 // -----------------------------------------------------------------------------
 // What is set up
 // -----------------------------------------------------------------------------
 
-const modelAt = (baseUrl: string) =>
-  Effect.flatMap(
-    OpenAi.makeChat({ model: "gpt-4o-mini", apiKey, baseUrl, retry: { times: 0 } }),
-    (backend) => iModel.make(backend)
-  )
-
-const setup = Effect.fnUntraced(function*(answer: Answer | ((seen: Seen) => Effect.Effect<Answer>)) {
-  const server = yield* serve(answer)
-  return { server, model: yield* modelAt(`${server.url}/v1`) }
+const wire = Wire.make({
+  makeBackend: (options) => OpenAi.makeChat({ model: "gpt-4o-mini", ...options }),
+  apiKey: "sk-canary-0123456789",
+  base: "/v1",
+  ask: { prompt: "Name a colour." },
+  answer: completion
 })
+const { failureOf, refusalOf, sentFor, setup } = wire
 
-const respondTo = Effect.fnUntraced(function*(body: unknown, headers: Record<string, string> = {}) {
-  const { model } = yield* setup({ body, headers })
-  return yield* model.respond({ prompt: "Name a colour." })
-})
+const respondTo = (body: object, headers: Record<string, string> = {}) => wire.responseTo({ body, headers })
 
 /** What a server is sent for these arguments. */
-const bodyOf = Effect.fnUntraced(function*(args: OpenAi.ChatRequest) {
-  const { model, server } = yield* setup({ body: completion })
-  yield* model.respond(args)
-  return (yield* server.arrival).body
-})
+const bodyOf = (args: OpenAi.ChatRequest) => Effect.map(sentFor(args), ({ body }) => body)
 
 const messagesOf = Effect.fnUntraced(function*(prompt: Prompt.RawInput) {
   const body = yield* bodyOf({ prompt })
   return body !== null && typeof body === "object" && "messages" in body ? body.messages : undefined
 })
 
-/** How a call fails that is answered so, and how often it has asked. */
-const failureOf = Effect.fnUntraced(function*(answer: Answer | ((seen: Seen) => Effect.Effect<Answer>)) {
-  const { model, server } = yield* setup(answer)
-  const calling = yield* model.invoke({ prompt: "Name a colour." })
-  const error = yield* Effect.flip(calling.response)
-  return { calling, error, requests: (yield* server.seen).length }
-})
+// -----------------------------------------------------------------------------
+// What the contract of every wire is tested with
+// -----------------------------------------------------------------------------
 
-const retryAfterMillis = (error: BackendError) => error.retryAfter && Duration.toMillis(error.retryAfter)
-
-const parameterOf = ({ reason }: BackendError) =>
-  reason._tag === "InvalidRequestError" ? reason.parameter : `not of an argument: ${reason._tag}`
-
-/** Fails when the effect takes longer than two seconds of real time, which nothing on loopback does. */
-const promptly = <A, E, R>(effect: Effect.Effect<A, E, R>) => TestClock.withLive(Effect.timeout(effect, "2 seconds"))
-
-const config = (env: Record<string, string>) => Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
+const facts: Contract.Facts = {
+  provider: "openai",
+  name: "gpt-4o-mini",
+  path: "/chat/completions",
+  keyHeader: ["authorization", (key) => `Bearer ${key}`],
+  variables: { apiKey: "OPENAI_API_KEY", baseUrl: "OPENAI_BASE_URL" },
+  unauthorized,
+  rateLimited,
+  failures: [
+    {
+      name: "401",
+      answer: refusal(401, { message: "Incorrect API key provided: sk-***.", code: "invalid_api_key" }),
+      reason: "AuthenticationError",
+      tells: "Incorrect API key provided: sk-***."
+    },
+    {
+      name: "403",
+      answer: refusal(403, { message: "Country not supported.", type: "request_forbidden" }),
+      reason: "AuthenticationError",
+      tells: "Country not supported."
+    },
+    {
+      name: "404",
+      answer: refusal(404, { message: "The model `gpt-9` does not exist.", code: "model_not_found" }),
+      reason: "InvalidRequestError",
+      tells: "The model `gpt-9` does not exist.",
+      parameter: "model"
+    },
+    {
+      name: "404 of a wrong address, as a page",
+      answer: { status: 404, body: "<h1>Not Found</h1>", headers: { "content-type": "text/html" } },
+      reason: "InvalidRequestError",
+      tells: "<h1>Not Found</h1>"
+    },
+    {
+      name: "400",
+      answer: refusal(400, { message: "Invalid value for 'stop'.", param: "stop", code: "invalid_value" }),
+      reason: "InvalidRequestError",
+      tells: "parameter 'stop'. Invalid value for 'stop'.",
+      parameter: "stop"
+    },
+    {
+      name: "400 context_length_exceeded",
+      answer: refusal(400, {
+        message: "This model's maximum context length is 128000 tokens.",
+        param: "messages",
+        code: "context_length_exceeded"
+      }),
+      reason: "ContextLengthExceeded",
+      tells: "128000 tokens"
+    },
+    {
+      name: "400 content_policy_violation",
+      answer: refusal(400, { message: "Rejected by the safety system.", code: "content_policy_violation" }),
+      reason: "ContentPolicyError",
+      tells: "Rejected by the safety system."
+    },
+    {
+      name: "422",
+      answer: refusal(422, { message: "Unprocessable: tools[0]." }),
+      reason: "InvalidRequestError",
+      tells: "Unprocessable: tools[0]."
+    },
+    {
+      name: "429 insufficient_quota",
+      answer: refusal(429, {
+        message: "You exceeded your current quota.",
+        type: "insufficient_quota",
+        code: "insufficient_quota"
+      }, { "retry-after": "1" }),
+      reason: "QuotaExhaustedError",
+      tells: "billing"
+    },
+    {
+      name: "500",
+      answer: refusal(500, { message: "The server had an error.", type: "server_error" }),
+      reason: "InternalProviderError",
+      isRetryable: true,
+      tells: "The server had an error."
+    },
+    {
+      name: "JSON of another shape",
+      answer: { body: { ...completion, choices: "none" } },
+      reason: "InvalidResponseError",
+      tells: "choices: Expected array"
+    },
+    {
+      name: "JSON of another shape deep inside",
+      answer: { body: completionOf({ message: { role: "assistant", content: 3 } }) },
+      reason: "InvalidResponseError",
+      tells: "choices[0].message.content: Expected string"
+    }
+  ],
+  wrong: [
+    { name: "with neither prompt nor messages", args: { temperature: 1 }, parameter: "messages" },
+    { name: "with no message at all", args: { messages: [] }, parameter: "messages" },
+    { name: "out of range", args: { prompt: "hi", temperature: 2.1 }, parameter: "temperature" },
+    { name: "no choice at all", args: { prompt: "hi", n: 0 }, parameter: "n" },
+    {
+      name: "a wrong content of the second message",
+      args: { messages: [{ role: "user", content: "hi" }, { role: "user", content: 3 }] },
+      parameter: "messages[1].content"
+    },
+    {
+      name: "a part that lacks its text",
+      args: { messages: [{ role: "user", content: [{ type: "text" }] }] },
+      parameter: "messages[0].content[0].text"
+    },
+    {
+      name: "a field that a message does not have",
+      args: { messages: [{ role: "user", content: "hi", colour: "blue" }] },
+      parameter: "messages[0].colour"
+    },
+    {
+      name: "a role that does not exist",
+      args: { messages: [{ role: "robot", content: "hi" }] },
+      parameter: "messages[0]"
+    },
+    {
+      name: "an output limit that is given twice",
+      args: { prompt: "hi", max_tokens: 5, max_completion_tokens: 6 },
+      parameter: "max_tokens"
+    },
+    {
+      name: "a response format without its schema",
+      args: { prompt: "hi", response_format: { type: "json_schema" } },
+      parameter: "response_format.json_schema"
+    }
+  ],
+  unsupported: [
+    {
+      feature: "prompt: a file of type audio/ogg",
+      args: { prompt: [{ role: "user", content: [{ type: "file", mediaType: "audio/ogg", data: "T2dn" }] }] }
+    },
+    {
+      feature: "prompt: a file of type application/pdf, given as a URL",
+      args: {
+        prompt: [{
+          role: "user",
+          content: [{ type: "file", mediaType: "application/pdf", data: new URL("https://example.com/a.pdf") }]
+        }]
+      }
+    },
+    {
+      feature: "prompt: a reasoning part of an assistant message",
+      args: { prompt: [{ role: "assistant", content: [{ type: "reasoning", text: "Hm." }] }] }
+    },
+    {
+      feature: "prompt: a file of type application/pdf, given as a URL",
+      args: {
+        prompt: [{
+          role: "user",
+          content: [{ type: "file", mediaType: "application/pdf", data: "https://example.com/a.pdf" }]
+        }]
+      }
+    },
+    {
+      feature: "prompt: a file of type audio/wav, given as a URL",
+      args: {
+        prompt: [{
+          role: "user",
+          content: [{ type: "file", mediaType: "audio/wav", data: "https://example.com/a.wav" }]
+        }]
+      }
+    },
+    {
+      feature: "prompt: a file in the result of a tool",
+      args: {
+        prompt: [{
+          role: "tool",
+          content: [{
+            type: "tool-result",
+            id: "call_1",
+            name: "look",
+            isFailure: false,
+            result: {},
+            modelOutput: [{ type: "text", text: "see" }, { type: "file", mediaType: "image/png", data: "AQID" }]
+          }]
+        }]
+      }
+    },
+    {
+      feature: "prompt: a tool-call part of an assistant message",
+      args: {
+        prompt: [{
+          role: "assistant",
+          content: [{ type: "tool-call", id: "1", name: "web_search", params: {}, providerExecuted: true }]
+        }]
+      }
+    },
+    {
+      feature: "prompt: a tool-approval-response part of a tool message",
+      args: {
+        prompt: [{ role: "tool", content: [{ type: "tool-approval-response", approvalId: "a", approved: true }] }]
+      }
+    }
+  ]
+}
 
 const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
   layer(client)(name, (it) => {
+    Contract.run(it, wire, facts)
+
     describe("the request", () => {
       it.effect("goes to /chat/completions under the base address, with the key as a bearer token", () =>
         Effect.gen(function*() {
@@ -111,7 +288,7 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           yield* model.respond({ prompt: "Name a colour." })
           const { headers, method, path } = yield* server.arrival
           assert.strictEqual(`${method} ${path}`, "POST /v1/chat/completions")
-          assert.strictEqual(headers["authorization"], `Bearer ${canary}`)
+          assert.strictEqual(headers["authorization"], `Bearer ${wire.apiKey}`)
           assert.strictEqual(headers["content-type"], "application/json")
           assert.strictEqual(headers["accept"], "application/json")
         }))
@@ -429,203 +606,6 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
     })
 
     describe("a failure", () => {
-      interface Case {
-        readonly name: string
-        readonly answer: Answer
-        readonly reason: BackendError["reason"]["_tag"]
-        readonly isRetryable: boolean
-        /** What the message must tell. */
-        readonly tells: string
-      }
-
-      const cases: ReadonlyArray<Case> = [
-        {
-          name: "401",
-          answer: refusal(401, { message: "Incorrect API key provided: sk-***.", code: "invalid_api_key" }),
-          reason: "AuthenticationError",
-          isRetryable: false,
-          tells: "Incorrect API key provided: sk-***."
-        },
-        {
-          name: "403",
-          answer: refusal(403, { message: "Country not supported.", type: "request_forbidden" }),
-          reason: "AuthenticationError",
-          isRetryable: false,
-          tells: "Country not supported."
-        },
-        {
-          name: "404",
-          answer: refusal(404, { message: "The model `gpt-9` does not exist.", code: "model_not_found" }),
-          reason: "InvalidRequestError",
-          isRetryable: false,
-          tells: "The model `gpt-9` does not exist."
-        },
-        {
-          name: "404 of a wrong address, as a page",
-          answer: { status: 404, body: "<h1>Not Found</h1>", headers: { "content-type": "text/html" } },
-          reason: "InvalidRequestError",
-          isRetryable: false,
-          tells: "<h1>Not Found</h1>"
-        },
-        {
-          name: "400",
-          answer: refusal(400, { message: "Invalid value for 'stop'.", param: "stop", code: "invalid_value" }),
-          reason: "InvalidRequestError",
-          isRetryable: false,
-          tells: "parameter 'stop'. Invalid value for 'stop'."
-        },
-        {
-          name: "400 context_length_exceeded",
-          answer: refusal(400, {
-            message: "This model's maximum context length is 128000 tokens.",
-            param: "messages",
-            code: "context_length_exceeded"
-          }),
-          reason: "ContextLengthExceeded",
-          isRetryable: false,
-          tells: "128000 tokens"
-        },
-        {
-          name: "400 content_policy_violation",
-          answer: refusal(400, { message: "Rejected by the safety system.", code: "content_policy_violation" }),
-          reason: "ContentPolicyError",
-          isRetryable: false,
-          tells: "Rejected by the safety system."
-        },
-        {
-          name: "413",
-          answer: { status: 413, body: "Request Entity Too Large", headers: { "content-type": "text/plain" } },
-          reason: "InvalidRequestError",
-          isRetryable: false,
-          tells: "Request Entity Too Large"
-        },
-        {
-          name: "422",
-          answer: refusal(422, { message: "Unprocessable: tools[0]." }),
-          reason: "InvalidRequestError",
-          isRetryable: false,
-          tells: "Unprocessable: tools[0]."
-        },
-        {
-          name: "429",
-          answer: rateLimited(),
-          reason: "RateLimitError",
-          isRetryable: true,
-          tells: "Rate limit exceeded"
-        },
-        {
-          name: "429 insufficient_quota",
-          answer: refusal(429, {
-            message: "You exceeded your current quota.",
-            type: "insufficient_quota",
-            code: "insufficient_quota"
-          }, { "retry-after": "1" }),
-          reason: "QuotaExhaustedError",
-          isRetryable: false,
-          tells: "billing"
-        },
-        {
-          name: "500",
-          answer: refusal(500, { message: "The server had an error.", type: "server_error" }),
-          reason: "InternalProviderError",
-          isRetryable: true,
-          tells: "The server had an error."
-        },
-        {
-          name: "503 with a page of a proxy",
-          answer: { status: 503, body: "upstream connect error", headers: { "content-type": "text/plain" } },
-          reason: "InternalProviderError",
-          isRetryable: true,
-          tells: "upstream connect error"
-        },
-        {
-          name: "502 without a body",
-          answer: { status: 502 },
-          reason: "InternalProviderError",
-          isRetryable: true,
-          tells: "HTTP 502"
-        },
-        {
-          name: "reset before the answer",
-          answer: { end: "reset" },
-          reason: "NetworkError",
-          isRetryable: true,
-          tells: "no answer: connection reset (ECONNRESET)"
-        },
-        {
-          name: "closed before the answer",
-          answer: { end: "close" },
-          reason: "NetworkError",
-          isRetryable: true,
-          tells: "no answer: connection closed"
-        },
-        {
-          name: "a body that is cut in the middle",
-          answer: { body: completion, end: "cut" },
-          reason: "StreamInterrupted",
-          isRetryable: false,
-          tells: "The answer broke off"
-        },
-        {
-          name: "a refusal that is cut in the middle",
-          answer: { ...rateLimited(), end: "cut" },
-          reason: "RateLimitError",
-          isRetryable: true,
-          tells: "Rate limit exceeded"
-        },
-        {
-          name: "a body that is not JSON",
-          answer: { body: "<html>Welcome to the hotel</html>", headers: { "content-type": "text/html" } },
-          reason: "InvalidResponseError",
-          isRetryable: false,
-          tells: "the body is not JSON: <html>Welcome to the hotel</html>"
-        },
-        {
-          name: "JSON of another shape",
-          answer: { body: { ...completion, choices: "none" } },
-          reason: "InvalidResponseError",
-          isRetryable: false,
-          tells: "choices: Expected array"
-        },
-        {
-          name: "JSON of another shape deep inside",
-          answer: { body: completionOf({ message: { role: "assistant", content: 3 } }) },
-          reason: "InvalidResponseError",
-          isRetryable: false,
-          tells: "choices[0].message.content: Expected string"
-        }
-      ]
-
-      it.effect.each(cases)(
-        "is typed, tells why, and is asked for once: $name",
-        ({ answer, isRetryable, reason, tells }) =>
-          Effect.gen(function*() {
-            const { calling, error, requests } = yield* failureOf(answer)
-            assert.strictEqual(error._tag, "BackendError")
-            assert.strictEqual(error.reason._tag, reason)
-            assert.strictEqual(error.isRetryable, isRetryable)
-            assert.include(error.message, tells)
-            assert.strictEqual(retryAfterMillis(error), undefined)
-            assert.strictEqual(error.callingId, calling.id)
-            assert.strictEqual(calling.execution.status, "failed")
-            assert.strictEqual(requests, 1)
-          })
-      )
-
-      it.effect("is typed when nobody listens at the address", () =>
-        Effect.gen(function*() {
-          const url = yield* nobody
-          const model = yield* modelAt(url)
-          const error = yield* Effect.flip((yield* model.invoke({ prompt: "hi" })).response)
-          if (error.reason._tag !== "NetworkError") {
-            return assert.fail(error.reason._tag)
-          }
-          assert.strictEqual(error.reason.method, "POST")
-          assert.strictEqual(error.reason.url, `${url}/chat/completions`)
-          assert.include(error.message, "no answer: connection refused (ECONNREFUSED)")
-          assert.isTrue(error.isRetryable)
-        }))
-
       it.effect("tells a wrong key from a lack of permission", () =>
         Effect.gen(function*() {
           const kindOf = Effect.fnUntraced(function*(status: number) {
@@ -639,11 +619,11 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
       it.effect("names the parameter that the provider refuses", () =>
         Effect.gen(function*() {
           const wrong = yield* failureOf(refusal(400, { message: "Invalid.", param: "messages[1].content" }))
-          assert.strictEqual(parameterOf(wrong.error), "messages[1].content")
+          assert.strictEqual(Wire.parameterOf(wrong.error), "messages[1].content")
           const unknownModel = yield* failureOf(refusal(404, { message: "No such model.", code: "model_not_found" }))
-          assert.strictEqual(parameterOf(unknownModel.error), "model")
+          assert.strictEqual(Wire.parameterOf(unknownModel.error), "model")
           const plain = yield* failureOf(refusal(400, { message: "Invalid." }))
-          assert.strictEqual(parameterOf(plain.error), undefined)
+          assert.strictEqual(Wire.parameterOf(plain.error), undefined)
         }))
 
       it.effect("keeps the status, the body and the headers that help, and no others", () =>
@@ -662,333 +642,20 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           })
           assert.include(error.reason.http?.body, "Rate limit reached")
         }))
-
-      it.effect.each([
-        { name: "retry-after-ms", headers: { "retry-after-ms": "1500" }, millis: 1500 },
-        { name: "retry-after in seconds", headers: { "retry-after": "2" }, millis: 2000 },
-        {
-          name: "both, where the milliseconds are exact",
-          headers: { "retry-after": "2", "retry-after-ms": "1200" },
-          millis: 1200
-        },
-        { name: "a word that is none", headers: { "retry-after": "soon" }, millis: undefined }
-      ])("says how long a rate limit asks to wait: $name", ({ headers, millis }) =>
-        Effect.gen(function*() {
-          const { error } = yield* failureOf(rateLimited(headers))
-          assert.strictEqual(error.reason._tag, "RateLimitError")
-          assert.strictEqual(retryAfterMillis(error), millis)
-        }))
-
-      it.effect("says how long a rate limit asks to wait: until a date of the program's clock", () =>
-        Effect.gen(function*() {
-          yield* TestClock.setTime(Date.parse("2030-01-01T00:00:00Z"))
-          const { error } = yield* failureOf(rateLimited({ "retry-after": "Tue, 01 Jan 2030 00:00:30 GMT" }))
-          assert.strictEqual(retryAfterMillis(error), 30_000)
-        }))
-
-      it.effect("is what respond fails with", () =>
-        Effect.gen(function*() {
-          const { model } = yield* setup(refusal(401, { message: "Wrong key." }))
-          const answer = yield* model.respond({ prompt: "hi" }).pipe(
-            Effect.map((response) =>
-              response.text
-            ),
-            Effect.catchReason("BackendError", "AuthenticationError", (reason) => Effect.succeed(reason.kind))
-          )
-          assert.strictEqual(answer, "InvalidKey")
-        }))
     })
 
     describe("arguments", () => {
-      const wrong: ReadonlyArray<
-        { readonly name: string; readonly args: Readonly<Record<string, unknown>>; readonly parameter: string }
-      > = [
-        { name: "of another type", args: { prompt: "hi", temperature: "hot" }, parameter: "temperature" },
-        { name: "unknown", args: { prompt: "hi", temprature: 1 }, parameter: "temprature" },
-        { name: "for a stream", args: { prompt: "hi", stream: true }, parameter: "stream" },
-        { name: "with neither prompt nor messages", args: { temperature: 1 }, parameter: "messages" },
-        {
-          name: "with both prompt and messages",
-          args: { prompt: "hi", messages: [{ role: "user", content: "hi" }] },
-          parameter: "prompt"
-        },
-        { name: "with no message at all", args: { messages: [] }, parameter: "messages" },
-        { name: "out of range", args: { prompt: "hi", temperature: 2.1 }, parameter: "temperature" },
-        { name: "not whole", args: { prompt: "hi", max_tokens: 1.5 }, parameter: "max_tokens" },
-        { name: "not finite", args: { prompt: "hi", top_p: Number.NaN }, parameter: "top_p" },
-        { name: "with a prompt that is none", args: { prompt: 3 }, parameter: "prompt" },
-        {
-          name: "a wrong content of the second message",
-          args: { messages: [{ role: "user", content: "hi" }, { role: "user", content: 3 }] },
-          parameter: "messages[1].content"
-        },
-        {
-          name: "a part that lacks its text",
-          args: { messages: [{ role: "user", content: [{ type: "text" }] }] },
-          parameter: "messages[0].content[0].text"
-        },
-        {
-          name: "a field that a message does not have",
-          args: { messages: [{ role: "user", content: "hi", colour: "blue" }] },
-          parameter: "messages[0].colour"
-        },
-        {
-          name: "a role that does not exist",
-          args: { messages: [{ role: "robot", content: "hi" }] },
-          parameter: "messages[0]"
-        },
-        {
-          name: "an output limit that is given twice",
-          args: { prompt: "hi", max_tokens: 5, max_completion_tokens: 6 },
-          parameter: "max_tokens"
-        },
-        {
-          name: "a response format without its schema",
-          args: { prompt: "hi", response_format: { type: "json_schema" } },
-          parameter: "response_format.json_schema"
-        }
-      ]
-
-      it.effect.each(wrong)("are refused by name before anything is sent: $name", ({ args, parameter }) =>
-        Effect.gen(function*() {
-          const { model, server } = yield* setup({ body: completion })
-          const calling = yield* model.invoke(args)
-          const error = yield* Effect.flip(calling.response)
-          assert.strictEqual(calling.execution.status, "failed")
-          assert.strictEqual(error.reason._tag, "InvalidRequestError")
-          assert.strictEqual(parameterOf(error), parameter)
-          assert.isFalse(error.isRetryable)
-          assert.deepStrictEqual(yield* server.seen, [])
-        }))
-
-      it.effect("are refused by respond and by createCalling, too", () =>
-        Effect.gen(function*() {
-          const { model, server } = yield* setup({ body: completion })
-          const args: Record<string, unknown> = { prompt: "hi", n: 0 }
-          const responded = yield* Effect.flip(model.respond(args))
-          const created = yield* Effect.flip(model.createCalling(args))
-          for (const error of [responded, created]) {
-            if (error._tag !== "BackendError") {
-              return assert.fail(error._tag)
-            }
-            assert.strictEqual(parameterOf(error), "n")
-          }
-          assert.deepStrictEqual(yield* server.seen, [])
-        }))
-
       it.effect.each([
         { options: { openai: { detail: "some" } }, mediaType: "image/png", message: /openai\.detail/ },
         { options: { openai: { colour: "blue" } }, mediaType: "image/png", message: /openai\.colour/ },
         { options: { openai: { detail: "low" } }, mediaType: "application/pdf", message: /openai\.detail/ }
       ])("are refused in the options of a part of a prompt: $options", ({ mediaType, message, options }) =>
         Effect.gen(function*() {
-          const { model, server } = yield* setup({ body: completion })
           const prompt = Prompt.make([{ role: "user", content: [{ type: "file", mediaType, data: "AQID", options }] }])
-          const error = yield* Effect.flip((yield* model.invoke({ prompt })).response)
-          assert.strictEqual(parameterOf(error), "prompt")
+          const { error, requests } = yield* refusalOf({ prompt })
+          assert.strictEqual(Wire.parameterOf(error), "prompt")
           assert.match(error.message, message)
-          assert.deepStrictEqual(yield* server.seen, [])
-        }))
-
-      const unsupported: ReadonlyArray<
-        { readonly feature: string; readonly prompt: ReadonlyArray<Prompt.MessageEncoded> }
-      > = [
-        {
-          feature: "prompt: a file of type audio/ogg",
-          prompt: [{ role: "user", content: [{ type: "file", mediaType: "audio/ogg", data: "T2dn" }] }]
-        },
-        {
-          feature: "prompt: a file of type application/pdf, given as a URL",
-          prompt: [{
-            role: "user",
-            content: [{ type: "file", mediaType: "application/pdf", data: new URL("https://example.com/a.pdf") }]
-          }]
-        },
-        {
-          feature: "prompt: a reasoning part of an assistant message",
-          prompt: [{ role: "assistant", content: [{ type: "reasoning", text: "Hm." }] }]
-        },
-        {
-          feature: "prompt: a file of type application/pdf, given as a URL",
-          prompt: [{
-            role: "user",
-            content: [{ type: "file", mediaType: "application/pdf", data: "https://example.com/a.pdf" }]
-          }]
-        },
-        {
-          feature: "prompt: a file of type audio/wav, given as a URL",
-          prompt: [{
-            role: "user",
-            content: [{ type: "file", mediaType: "audio/wav", data: "https://example.com/a.wav" }]
-          }]
-        },
-        {
-          feature: "prompt: a file in the result of a tool",
-          prompt: [{
-            role: "tool",
-            content: [{
-              type: "tool-result",
-              id: "call_1",
-              name: "look",
-              isFailure: false,
-              result: {},
-              modelOutput: [{ type: "text", text: "see" }, { type: "file", mediaType: "image/png", data: "AQID" }]
-            }]
-          }]
-        },
-        {
-          feature: "prompt: a tool-call part of an assistant message",
-          prompt: [{
-            role: "assistant",
-            content: [{ type: "tool-call", id: "1", name: "web_search", params: {}, providerExecuted: true }]
-          }]
-        },
-        {
-          feature: "prompt: a tool-approval-response part of a tool message",
-          prompt: [{ role: "tool", content: [{ type: "tool-approval-response", approvalId: "a", approved: true }] }]
-        }
-      ]
-
-      it.effect.each(unsupported)("that the wire cannot carry are refused: $feature", ({ feature, prompt }) =>
-        Effect.gen(function*() {
-          const { model, server } = yield* setup({ body: completion })
-          const error = yield* Effect.flip((yield* model.invoke({ prompt })).response)
-          if (error.reason._tag !== "Unsupported") {
-            return assert.fail(error.reason._tag)
-          }
-          assert.strictEqual(error.reason.feature, feature)
-          assert.strictEqual(error.reason.provider, "openai")
-          assert.isFalse(error.isRetryable)
-          assert.deepStrictEqual(yield* server.seen, [])
-        }))
-    })
-
-    describe("interruption", () => {
-      it.effect("closes the socket while the provider thinks", () =>
-        Effect.gen(function*() {
-          const { model, server } = yield* setup(() =>
-            Effect.never
-          )
-          const calling = yield* model.createCalling({ prompt: "hi" })
-          const fiber = yield* Effect.forkChild(model.invoke(calling))
-          yield* server.arrival
-          yield* promptly(Fiber.interrupt(fiber))
-          yield* promptly(server.hangUp)
-          assert.strictEqual(calling.execution.status, "cancelled")
-        }))
-
-      it.effect("closes the socket in the middle of the answer", () =>
-        Effect.gen(function*() {
-          const server = yield* serve({ body: completion, end: "stall" })
-          const head = yield* Latch.make()
-          const model = yield* Effect.updateService(
-            modelAt(server.url),
-            HttpClient.HttpClient,
-            HttpClient.tap(() =>
-              head.open
-            )
-          )
-          const calling = yield* model.createCalling({ prompt: "hi" })
-          const fiber = yield* Effect.forkChild(model.invoke(calling))
-          yield* head.await
-          yield* promptly(Fiber.interrupt(fiber))
-          yield* promptly(server.hangUp)
-          assert.strictEqual(calling.execution.status, "cancelled")
-        }))
-
-      it.effect("by a timeout closes the socket, too", () =>
-        Effect.gen(function*() {
-          const { model, server } = yield* setup(() =>
-            Effect.never
-          )
-          const fiber = yield* Effect.forkChild(Effect.flip(model.invoke({ prompt: "hi" }, { timeout: "5 seconds" })))
-          yield* server.arrival
-          yield* TestClock.adjust("5 seconds")
-          const error = yield* Fiber.join(fiber)
-          assert.strictEqual(error._tag, "TimeoutError")
-          yield* promptly(server.hangUp)
-        }))
-    })
-
-    describe("the key", () => {
-      const appearances: ReadonlyArray<{ readonly name: string; readonly answer: (seen: Seen) => Answer }> = [
-        {
-          name: "a refusal in OpenAI's shape",
-          answer: (seen) =>
-            refusal(401, { message: `Incorrect API key provided: ${seen.headers["authorization"]}` })
-        },
-        {
-          name: "a refusal in words",
-          answer: (seen) => ({ status: 500, body: `cannot forward "authorization: ${seen.headers["authorization"]}"` })
-        },
-        {
-          name: "a refusal so long that the key is cut",
-          answer: (seen) => ({ status: 400, body: `${"x".repeat(480)} ${seen.headers["authorization"]}` })
-        },
-        {
-          name: "a success that is not JSON",
-          answer: (seen) => ({ body: `<pre>${seen.headers["authorization"]}</pre>` })
-        },
-        {
-          name: "a success of another shape",
-          answer: (seen) => ({ body: { id: { [String(seen.headers["authorization"])]: true } } })
-        }
-      ]
-
-      it.effect.each(appearances)("is shown nowhere when a server quotes it in $name", ({ answer }) =>
-        Effect.gen(function*() {
-          const { model, server } = yield* setup((seen) =>
-            Effect.succeed(answer(seen))
-          )
-          const calling = yield* model.invoke({ prompt: "hi" })
-          const exit = yield* Effect.exit(calling.response)
-          if (Exit.isSuccess(exit)) {
-            return assert.fail("the call succeeded")
-          }
-          const error = Cause.squash(exit.cause)
-          assert.strictEqual((yield* server.arrival).headers["authorization"], `Bearer ${canary}`)
-          const shown = {
-            string: String(error),
-            json: JSON.stringify(error),
-            inspected: inspect(error, { depth: 10 }),
-            pretty: Cause.pretty(exit.cause),
-            callingJson: JSON.stringify(calling),
-            callingInspected: inspect(calling, { depth: 10, showHidden: true }),
-            modelInspected: inspect(model, { depth: 10, showHidden: true })
-          }
-          for (const [where, text] of Object.entries(shown)) {
-            assert.notInclude(text, "sk-canary", where)
-            assert.isAbove(text.length, 0, where)
-          }
-          assert.include(shown.json, "BackendError")
-          assert.include(shown.callingJson, calling.id)
-        }))
-
-      it.effect("is shown nowhere when a server quotes it with the escapes that JSON allows", () =>
-        Effect.gen(function*() {
-          const server = yield* serve({
-            status: 401,
-            body: `{"error":{"message":"Incorrect API key provided: sk\\/canary\\/0123456789"}}`
-          })
-          const backend = yield* OpenAi.makeChat({
-            model: "gpt-4o-mini",
-            apiKey: Redacted.make("sk/canary/0123456789"),
-            baseUrl: server.url
-          })
-          const calling = yield* (yield* iModel.make(backend)).invoke({ prompt: "hi" })
-          const error = yield* Effect.flip(calling.response)
-          assert.include(error.message, "Incorrect API key provided: ")
-          assert.notInclude(inspect(error, { depth: 10 }), "canary")
-          assert.notInclude(JSON.stringify(calling), "canary")
-        }))
-
-      it.effect("is shown nowhere when the connection breaks", () =>
-        Effect.gen(function*() {
-          const { calling, error } = yield* failureOf({ end: "reset" })
-          for (const value of [error, calling]) {
-            assert.notInclude(inspect(value, { depth: 10, showHidden: true }), "sk-canary")
-            assert.notInclude(JSON.stringify(value), "sk-canary")
-          }
+          assert.strictEqual(requests, 0)
         }))
     })
 
@@ -997,66 +664,13 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
         Effect.gen(function*() {
           const server = yield* serve({ body: completion })
           const backend = yield* OpenAi.makeChat({ model: "gpt-4o-mini" }).pipe(
-            config({ OPENAI_API_KEY: "sk-of-the-environment", OPENAI_BASE_URL: `${server.url}/proxy/v1/` })
+            Wire.environment({ OPENAI_API_KEY: "sk-of-the-environment", OPENAI_BASE_URL: `${server.url}/proxy/v1/` })
           )
           const model = yield* iModel.make(backend)
           yield* model.respond({ prompt: "hi" })
           const { headers, path } = yield* server.arrival
           assert.strictEqual(path, "/proxy/v1/chat/completions")
           assert.strictEqual(headers["authorization"], "Bearer sk-of-the-environment")
-        }))
-
-      it.effect("prefers the options to the environment", () =>
-        Effect.gen(function*() {
-          const server = yield* serve({ body: completion })
-          const model = yield* modelAt(`${server.url}/v1`).pipe(
-            config({ OPENAI_API_KEY: "sk-of-the-environment", OPENAI_BASE_URL: yield* nobody })
-          )
-          yield* model.respond({ prompt: "hi" })
-          assert.strictEqual((yield* server.arrival).headers["authorization"], `Bearer ${canary}`)
-        }))
-
-      it.effect.each([
-        { name: "is missing", env: {} },
-        { name: "is an empty variable", env: { OPENAI_API_KEY: "" } }
-      ])("fails with ConfigError, naming the variable, when the key $name", ({ env }) =>
-        Effect.gen(function*() {
-          const error = yield* Effect.flip(config(env)(OpenAi.makeChat({ model: "gpt-4o-mini" })))
-          assert.strictEqual(error._tag, "ConfigError")
-          assert.include(
-            error.message,
-            "OPENAI_API_KEY is not set: set this environment variable, or give another credential"
-          )
-        }))
-
-      it.effect.each([{ key: "" }, { key: "  " }])(
-        "fails with IllegalArgumentError when the key is '$key'",
-        ({ key }) =>
-          Effect.gen(function*() {
-            const error = yield* Effect.flip(OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: Redacted.make(key) }))
-            assert.strictEqual(error._tag, "IllegalArgumentError")
-            assert.include(error.message, "credential")
-          })
-      )
-
-      it.effect.each([
-        { baseUrl: "api.openai.com/v1" },
-        { baseUrl: "/v1" },
-        { baseUrl: "ftp://api.openai.com/v1" },
-        { baseUrl: "" }
-      ])("fails with IllegalArgumentError, showing it, when the base address is '$baseUrl'", ({ baseUrl }) =>
-        Effect.gen(function*() {
-          const error = yield* Effect.flip(OpenAi.makeChat({ model: "gpt-4o-mini", apiKey, baseUrl }))
-          assert.strictEqual(error._tag, "IllegalArgumentError")
-          assert.include(error.message, "baseUrl")
-          assert.include(error.message, `"${baseUrl}"`)
-        }))
-
-      it.effect("describes the backend", () =>
-        Effect.gen(function*() {
-          const backend = yield* OpenAi.makeChat({ model: "gpt-4o-mini", apiKey })
-          assert.strictEqual(backend.provider, "openai")
-          assert.strictEqual(backend.name, "gpt-4o-mini")
         }))
     })
   })

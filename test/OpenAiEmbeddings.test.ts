@@ -1,10 +1,11 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Config, ConfigProvider, Effect, Layer, Redacted, Stream } from "effect"
+import { Config, Effect, Layer, Redacted, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { iModel, OpenAi } from "effect-imodel"
 import OpenAI from "openai"
 import type { EmbeddingCreateParams } from "openai/resources/embeddings"
 import { type Answer, type Seen, serve } from "./support/server.ts"
+import * as Wire from "./support/wire.ts"
 
 const vectors = [[0.25, -1.5, 3.4028234663852886e+38], [0, 1, -0.0010000000474974513]]
 
@@ -81,10 +82,7 @@ layer(FetchHttpClient.layer)("OpenAi.makeEmbeddings", (it) => {
         const client = new OpenAI({ apiKey: Redacted.value(apiKey), baseURL: `${server.url}/v1`, maxRetries: 0 })
         yield* Effect.promise(() => client.embeddings.create(call))
         yield* model.respond(call)
-        const told = ({ body, headers, method, path }: Seen) => {
-          const { accept, authorization, "content-type": contentType } = headers
-          return { method, path, body, accept, authorization, contentType }
-        }
+        const told = Wire.tellerOf(["authorization", "content-type", "accept"])
         assert.deepStrictEqual(told(yield* server.arrival), told(yield* server.arrival))
       }))
 
@@ -100,8 +98,8 @@ layer(FetchHttpClient.layer)("OpenAi.makeEmbeddings", (it) => {
       Effect.gen(function*() {
         const server = yield* serve(provider)
         const backend = yield* OpenAi.makeEmbeddings({ model: "m", apiKey, baseUrl: server.url })
-        const { reason } = yield* Effect.flip((yield* backend.createCalling(args)).response)
-        assert.strictEqual(reason._tag === "InvalidRequestError" ? reason.parameter : reason._tag, parameter)
+        const error = yield* Effect.flip((yield* backend.createCalling(args)).response)
+        assert.strictEqual(Wire.parameterOf(error), parameter)
         assert.deepStrictEqual(yield* server.seen, [])
       }))
   })
@@ -183,16 +181,14 @@ layer(FetchHttpClient.layer)("OpenAi.makeEmbeddings", (it) => {
   it.effect("can be configured", () =>
     Effect.gen(function*() {
       const server = yield* serve(provider)
-      const environment = ConfigProvider.layer(
-        ConfigProvider.fromEnv({ env: { MODEL: "m", KEY: "sk-of-the-environment", ADDRESS: server.url } })
-      )
       const backend = OpenAi.layerEmbeddingsConfig({
         model: Config.String("MODEL"),
         apiKey: Config.Redacted("KEY"),
         baseUrl: Config.String("ADDRESS")
       })
       yield* iModel.respond({ input: "blue" }).pipe(
-        Effect.provide(Layer.provide(iModel.layer(), backend).pipe(Layer.provide(environment)))
+        Effect.provide(Layer.provide(iModel.layer(), backend)),
+        Wire.environment({ MODEL: "m", KEY: "sk-of-the-environment", ADDRESS: server.url })
       )
       const { body, headers } = yield* server.arrival
       assert.deepInclude(body, { model: "m", input: "blue" })

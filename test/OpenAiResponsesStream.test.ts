@@ -1,52 +1,18 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Cause, Effect, Exit, Option, Redacted, Schema, Stream } from "effect"
-import { FetchHttpClient, HttpClient } from "effect/http"
-import { type Calling, iModel, OpenAi } from "effect-imodel"
+import { Cause, Effect, Exit, Option, Schema, Stream } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { type Calling, OpenAi } from "effect-imodel"
 import OpenAI from "openai"
 import { events, serveEvents, type Streamed } from "./support/events.ts"
-import {
-  type Answer,
-  answerOf,
-  endOf,
-  eventsOf,
-  type Item,
-  message,
-  paint,
-  search,
-  text,
-  thoughts
-} from "./support/responses.ts"
-import { isDeepStrictEqual } from "node:util"
-import { answering, bodyOf, bytesOf, partings, saidBy, streamed } from "./support/streams.ts"
-
-const modelAt = (baseUrl: string) =>
-  Effect.flatMap(
-    OpenAi.makeResponses({ model: "gpt-5-mini", apiKey: Redacted.make("sk-1"), baseUrl, retry: { times: 0 } }),
-    (backend) => iModel.make(backend)
-  )
-
-const ask = { prompt: "A colour?" }
-
-/** What is handed out of an answer that comes in these pieces, and the answer. */
-const streamOf = (...pieces: ReadonlyArray<Uint8Array>) =>
-  Effect.flatMap(
-    Effect.provideService(modelAt("http://127.0.0.1"), HttpClient.HttpClient, answering(pieces)),
-    (model) => streamed(model, ask)
-  )
-
-/** The same answer, whole. */
-const wholeOf = (answer: Answer) => {
-  const client = answering([new TextEncoder().encode(JSON.stringify(answer))], "application/json")
-  return Effect.flatMap(
-    Effect.provideService(modelAt("http://127.0.0.1"), HttpClient.HttpClient, client),
-    (model) => model.respond(ask)
-  )
-}
+import { answerOf, endOf, eventsOf, type Item, message, paint, search, text, thoughts } from "./support/responses.ts"
+import * as StreamContract from "./support/streamContract.ts"
+import { bodyOf, bytesOf, saidBy } from "./support/streams.ts"
+import * as Wire from "./support/wire.ts"
 
 /** What the official SDK makes of these bytes. */
 const sdkAnswer = (bytes: Uint8Array) =>
   Effect.promise(() => {
-    const client = new OpenAI({ apiKey: "sk-1", maxRetries: 0, fetch: () => Promise.resolve(bodyOf([bytes])) })
+    const client = new OpenAI({ apiKey: "sk-canary", maxRetries: 0, fetch: () => Promise.resolve(bodyOf([bytes])) })
     return client.responses.stream({ model: "gpt-5-mini", input: "A colour?" }).finalResponse()
   })
 
@@ -64,6 +30,15 @@ const everything = answerOf([
   { type: "custom_tool_call", id: "ct_1", call_id: "call_c", name: "sql", input: "select 1" },
   { type: "dream", id: "dr_1", colours: ["blue"] }
 ])
+
+const wire = Wire.make({
+  makeBackend: (options) => OpenAi.makeResponses({ model: "gpt-5-mini", ...options }),
+  apiKey: "sk-canary",
+  base: "/v1",
+  ask: { prompt: "A colour?" },
+  answer: everything
+})
+const { streamOf, wholeOf } = wire
 
 const kindsOf = (parts: ReadonlyArray<Calling.StreamPart>) => parts.map((part) => part.type)
 
@@ -99,26 +74,6 @@ describe("a streamed response", () => {
       assert.strictEqual(response.finishReason, "tool-calls")
       assert.deepStrictEqual<unknown>(response.data, answer)
       assert.deepStrictEqual(response.usage.outputTokens, { total: 4, reasoning: 0, text: 4 })
-    }))
-
-  it.effect("has the same parts wherever its bytes are parted", () =>
-    Effect.gen(function*() {
-      const output = [thoughts("1", "Hü."), message("1", text("🟦"))]
-      const bytes = bytesOf(...eventsOf({ id: "r", model: "m", status: "completed", output }))
-      let pieces: ReadonlyArray<Uint8Array> = [bytes]
-      const client = answering(() => pieces)
-      const model = yield* Effect.provideService(modelAt("http://127.0.0.1"), HttpClient.HttpClient, client)
-      const { parts } = yield* streamed(model, ask)
-      for (pieces of partings(bytes)) {
-        assert.isTrue(isDeepStrictEqual((yield* streamed(model, ask)).parts, parts), `at ${pieces[0]?.length}`)
-      }
-    }))
-
-  it.effect("has the same parts when every byte comes alone", () =>
-    Effect.gen(function*() {
-      const bytes = bytesOf(...eventsOf(everything))
-      const { parts } = yield* streamOf(bytes)
-      assert.deepStrictEqual((yield* streamOf(...Array.from(bytes, (byte) => Uint8Array.of(byte)))).parts, parts)
     }))
 
   it.effect("is whole whichever event but the last makes no sense", () =>
@@ -217,7 +172,7 @@ describe("a streamed response", () => {
         const whole = yield* wholeOf(answer)
         assert.deepStrictEqual(inStream.response.data, whole.data)
         assert.deepStrictEqual(inStream.response.content, whole.content)
-        assert.deepStrictEqual(saidBy(inStream.parts), saidBy(whole.content))
+        StreamContract.assertSame(inStream.parts, whole.content)
       }),
     { arbitrary: { runs: 200 } }
   )
@@ -276,19 +231,36 @@ const withoutParsed = (value: unknown): unknown =>
     )
     : value
 
+const blue = answerOf([message("1", text("Blue."))])
+const begun = eventsOf(blue).slice(0, eventsOf(blue).findIndex(({ type }) => type === "response.output_text.done"))
+
+layer(FetchHttpClient.layer)("a streamed response", (it) => {
+  const output = [thoughts("1", "Hü."), message("1", text("🟦"))]
+  const little = { id: "r", model: "m", status: "completed", output }
+
+  StreamContract.run(it, wire, {
+    everything: { whole: everything, streamed: bytesOf(...eventsOf(everything)) },
+    little: { whole: little, streamed: bytesOf(...eventsOf(little)) },
+    begun: bytesOf(...begun),
+    inputTokens: undefined,
+    senseless: bytesOf({ type: "response.output_text.delta", output_index: 0, content_index: 0 }),
+    overloaded: bytesOf({ type: "error", message: "Overloaded", code: "server_error", param: null })
+  })
+})
+
 layer(FetchHttpClient.layer, { excludeTestServices: true })("a streamed response over HTTP", (it) => {
   const run = Effect.fnUntraced(function*(answer: Streamed) {
     const server = yield* serveEvents(() => answer)
-    const model = yield* modelAt(`${server.url}/v1`)
+    const model = yield* wire.modelAt(`${server.url}/v1`)
     const parts: Array<Calling.StreamPart> = []
-    const exit = yield* Effect.exit(Stream.runForEach(model.stream(ask), (part) => Effect.sync(() => parts.push(part))))
+    const exit = yield* Effect.exit(
+      Stream.runForEach(model.stream({ prompt: "A colour?" }), (part) => Effect.sync(() => parts.push(part)))
+    )
     const error = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
     return { said: deltasOf(parts, "text-delta").join(""), error, last: parts.at(-1)?.type }
   })
 
-  const blue = answerOf([message("1", text("Blue."))])
   const all = eventsOf(blue)
-  const begun = all.slice(0, all.findIndex(({ type }) => type === "response.output_text.done"))
 
   const ends: ReadonlyArray<readonly [string, Streamed]> = [
     ["its last event", { chunks: events(...all) }],

@@ -1,42 +1,18 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Redacted, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { Tool } from "effect/ai"
-import { FetchHttpClient, HttpClient } from "effect/http"
-import { iModel, OpenAi } from "effect-imodel"
+import { FetchHttpClient } from "effect/http"
+import { OpenAi } from "effect-imodel"
 import OpenAI from "openai"
 import type { ChatCompletionCreateParamsNonStreaming } from "openai/resources/chat/completions"
-import { type Seen, serve } from "./support/server.ts"
-import { isDeepStrictEqual } from "node:util"
-import { answering, bodyOf, bytesOf, partings, saidBy, streamed } from "./support/streams.ts"
-
-const modelAt = (baseUrl: string) =>
-  Effect.flatMap(
-    OpenAi.makeChat({ model: "gpt-4o-mini", apiKey: Redacted.make("sk-1"), baseUrl, retry: { times: 0 } }),
-    (backend) => iModel.make(backend)
-  )
-
-const ask = { prompt: "A colour?" }
-
-/** What is handed out of an answer that comes in these pieces, and the answer. */
-const streamOf = (...pieces: ReadonlyArray<Uint8Array>) =>
-  Effect.flatMap(
-    Effect.provideService(modelAt("http://127.0.0.1"), HttpClient.HttpClient, answering(pieces)),
-    (model) => streamed(model, ask)
-  )
-
-/** The same answer, whole. */
-const wholeOf = (answer: object) => {
-  const client = answering([new TextEncoder().encode(JSON.stringify(answer))], "application/json")
-  return Effect.flatMap(
-    Effect.provideService(modelAt("http://127.0.0.1"), HttpClient.HttpClient, client),
-    (model) => model.respond(ask)
-  )
-}
+import * as StreamContract from "./support/streamContract.ts"
+import { bodyOf, bytesOf, saidBy } from "./support/streams.ts"
+import * as Wire from "./support/wire.ts"
 
 /** What the official SDK makes of these bytes. */
 const sdkAnswer = (bytes: Uint8Array) =>
   Effect.promise(() => {
-    const client = new OpenAI({ apiKey: "sk-1", maxRetries: 0, fetch: () => Promise.resolve(bodyOf([bytes])) })
+    const client = new OpenAI({ apiKey: "sk-canary", maxRetries: 0, fetch: () => Promise.resolve(bodyOf([bytes])) })
     return client.chat.completions.stream({ model: "gpt-4o-mini", messages: [{ role: "user", content: "A colour?" }] })
       .finalChatCompletion()
   })
@@ -162,6 +138,15 @@ const everything: Choice = {
   reason: "tool_calls"
 }
 
+const wire = Wire.make({
+  makeBackend: (options) => OpenAi.makeChat({ model: "gpt-4o-mini", ...options }),
+  apiKey: "sk-canary",
+  base: "/v1",
+  ask: { prompt: "A colour?" },
+  answer: completionOf([everything], 3)
+})
+const { streamOf, wholeOf } = wire
+
 // -----------------------------------------------------------------------------
 
 describe("a streamed chat completion", () => {
@@ -222,25 +207,6 @@ describe("a streamed chat completion", () => {
       assert.deepStrictEqual(saidBy(parts), saidBy(response.content))
     }))
 
-  it.effect("has the same parts wherever its bytes are parted", () =>
-    Effect.gen(function*() {
-      const bytes = bytesOf(...chunksOf([{ ...everything, calls: everything.calls.slice(0, 1) }], 8))
-      let pieces: ReadonlyArray<Uint8Array> = [bytes]
-      const client = answering(() => pieces)
-      const model = yield* Effect.provideService(modelAt("http://127.0.0.1"), HttpClient.HttpClient, client)
-      const { parts } = yield* streamed(model, ask)
-      for (pieces of partings(bytes)) {
-        assert.isTrue(isDeepStrictEqual((yield* streamed(model, ask)).parts, parts), `at ${pieces[0]?.length}`)
-      }
-    }))
-
-  it.effect("has the same parts when every byte comes alone", () =>
-    Effect.gen(function*() {
-      const bytes = bytesOf(...chunksOf([everything], 1))
-      const { parts } = yield* streamOf(bytes)
-      assert.deepStrictEqual((yield* streamOf(...Array.from(bytes, (byte) => Uint8Array.of(byte)))).parts, parts)
-    }))
-
   it.effect("is what the openai SDK makes of the same bytes", () =>
     Effect.gen(function*() {
       // The SDK keeps but the last piece of fields that are none of OpenAI's.
@@ -286,7 +252,7 @@ describe("a streamed chat completion", () => {
         const whole = yield* wholeOf(completionOf(all, size))
         assert.deepStrictEqual(told(inStream.response.data), told(whole.data))
         assert.deepStrictEqual(inStream.response.content, whole.content)
-        assert.deepStrictEqual(saidBy(inStream.parts), saidBy(whole.content))
+        StreamContract.assertSame(inStream.parts, whole.content)
       }),
     { arbitrary: { runs: 200 } }
   )
@@ -326,17 +292,27 @@ const told = (value: unknown): unknown =>
     )
     : value
 
-layer(FetchHttpClient.layer)("a chat completion", (it) => {
+layer(FetchHttpClient.layer)("a streamed chat completion", (it) => {
+  const little = { ...everything, calls: everything.calls.slice(0, 1) }
+
+  StreamContract.run(it, wire, {
+    everything: { whole: completionOf([everything], 1), streamed: bytesOf(...chunksOf([everything], 1)) },
+    little: { whole: completionOf([little], 8), streamed: bytesOf(...chunksOf([little], 8)) },
+    // Without the reason of the end, the usage and [DONE].
+    begun: bytesOf(...chunksOf([{ text: "Blue.", calls: [], reason: "stop" }], 5).slice(0, -3)),
+    inputTokens: undefined,
+    senseless: bytesOf({ ...head, choices: "none" }),
+    overloaded: bytesOf({ error: { message: "Overloaded", type: "server_error", param: null, code: null } })
+  })
+})
+
+layer(FetchHttpClient.layer)("a chat completion is asked for as the openai SDK asks for it", (it) => {
   const Paint = Tool.make("paint", {
     description: "Paints a wall",
     parameters: Schema.Struct({ colour: Schema.String })
   })
 
-  const calls: ReadonlyArray<{
-    readonly name: string
-    readonly sdk: ChatCompletionCreateParamsNonStreaming
-    readonly ours: OpenAi.ChatRequest
-  }> = [
+  const calls: ReadonlyArray<Wire.Call<OpenAi.ChatRequest, ChatCompletionCreateParamsNonStreaming>> = [
     {
       name: "plain",
       sdk: {
@@ -416,34 +392,14 @@ layer(FetchHttpClient.layer)("a chat completion", (it) => {
     }
   ]
 
-  const requestOf = ({ body, headers, method, path }: Seen) => {
-    const { accept, authorization, "content-type": contentType } = headers
-    return { method, path, body, accept, authorization, contentType }
-  }
+  const official = (url: string) =>
+    new OpenAI({ apiKey: wire.apiKey, baseURL: `${url}/v1`, maxRetries: 0 }).chat.completions
 
-  it.effect.each(calls)("is asked for as the openai SDK asks for it: $name", ({ ours, sdk }) =>
-    Effect.gen(function*() {
-      const server = yield* serve({ body: completionOf([everything], 3) })
-      const client = new OpenAI({ apiKey: "sk-1", baseURL: `${server.url}/v1`, maxRetries: 0 })
-      yield* Effect.promise(() => client.chat.completions.create(sdk))
-      yield* (yield* modelAt(`${server.url}/v1`)).respond(ours)
-      assert.deepStrictEqual(requestOf(yield* server.arrival), requestOf(yield* server.arrival))
-    }))
-
-  it.effect.each(calls)(
-    "is asked for as the openai SDK asks for it, streaming: $name",
-    ({ ours, sdk }) =>
-      Effect.gen(function*() {
-        const server = yield* serve({
-          body: new TextDecoder().decode(bytesOf(...chunksOf([everything], 3))),
-          headers: { "content-type": "text/event-stream" }
-        })
-        const client = new OpenAI({ apiKey: "sk-1", baseURL: `${server.url}/v1`, maxRetries: 0 })
-        yield* Effect.promise(() =>
-          client.chat.completions.create({ ...sdk, stream: true, stream_options: { include_usage: true } })
-        )
-        yield* streamed(yield* modelAt(`${server.url}/v1`), ours)
-        assert.deepStrictEqual(requestOf(yield* server.arrival), requestOf(yield* server.arrival))
-      })
-  )
+  Wire.asksAsTheSdk(it, wire, {
+    calls,
+    told: Wire.tellerOf(["authorization", "content-type", "accept"]),
+    create: (url, call) => official(url).create(call),
+    stream: (url, call) => official(url).create({ ...call, stream: true, stream_options: { include_usage: true } }),
+    streamed: bytesOf(...chunksOf([everything], 3))
+  })
 })

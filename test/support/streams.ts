@@ -1,8 +1,9 @@
 /** Streams of answers without a network: bytes in pieces of any size, and what they are put together to. */
-import { Effect } from "effect"
-import { Prompt } from "effect/ai"
+import { assert } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { Prompt, Response as Parts } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
-import { Calling, type Errors, type iModel } from "effect-imodel"
+import { Calling, type Endpoint, type Errors, type iModel } from "effect-imodel"
 import { makeSink } from "../../src/internal/streaming.ts"
 
 /** A body of these pieces, as a `fetch` answers it. */
@@ -38,9 +39,9 @@ export const bytesOf = (...events: ReadonlyArray<object | string>): Uint8Array =
     }).join("")
   )
 
-/** The bytes in two pieces, parted at every place there is. */
+/** The bytes in two pieces, parted at every place there is: one of them may be empty. */
 export const partings = (bytes: Uint8Array): ReadonlyArray<ReadonlyArray<Uint8Array>> =>
-  Array.from({ length: bytes.length - 1 }, (_, i) => [bytes.subarray(0, i + 1), bytes.subarray(i + 1)])
+  Array.from({ length: bytes.length + 1 }, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)])
 
 /** What a model hands out of its answer, and the answer. */
 export const streamed = <Args, Data>(
@@ -66,3 +67,55 @@ export const saidBy = (parts: ReadonlyArray<Calling.StreamPart | Calling.Part>) 
   prompt: Prompt.fromResponseParts(parts).content,
   beside: parts.filter(({ type }) => type === "response-metadata" || type === "source" || type === "finish")
 })
+
+/** The parts of a stream as those of a whole answer. */
+export const folded = (parts: ReadonlyArray<Calling.StreamPart>): ReadonlyArray<Calling.Part> => {
+  const content: Array<Calling.Part> = []
+  const open = new Map<string, number>()
+  for (const part of parts) {
+    switch (part.type) {
+      case "text-start":
+      case "reasoning-start": {
+        assert.isFalse(open.has(part.id))
+        open.set(part.id, content.length)
+        const { metadata } = part
+        content.push(Parts.makePart(part.type === "text-start" ? "text" : "reasoning", { text: "", metadata }))
+        break
+      }
+      case "text-delta":
+      case "reasoning-delta":
+      case "text-end":
+      case "reasoning-end": {
+        const at = open.get(part.id) ?? -1
+        const begun = content[at]
+        if (begun?.type !== "text" && begun?.type !== "reasoning") {
+          return assert.fail(`${part.type} of a part that is not open`)
+        }
+        const text = "delta" in part ? begun.text + part.delta : begun.text
+        content[at] = Parts.makePart(begun.type, { text, metadata: { ...begun.metadata, ...part.metadata } })
+        if (!("delta" in part)) open.delete(part.id)
+        break
+      }
+      case "tool-params-start":
+      case "tool-params-delta":
+      case "tool-params-end":
+        break
+      default:
+        content.push(part)
+    }
+  }
+  assert.deepStrictEqual([...open.keys()], [])
+  return content
+}
+
+/** What a decoder makes of all these events. */
+export const assembled = <Data>(decoder: Endpoint.Decoder<Data>, events: ReadonlyArray<object>) => {
+  const parts: Array<Calling.StreamPart> = []
+  for (const event of events) {
+    parts.push(...Result.getOrThrow(decoder.push(JSON.parse(JSON.stringify(event)), "message")))
+  }
+  const end = decoder.end()
+  if (end === undefined) return assert.fail("the answer is not whole")
+  parts.push(...end.parts)
+  return { parts, data: end.data, isOver: decoder.isOver(), usage: decoder.usage() }
+}
