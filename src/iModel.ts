@@ -229,9 +229,12 @@ export interface BatchOptions extends InvokeOptions, CreateOptions {
  * @since 0.1.0
  */
 export interface Options<in Args = Arguments, out H = never> {
-  /** Calls a window. @default no limit */
+  /**
+   * Calls a window: so many at once, when the limit is whole, and as many again in the time of a window.
+   * @default no limit
+   */
   readonly limitRequests?: number | undefined
-  /** Tokens a window. @default no limit */
+  /** Tokens a window, likewise. @default no limit */
   readonly limitTokens?: number | undefined
   /** Input tokens a window, where the provider counts them apart. @default no limit */
   readonly limitInputTokens?: number | undefined
