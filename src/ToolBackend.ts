@@ -43,6 +43,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type Calling, makeResponse } from "./Calling.ts"
 import { ToolFailure } from "./Errors.ts"
+import { describe } from "./internal/describe.ts"
 import { positiveDuration } from "./internal/options.ts"
 import * as mcp from "./internal/tools/mcp.ts"
 import * as typescript from "./internal/tools/typescript.ts"
@@ -96,9 +97,11 @@ export interface Options {
  *
  * **Details**
  *
- * Arguments are decoded by the schema of the tool; unknown ones are refused, by name. What the handler fails with, throws or rejects
- * with is a `BackendError` of reason `ToolFailure`, and so is an answer that the tool's schema does not know. The `data` is the
- * answer, and the `text` what a model sees of it: a text as it is, anything else as JSON.
+ * Arguments are decoded by the schema of the tool; unknown ones are refused, by name. What the handler fails with, throws, rejects
+ * or dies with is the `cause` of a `BackendError` of reason `ToolFailure`, and so is an answer that the tool's schema does not know.
+ * The model is told its message, or where it has none its tag and fields, what is `Redacted` left out. An interruption stays one.
+ *
+ * The `data` is the answer, and the `text` what a model sees of it: a text as it is, anything else as JSON.
  *
  * **Example** (Handlers of all kinds)
  *
@@ -135,8 +138,7 @@ export const make = Effect.fnUntraced(function*<
   const timeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
   const services = yield* Effect.context<R>()
   const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(tool.successSchema))
-  const failed = (cause: unknown) =>
-    new ToolFailure({ tool: tool.name, description: cause instanceof Error ? cause.message : String(cause), cause })
+  const failed = (cause: unknown) => new ToolFailure({ tool: tool.name, description: describe(cause), cause })
   const late = (limit: Duration.Duration) =>
     new ToolFailure({ tool: tool.name, description: `It took longer than ${Duration.format(limit)}` })
 
@@ -177,7 +179,9 @@ const handle = <Params, A, E, R>(
       const answered = Result.try(() => handler(params, { calling, signal: controller.signal }))
       if (Result.isFailure(answered)) return Effect.fail(failed(answered.failure))
       const answer = answered.success
-      if (Effect.isEffect(answer)) return Effect.mapError(answer, failed)
+      if (Effect.isEffect(answer)) {
+        return Effect.catchDefect(Effect.mapError(answer, failed), (defect) => Effect.fail(failed(defect)))
+      }
       return Predicate.isPromise(answer)
         ? Effect.tryPromise({ try: () => answer, catch: failed })
         : Effect.succeed(answer)

@@ -1,6 +1,6 @@
 import { NodeHttpClient, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Fiber, Latch, Schema } from "effect"
+import { Context, Data, Deferred, Duration, Effect, Fiber, Latch, Redacted, Schema } from "effect"
 import { Tool } from "effect/ai"
 import { TestClock } from "effect/testing"
 import { BackendError, Errors, Hook, iModel, ToolBackend } from "effect-imodel"
@@ -71,14 +71,15 @@ describe("ToolBackend.make", () => {
       assert.strictEqual(limits.requests?.available, 10)
     }))
 
-  it.effect("a handler that throws, rejects, fails or answers nonsense is a ToolFailure", () =>
+  it.effect("a handler that throws, rejects, fails, dies or answers nonsense is a ToolFailure", () =>
     Effect.gen(function*() {
       const thrown = yield* ToolBackend.make(Divide, () => {
         throw new Broken()
       })
       const rejected = yield* ToolBackend.make(Divide, () => Promise.reject(new Broken()))
       const failed = yield* ToolBackend.make(Divide, () => Effect.fail(new Broken()))
-      for (const backend of [thrown, rejected, failed]) {
+      const died = yield* ToolBackend.make(Divide, () => Effect.die(new Broken()))
+      for (const backend of [thrown, rejected, failed, died]) {
         const reason = failureOf(yield* Effect.flip((yield* iModel.make(backend)).respond({ a: 1, b: "1" })))
         assert.strictEqual(reason.message, "The tool 'divide' failed: the abacus is broken")
         assert.instanceOf(reason.cause, Broken)
@@ -86,6 +87,36 @@ describe("ToolBackend.make", () => {
       }
       const infinite = yield* iModel.make(yield* ToolBackend.make(Divide, divide))
       assert.include(failureOf(yield* Effect.flip(infinite.respond({ a: 1, b: "0" }))).message, "quotient")
+    }))
+
+  it.effect("says what an error holds that has no message, and no credential", () =>
+    Effect.gen(function*() {
+      class DbDown
+        extends Data.TaggedError("DbDown")<{ readonly host: string; readonly password: Redacted.Redacted }>
+      {}
+      for (
+        const [error, words] of [
+          [new DbDown({ host: "pg", password: Redacted.make("hunter2") }), [`"DbDown"`, `"pg"`, "redacted"]],
+          [{ code: 5 }, [`{"code":5}`]],
+          [{ message: "no rows", code: 5 }, ["no rows"]],
+          [new Broken(), ["the abacus is broken"]],
+          [new TypeError(), ["TypeError"]],
+          ["plain words", ["plain words"]],
+          [undefined, ["undefined"]]
+        ] as const
+      ) {
+        const backend = yield* ToolBackend.make(Divide, () => Effect.fail(error))
+        const failure = failureOf(yield* Effect.flip((yield* iModel.make(backend)).respond({ a: 1, b: "1" })))
+        for (const word of words) assert.include(failure.message, word)
+        assert.notInclude(failure.message, "hunter2")
+      }
+    }))
+
+  it.effect("a handler that interrupts itself is cancelled: it has not failed", () =>
+    Effect.gen(function*() {
+      const model = yield* iModel.make(yield* ToolBackend.make(Divide, () => Effect.interrupt))
+      const calling = yield* model.invoke({ a: 1, b: "1" })
+      assert.strictEqual(calling.execution.status, "cancelled")
     }))
 
   it.effect("takes what the handler needs while it is made", () =>
