@@ -209,6 +209,17 @@ describe("Hook.budget", () => {
 })
 
 describe("Hook.logging and Hook.metrics", () => {
+  const countsOf = (model: string) =>
+    Effect.map(
+      Metric.snapshot,
+      (snapshot) =>
+        new Map(snapshot.flatMap(({ attributes, id, state }) =>
+          "count" in state && attributes?.["model"] === model
+            ? [[`${id} ${attributes["outcome"] ?? attributes["type"] ?? ""}`, Number(state.count)] as const]
+            : []
+        ))
+    )
+
   it.effect("log a call, and not what is said", () =>
     Effect.gen(function*() {
       const lines: Array<string> = []
@@ -242,17 +253,36 @@ describe("Hook.logging and Hook.metrics", () => {
             : Effect.succeed(Calling.makeResponse({ data: "", usage: usage(3, 4) }))
       )
       yield* Effect.forEach(["a", "b", "bad"], (prompt) => model.invoke({ prompt }))
-      const counts = new Map((yield* Metric.snapshot).flatMap(({ attributes, id, state }) =>
-        "count" in state && attributes?.["model"] === "local"
-          ? [[`${id} ${attributes["outcome"] ?? attributes["type"] ?? ""}`, Number(state.count)] as const]
-          : []
-      ))
+      const counts = yield* countsOf("local")
       assert.strictEqual(counts.get("imodel_calls completed"), 2)
       assert.strictEqual(counts.get("imodel_calls QuotaExhaustedError"), 1)
       assert.strictEqual(counts.get("imodel_tokens input"), 6)
       assert.strictEqual(counts.get("imodel_tokens output"), 8)
       assert.strictEqual(counts.get("imodel_call_millis "), 3)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it.effect("tell what was answered without the backend from what was paid", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const logger = Logger.map(Logger.formatLogFmt, (line) => lines.push(line))
+      const model = yield* modelOf(
+        [Hook.logging(), Hook.metrics(), Hook.cache({ timeToLive: "1 hour" })],
+        () => Effect.succeed(Calling.makeResponse({ data: "", usage: usage(3, 4) }))
+      )
+      yield* Effect.provide(Effect.replicateEffect(model.invoke({ prompt: "a" }), 3), Logger.layer([logger]))
+      assert.deepStrictEqual(
+        lines.map((line) => [/outcome=(\w+)/.exec(line)?.[1], line.includes("Tokens=")]),
+        [["completed", true], ["skipped", false], ["skipped", false]]
+      )
+      const counts = yield* countsOf("local")
+      assert.strictEqual(counts.get("imodel_calls completed"), 1)
+      assert.strictEqual(counts.get("imodel_calls skipped"), 2)
+      assert.strictEqual(counts.get("imodel_tokens input"), 3)
+      assert.strictEqual(counts.get("imodel_tokens output"), 4)
+    }).pipe(
+      Effect.provideService(Metric.MetricRegistry, new Map()),
+      Effect.provide(Persistence.layerMemory)
+    ))
 })
 
 describe("Hook.redact", () => {
