@@ -1,9 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Logger, Metric, Redacted, Schema, Stream } from "effect"
-import { AiError, Prompt, Response } from "effect/ai"
+import { AiError, Prompt, Response, Tool } from "effect/ai"
 import { KeyValueStore, Persistence } from "effect/persistence"
 import { TestClock } from "effect/testing"
-import { Calling, type Errors, Hook, iModel, OpenAi, PermissionDenied, ServiceBackend, Simulator } from "effect-imodel"
+import {
+  Anthropic,
+  Calling,
+  type Errors,
+  Gemini,
+  Hook,
+  iModel,
+  OpenAi,
+  PermissionDenied,
+  ServiceBackend,
+  Simulator
+} from "effect-imodel"
 
 const usage = (input: number, output: number) => ({ inputTokens: { total: input }, outputTokens: { total: output } })
 
@@ -102,6 +113,41 @@ describe("Hook.cache", () => {
       const data: string = response.data
       assert.deepStrictEqual([data, asked], ["x", 2])
     }).pipe(Effect.provide(Persistence.layerKvs.pipe(Layer.provide(KeyValueStore.layerMemory)))))
+
+  it.effect("keeps the data of every provider typed, by its schema", () =>
+    Effect.gen(function*() {
+      const apiKey = Redacted.make("not-needed")
+      const tools = [Tool.make("paint", { parameters: Schema.Struct({ colour: Schema.String }) })]
+      const asks = [{ prompt: "Hello" }, { prompt: "Paint", tools, tool_choice: "required" }] as const
+      const input = ["blue", "red"]
+
+      const twice = Effect.fnUntraced(function*<Args extends object, Data>(
+        backend: ServiceBackend.Backend<Args, Data>,
+        data: Schema.Codec<Data>,
+        asks: ReadonlyArray<Args>
+      ) {
+        const cached: iModel.Model<Args, Data> = yield* iModel.make(backend, {
+          hooks: [Hook.cache({ timeToLive: "1 hour", data })]
+        })
+        for (const args of asks) {
+          const first = yield* cached.respond(args)
+          const again = yield* cached.invoke(args)
+          assert.strictEqual(again.execution.status, "skipped")
+          assert.deepStrictEqual((yield* again.response).data, first.data)
+        }
+      })
+      yield* twice(yield* OpenAi.makeChat({ model: "m", apiKey }), OpenAi.ChatCompletion, asks)
+      yield* twice(yield* OpenAi.makeResponses({ model: "m", apiKey }), OpenAi.Response, asks)
+      yield* twice(yield* OpenAi.makeEmbeddings({ model: "m", apiKey }), OpenAi.Embeddings, [{ input }])
+      yield* twice(yield* Anthropic.makeMessages({ model: "m", apiKey }), Anthropic.Message, asks)
+      yield* twice(yield* Gemini.makeGenerateContent({ model: "m", apiKey }), Gemini.GenerateContentResponse, asks)
+      yield* twice(yield* Gemini.makeEmbedContent({ model: "m", apiKey }), Gemini.EmbedContentResponse, [{ input }])
+    }).pipe(
+      Effect.provide([
+        Persistence.layerKvs.pipe(Layer.provide(KeyValueStore.layerMemory)),
+        Simulator.layerHttpClient({ latency: 0 })
+      ])
+    ))
 
   it.effect("whose store fails spoils nothing", () =>
     Effect.gen(function*() {
