@@ -24,9 +24,8 @@
  *
  * @since 0.1.0
  */
-import * as McpClient from "effect/ai/McpClient"
+import type * as McpClient from "effect/ai/McpClient"
 import type * as McpClientError from "effect/ai/McpClientError"
-import * as McpProtocol from "effect/ai/McpProtocol"
 import type * as McpSchema from "effect/ai/McpSchema"
 import * as Tool from "effect/ai/Tool"
 import type * as Cause from "effect/Cause"
@@ -36,7 +35,6 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as JsonSchema from "effect/JsonSchema"
 import * as Predicate from "effect/Predicate"
-import * as ChildProcess from "effect/process/ChildProcess"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -45,6 +43,7 @@ import { type Calling, makeResponse } from "./Calling.ts"
 import { ToolFailure } from "./Errors.ts"
 import { describe } from "./internal/describe.ts"
 import { positiveDuration } from "./internal/options.ts"
+import * as connection from "./internal/tools/connection.ts"
 import * as mcp from "./internal/tools/mcp.ts"
 import * as typescript from "./internal/tools/typescript.ts"
 import { type Backend, make as makeBackend, type RequestSchema } from "./ServiceBackend.ts"
@@ -218,7 +217,8 @@ export interface McpOptions {
  *
  * **Details**
  *
- * The server checks the arguments. What it calls an error (`isError`) is a `ToolFailure` with what it said.
+ * The server checks the arguments. What it calls an error (`isError`) is a `ToolFailure` with what it said. The `timeout` is that of
+ * the connection: see {@link mcpStdio} and {@link mcpHttp}.
  *
  * **Example** (The tools of a server)
  *
@@ -241,33 +241,49 @@ export const fromMcp: <R>(
   options?: McpOptions
 ) => Effect.Effect<ReadonlyArray<McpTool>, McpClientError.McpClientError, R | Scope.Scope> = mcp.fromMcp
 
-const client = McpClient.make({ name: "effect-imodel", version: "0.1.0" })
-
 /**
- * Starts an MCP server and connects to it, by its standard input and output. It ends with the scope.
- *
- * @category constructors
+ * @category options
  * @since 0.1.0
  */
-export const mcpStdio = (server: {
+export interface McpStdioOptions {
+  /** A name to be found on the `PATH`, or a path. */
   readonly command: string
   readonly args?: ReadonlyArray<string> | undefined
   /** Beside the environment of this process. */
   readonly env?: Readonly<Record<string, string>> | undefined
-}): Effect.Effect<
+  /** The longest time until it is connected, and then until it has named its tools. @default 30 seconds */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * Starts an MCP server and connects to it, by its standard input and output. It ends with the scope.
+ *
+ * **Details**
+ *
+ * When the program cannot be started or ends by itself, the `TransportError` has its name and the last lines of its standard error,
+ * from which the values of `env` are taken out. A server that has not answered in time is ended at once (SIGTERM, SIGKILL a second
+ * later). One that serves has its input closed, as the protocol wants it, and 5 seconds to end by itself.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const mcpStdio: (
+  server: McpStdioOptions
+) => Effect.Effect<
   McpClient.McpClient,
   McpClientError.McpClientError,
   ChildProcessSpawner.ChildProcessSpawner | Scope.Scope
-> => {
-  const command = ChildProcess.make(server.command, [...(server.args ?? [])], {
-    extendEnv: true,
-    ...(server.env && { env: { ...server.env } })
-  })
-  return Effect.provideServiceEffect(
-    client,
-    McpClient.Transport,
-    McpClient.stdio({ command, protocol: McpProtocol.v2025_11_25 })
-  )
+> = connection.stdio
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface McpHttpOptions {
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** The longest time until it is connected, and then until it has named its tools. @default 30 seconds */
+  readonly timeout?: Duration.Input | undefined
 }
 
 /**
@@ -276,15 +292,10 @@ export const mcpStdio = (server: {
  * @category constructors
  * @since 0.1.0
  */
-export const mcpHttp = (server: {
-  readonly url: string
-  readonly headers?: Readonly<Record<string, string>> | undefined
-}): Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, HttpClient.HttpClient | Scope.Scope> =>
-  Effect.provideServiceEffect(
-    client,
-    McpClient.Transport,
-    McpClient.http({ ...server, protocol: McpProtocol.v2025_11_25 })
-  )
+export const mcpHttp: (
+  server: McpHttpOptions
+) => Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, HttpClient.HttpClient | Scope.Scope> =
+  connection.http
 
 // -----------------------------------------------------------------------------
 // Descriptions
