@@ -1,6 +1,6 @@
 /**
- * Tools as backends: a function with a schema, or the tools of an MCP server. An `iModel` around one has the limits, hooks and
- * callings of any other, and a model can be given it to call.
+ * Tools as backends: a function with a schema, or the tools of a toolkit or of an MCP server. An `iModel` around one has the
+ * limits, hooks and callings of any other, and a model can be given it to call.
  *
  * **Example** (A tool)
  *
@@ -28,6 +28,7 @@ import type * as McpClient from "effect/ai/McpClient"
 import type * as McpClientError from "effect/ai/McpClientError"
 import type * as McpSchema from "effect/ai/McpSchema"
 import * as Tool from "effect/ai/Tool"
+import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -39,12 +40,13 @@ import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type Calling, makeResponse } from "./Calling.ts"
+import type { Calling } from "./Calling.ts"
 import { ToolFailure } from "./Errors.ts"
-import { describe } from "./internal/describe.ts"
 import { positiveDuration } from "./internal/options.ts"
+import { failureOf, responseOf } from "./internal/tools/answer.ts"
 import * as connection from "./internal/tools/connection.ts"
 import * as mcp from "./internal/tools/mcp.ts"
+import * as toolkits from "./internal/tools/toolkit.ts"
 import * as typescript from "./internal/tools/typescript.ts"
 import { type Backend, make as makeBackend, type RequestSchema } from "./ServiceBackend.ts"
 
@@ -137,7 +139,7 @@ export const make = Effect.fnUntraced(function*<
   const timeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
   const services = yield* Effect.context<R>()
   const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(tool.successSchema))
-  const failed = (cause: unknown) => new ToolFailure({ tool: tool.name, description: describe(cause), cause })
+  const failed = failureOf(tool.name)
   const late = (limit: Duration.Duration) =>
     new ToolFailure({ tool: tool.name, description: `It took longer than ${Duration.format(limit)}` })
 
@@ -157,11 +159,7 @@ export const make = Effect.fnUntraced(function*<
       const answer = yield* timeout === undefined
         ? handled
         : Effect.timeoutOrElse(handled, { duration: timeout, orElse: () => Effect.fail(late(timeout)) })
-      const encoded = yield* Effect.mapError(encode(answer), failed)
-      return makeResponse({
-        data: answer,
-        text: typeof encoded === "string" ? encoded : JSON.stringify(encoded) ?? ""
-      })
+      return responseOf(answer, yield* Effect.mapError(encode(answer), failed))
     })
   })
 })
@@ -187,6 +185,61 @@ const handle = <Params, A, E, R>(
     })
     return Effect.onInterrupt(handled, () => Effect.sync(() => controller.abort()))
   })
+
+// -----------------------------------------------------------------------------
+// Toolkits
+// -----------------------------------------------------------------------------
+
+/**
+ * A tool of a toolkit. Its arguments are decoded by the tool's schema when it is called.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ToolkitTool = Backend<Readonly<Record<string, unknown>>, unknown>
+
+/**
+ * Makes a backend of each tool of a toolkit of `effect/ai`, carried out by the handlers in context. What the handlers need is taken
+ * while they are made. Tools that a provider defines are left out.
+ *
+ * **Details**
+ *
+ * Arguments that the tool's schema does not know, and whatever its handler fails or dies with, are a `BackendError` of reason
+ * `ToolFailure`; so is a failure that the handler returns (`failureMode: "return"`). Of preliminary results only the last counts.
+ *
+ * **Gotchas**
+ *
+ * A tool's `needsApproval` is for the `LanguageModel` of `effect/ai`. Here a hook of the tool says no, in `preInvocation`.
+ *
+ * **Example** (The tool loop with a toolkit)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Tool, Toolkit } from "effect/ai"
+ * import { iModel, ToolBackend } from "effect-imodel"
+ *
+ * const toolkit = Toolkit.make(
+ *   Tool.make("weather", { parameters: Schema.Struct({ city: Schema.String }), success: Schema.String })
+ * )
+ *
+ * const handlers = toolkit.toLayer({ weather: ({ city }) => Effect.succeed(`rain in ${city}`) })
+ *
+ * const program = Effect.gen(function*() {
+ *   const tools = yield* Effect.forEach(yield* ToolBackend.fromToolkit(toolkit), (tool) => iModel.make(tool))
+ *   return yield* iModel.converse("Do I need an umbrella in Oslo?", { tools, maxTurns: 5 })
+ * }).pipe(Effect.provide(handlers))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromToolkit: <Tools extends Readonly<Record<string, Tool.Any>>>(
+  toolkit: Toolkit.Toolkit<Tools>
+) => Effect.Effect<
+  ReadonlyArray<ToolkitTool>,
+  never,
+  Tool.HandlersFor<Tools> | Tool.HandlerServices<Tools[keyof Tools]>
+> = toolkits.fromToolkit
 
 // -----------------------------------------------------------------------------
 // MCP

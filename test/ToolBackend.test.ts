@@ -1,9 +1,9 @@
 import { NodeHttpClient, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Data, Deferred, Duration, Effect, Fiber, Latch, Redacted, Schema } from "effect"
-import { Tool } from "effect/ai"
+import { Context, Data, Deferred, Duration, Effect, Fiber, Latch, Layer, Redacted, Schema } from "effect"
+import { Tool, Toolkit } from "effect/ai"
 import { TestClock } from "effect/testing"
-import { BackendError, Errors, Hook, iModel, ToolBackend } from "effect-imodel"
+import { BackendError, Errors, Hook, iModel, OpenAi, Simulator, ToolBackend } from "effect-imodel"
 import { mortal } from "./support/mcp.ts"
 
 const Divide = Tool.make("divide", {
@@ -164,6 +164,60 @@ describe("ToolBackend.make", () => {
       const { limits } = yield* Effect.flatMap(Effect.fromNullishOr(model.executor), (executor) => executor.snapshot)
       assert.strictEqual(limits.requests?.available, 1)
     }))
+})
+
+describe("ToolBackend.fromToolkit", () => {
+  class Abacus extends Context.Service<Abacus, number>()("test/Abacus") {}
+
+  const Count = Tool.make("count", {
+    parameters: Schema.Struct({ from: Schema.FiniteFromString }),
+    success: Schema.Struct({ at: Schema.Finite }),
+    dependencies: [Abacus]
+  })
+  const Fail = Tool.make("fail", {
+    parameters: Schema.Struct({ how: Schema.String }),
+    success: Schema.String,
+    failure: Schema.Struct({ code: Schema.Int }),
+    failureMode: "return"
+  })
+  const toolkit = Toolkit.make(Count, Fail)
+  const handlers = toolkit.toLayer({
+    count: ({ from }, { preliminary }) =>
+      Effect.flatMap(Abacus, (at) => Effect.as(preliminary({ at: 0 }), { at: at + from })),
+    fail: ({ how }) => how === "die" ? Effect.die(new Error("a bug")) : Effect.fail({ code: 5 })
+  })
+
+  it.effect("its handlers are tools of a conversation", () =>
+    Effect.gen(function*() {
+      const backends = yield* ToolBackend.fromToolkit(toolkit)
+      assert.deepStrictEqual(backends.map(({ name, tool }) => [name, tool]), [["count", Count], ["fail", Fail]])
+      const tools = yield* Effect.forEach(backends, (backend) => iModel.make(backend))
+      const calls = [
+        { name: "count", arguments: { from: "2" } },
+        { name: "count", arguments: { from: 2 } },
+        { name: "count", arguments: { from: "2", by: "3" } },
+        { name: "fail", arguments: { how: "return" } },
+        { name: "fail", arguments: { how: "die" } }
+      ]
+      const { steps: [step] } = yield* iModel.converse("Count", { tools, maxTurns: 2 }).pipe(
+        Effect.provide(
+          iModel.layer().pipe(
+            Layer.provide(OpenAi.layerChat({ model: "simulated", apiKey: Redacted.make("not-needed") })),
+            Layer.provide(Simulator.layerHttpClient({
+              latency: 0,
+              answer: (_prompt, { toolResults }) => toolResults.length === 0 ? { toolCalls: calls } : "done"
+            }))
+          )
+        )
+      )
+      if (step === undefined) return assert.fail("no step")
+      const [counted, ...failed] = step.tools
+      assert.deepStrictEqual([counted?.text, counted?.failed], ["{\"at\":42}", false])
+      assert.isTrue(failed.every(({ failed }) => failed))
+      for (const [i, words] of [`"from"`, `"by"`, "{\"code\":5}", "a bug"].entries()) {
+        assert.include(failed[i]?.text, words)
+      }
+    }).pipe(Effect.provide(handlers), Effect.provideService(Abacus, 40)))
 })
 
 describe("descriptions", () => {
