@@ -266,7 +266,7 @@ export interface McpOptions {
 
 /**
  * Makes a backend of each tool of an MCP server. They have one connection, which lives in the current scope; when it breaks, the call
- * that met it fails with a `ToolFailure`, and the next one connects again.
+ * that met it fails with a `ToolFailure`, of which the `cause` says why, and the next one connects again.
  *
  * **Details**
  *

@@ -289,7 +289,9 @@ describe("ToolBackend.fromMcp", () => {
       const [, pid, die] = yield* Effect.forEach(tools, (tool) => iModel.make(tool))
       if (pid === undefined || die === undefined) return assert.fail("no tools")
       const before = (yield* pid.respond({})).text
-      failureOf(yield* Effect.flip(die.respond({})))
+      const failure = failureOf(yield* Effect.flip(die.respond({})))
+      assert.strictEqual(failure.message, "The tool 'die' failed: the connection to its server is broken")
+      assert.include(String(failure.cause), "out of memory")
       assert.notStrictEqual((yield* pid.respond({})).text, before)
     }).pipe(Effect.provide(NodeServices.layer)))
 
