@@ -11,8 +11,8 @@ import * as AiError from "effect/ai/AiError"
 import * as Response from "effect/ai/Response"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Formatter from "effect/Formatter"
 import * as Schema from "effect/Schema"
+import { describe } from "./internal/describe.ts"
 
 /**
  * A time limit ran out: the `timeout` of an invocation, or that of a hook.
@@ -135,12 +135,9 @@ export class HookRejected extends Schema.TaggedError<HookRejected>()("HookReject
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    const why = this.cause instanceof Error ? this.cause.message : formatted(this.cause)
-    return `The hook '${this.hook}' said no in ${this.phase}: ${why}`
+    return `The hook '${this.hook}' said no in ${this.phase}: ${describe(this.cause)}`
   }
 }
-
-const formatted = (cause: unknown): string => typeof cause === "string" ? cause : Formatter.format(cause)
 
 /**
  * Why a calling was not permitted to run.
@@ -342,7 +339,7 @@ export class ToolFailure extends Schema.TaggedError<ToolFailure>()("ToolFailure"
   /** The name of the tool. */
   tool: Schema.String,
   description: Schema.String,
-  /** What its handler failed with. */
+  /** What its handler failed or died with. */
   cause: Schema.optional(Schema.Defect())
 }) {
   get isRetryable(): boolean {
@@ -528,9 +525,7 @@ export class ModelUnavailable extends Schema.TaggedError<ModelUnavailable>()("Mo
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `The model '${this.name}' is not available: ${
-      this.cause instanceof Error ? this.cause.message : formatted(this.cause)
-    }`
+    return `The model '${this.name}' is not available: ${describe(this.cause)}`
   }
 }
 

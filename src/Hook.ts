@@ -155,8 +155,10 @@ export interface Options<
   /** Comes before the calling waits to be admitted. Fails to deny it. */
   readonly preInvocation?: ((calling: Calling) => Effect.Effect<unknown, unknown, R2>) | undefined
   /**
-   * Comes when there is an outcome, whatever it is, an interruption too, unless this hook itself denied the calling. Its own
-   * failure is logged, and with `exit` fails a call that had succeeded.
+   * Comes when there is an outcome, whatever it is, an interruption too, unless this hook itself denied the calling. The outcome is
+   * the `exit`: the calling settles when all hooks are through, since those outside of this one may still change it, and until then
+   * its `execution` says nothing of it. What another hook answered without the backend has no `attempts`. Its own failure is
+   * logged, and with `exit: true` fails a call that had succeeded.
    */
   readonly postInvocation?:
     | ((
@@ -237,6 +239,23 @@ export const Params = Context.Reference<Readonly<Record<string, unknown>>>("effe
  *     error._tag === "BackendError" && error.isRetryable
  *       ? Effect.succeed(Calling.makeResponse({ data: null, text: "Please come back later." }))
  *       : Effect.void
+ * })
+ * ```
+ *
+ * **Example** (What became of it)
+ *
+ * ```ts
+ * import { Effect, Exit } from "effect"
+ * import { Hook } from "effect-imodel"
+ *
+ * const audit = Hook.make({
+ *   name: "audit",
+ *   postInvocation: ({ attempts, id }, exit) =>
+ *     Exit.isFailure(exit)
+ *       ? Effect.logWarning(`${id} has no answer`, exit.cause)
+ *       : attempts.length === 0
+ *       ? Effect.log(`${id} was answered by a hook, and cost nothing`)
+ *       : Effect.log(`${id} took ${exit.value.usage.outputTokens.total} tokens of output`)
  * })
  * ```
  *

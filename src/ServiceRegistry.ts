@@ -28,7 +28,9 @@
 import type * as McpClient from "effect/ai/McpClient"
 import type * as McpClientError from "effect/ai/McpClientError"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
@@ -218,30 +220,60 @@ const make = Effect.fnUntraced(function*<E, R>(
 // -----------------------------------------------------------------------------
 
 /**
- * Registers the tools of an MCP server, and answers with their names. The connection lives as long as the registry.
+ * Registers the tools of an MCP server, and answers with their names. The connection lives as long as the registry. When one of them
+ * cannot be registered none is, and the connection is closed.
  *
  * @category operations
  * @since 0.1.0
  */
-export const registerMcp = Effect.fnUntraced(function*<R>(
+export const registerMcp = <R>(
   connect: Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R>,
   options?: ToolBackend.McpOptions & { readonly update?: boolean | undefined }
-): Effect.fn.Return<
+): Effect.Effect<
   ReadonlyArray<string>,
   McpClientError.McpClientError | DuplicateModel | iModel.OptionsError,
   ServiceRegistry | Exclude<R, Scope.Scope>
+> => registerAll(ToolBackend.fromMcp(connect, options), options)
+
+/** All of them or none: what goes wrong, or is interrupted, leaves nothing behind. */
+const registerAll = Effect.fnUntraced(function*<E, R>(
+  connect: Effect.Effect<ReadonlyArray<ToolBackend.McpTool>, E, R>,
+  options: { readonly update?: boolean | undefined } | undefined
+): Effect.fn.Return<
+  ReadonlyArray<string>,
+  E | DuplicateModel | iModel.OptionsError,
+  ServiceRegistry | Exclude<R, Scope.Scope>
 > {
-  const { register, scope } = yield* ServiceRegistry
-  const tools = yield* Scope.provide(ToolBackend.fromMcp(connect, options), scope)
-  return yield* Effect.forEach(
-    tools,
-    (tool) =>
-      Effect.flatMap(
-        Scope.provide(iModel.make(tool), scope),
-        (model) => Effect.as(register(model, options), model.name)
-      )
+  const { register, scope, unregister } = yield* ServiceRegistry
+  const names: Array<string> = []
+  const registering = Effect.gen(function*() {
+    const models = yield* Effect.forEach(yield* connect, (tool) => iModel.make(tool))
+    yield* Effect.uninterruptible(
+      Effect.forEach(models, (model) => Effect.map(register(model, options), () => names.push(model.name)))
+    )
+    return names
+  })
+  return yield* Effect.acquireUseRelease(
+    // Servers take their time to end, all at once.
+    Scope.fork(scope, "parallel"),
+    (own) => Scope.provide(registering, own),
+    (own, exit) =>
+      Exit.isSuccess(exit)
+        ? Effect.void
+        : Effect.andThen(Effect.ignore(Effect.forEach(names, unregister)), Scope.close(own, exit))
   )
 })
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface McpConfigOptions {
+  /** Whether its tools replace those of the same names. @default false */
+  readonly update?: boolean | undefined
+  /** The longest time until a server is connected, and then until it has named its tools. @default 30 seconds */
+  readonly timeout?: Duration.Input | undefined
+}
 
 /**
  * Registers the tools of all servers in a configuration of the kind `.mcp.json`, and answers with their names. Each begins with the
@@ -251,6 +283,9 @@ export const registerMcp = Effect.fnUntraced(function*<R>(
  *
  * The file has `mcpServers`, each with a `command` (and `args`, `env`) or a `url` (and `headers`); in these `${NAME}` is the
  * configuration value of that name, and `${NAME:-otherwise}` has a default: https://code.claude.com/docs/en/mcp
+ *
+ * All servers or none: one that cannot be reached is a `ModelUnavailable` of its name, and what was started before is ended. A program
+ * that can do without a server has it in a file of its own, of which it ignores the failure.
  *
  * **Example** (The tools of a project)
  *
@@ -264,27 +299,41 @@ export const registerMcp = Effect.fnUntraced(function*<R>(
  * )
  * ```
  *
+ * **Example** (Servers that the program can do without)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ServiceRegistry } from "effect-imodel"
+ *
+ * const load = Effect.andThen(
+ *   ServiceRegistry.loadMcpConfig(".mcp.json"),
+ *   Effect.ignore(ServiceRegistry.loadMcpConfig(".mcp.optional.json", { timeout: "10 seconds" }))
+ * )
+ * ```
+ *
  * @category operations
  * @since 0.1.0
  */
 export const loadMcpConfig = Effect.fnUntraced(function*(
   path: string,
-  options?: { readonly update?: boolean | undefined }
+  options?: McpConfigOptions
 ): Effect.fn.Return<
   ReadonlyArray<string>,
   McpConfigError | ModelUnavailable | DuplicateModel | iModel.OptionsError,
   ServiceRegistry | FileSystem.FileSystem | ChildProcessSpawner.ChildProcessSpawner | HttpClient.HttpClient
 > {
   const servers = yield* readMcpConfig(path)
-  const register = Effect.fnUntraced(function*([server, how]: (typeof servers)[number]) {
+  const toolsOf = Effect.fnUntraced(function*([server, how]: (typeof servers)[number]) {
     const from = <R>(connect: Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R>) =>
-      Effect.catchTag(
-        registerMcp(connect, { prefix: `${server}_`, update: options?.update }),
-        "McpClientError",
-        (cause) => Effect.fail(new ModelUnavailable({ name: server, cause }))
+      Effect.mapError(
+        ToolBackend.fromMcp(connect, { prefix: `${server}_` }),
+        (cause) => new ModelUnavailable({ name: server, cause })
       )
-    return "url" in how ? yield* from(ToolBackend.mcpHttp(how)) : yield* from(ToolBackend.mcpStdio(how))
+    const timeout = options?.timeout
+    return "url" in how
+      ? yield* from(ToolBackend.mcpHttp({ ...how, timeout }))
+      : yield* from(ToolBackend.mcpStdio({ ...how, timeout }))
   })
-  const names = yield* Effect.forEach(servers, register, { concurrency: "unbounded" })
-  return names.flat()
+  const tools = Effect.forEach(servers, toolsOf, { concurrency: "unbounded" })
+  return yield* registerAll(Effect.map(tools, (tools) => tools.flat()), options)
 })

@@ -222,8 +222,10 @@ export interface Options {
   /**
    * The answer to a prompt.
    *
-   * @default drawn from the seed: arguments for the tool that is to be called (the first, if any will do) until its result
-   *   comes, JSON that satisfies the schema when structured output is asked for, and words otherwise
+   * @default drawn from the seed: arguments for the tool that must be called (of `tool_choice` `"required"` the first, or the one
+   *   that is named) until its result comes, JSON that satisfies the schema when structured output is asked for, and words
+   *   otherwise. Where the choice is the model's (`"auto"`, which it is unless a call says otherwise) no tool is called: an
+   *   `answer` with `toolCalls` does that
    */
   readonly answer?: ((prompt: string, request: Request) => string | Answer) | undefined
   /**

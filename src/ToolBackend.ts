@@ -1,6 +1,6 @@
 /**
- * Tools as backends: a function with a schema, or the tools of an MCP server. An `iModel` around one has the limits, hooks and
- * callings of any other, and a model can be given it to call.
+ * Tools as backends: a function with a schema, or the tools of a toolkit or of an MCP server. An `iModel` around one has the
+ * limits, hooks and callings of any other, and a model can be given it to call.
  *
  * **Example** (A tool)
  *
@@ -24,11 +24,11 @@
  *
  * @since 0.1.0
  */
-import * as McpClient from "effect/ai/McpClient"
+import type * as McpClient from "effect/ai/McpClient"
 import type * as McpClientError from "effect/ai/McpClientError"
-import * as McpProtocol from "effect/ai/McpProtocol"
 import type * as McpSchema from "effect/ai/McpSchema"
 import * as Tool from "effect/ai/Tool"
+import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -36,15 +36,17 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as JsonSchema from "effect/JsonSchema"
 import * as Predicate from "effect/Predicate"
-import * as ChildProcess from "effect/process/ChildProcess"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type Calling, makeResponse } from "./Calling.ts"
+import type { Calling } from "./Calling.ts"
 import { ToolFailure } from "./Errors.ts"
 import { positiveDuration } from "./internal/options.ts"
+import { failureOf, responseOf } from "./internal/tools/answer.ts"
+import * as connection from "./internal/tools/connection.ts"
 import * as mcp from "./internal/tools/mcp.ts"
+import * as toolkits from "./internal/tools/toolkit.ts"
 import * as typescript from "./internal/tools/typescript.ts"
 import { type Backend, make as makeBackend, type RequestSchema } from "./ServiceBackend.ts"
 
@@ -96,9 +98,11 @@ export interface Options {
  *
  * **Details**
  *
- * Arguments are decoded by the schema of the tool; unknown ones are refused, by name. What the handler fails with, throws or rejects
- * with is a `BackendError` of reason `ToolFailure`, and so is an answer that the tool's schema does not know. The `data` is the
- * answer, and the `text` what a model sees of it: a text as it is, anything else as JSON.
+ * Arguments are decoded by the schema of the tool; unknown ones are refused, by name. What the handler fails with, throws, rejects
+ * or dies with is the `cause` of a `BackendError` of reason `ToolFailure`, and so is an answer that the tool's schema does not know.
+ * The model is told its message, or where it has none its tag and fields, what is `Redacted` left out. An interruption stays one.
+ *
+ * The `data` is the answer, and the `text` what a model sees of it: a text as it is, anything else as JSON.
  *
  * **Example** (Handlers of all kinds)
  *
@@ -135,8 +139,7 @@ export const make = Effect.fnUntraced(function*<
   const timeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
   const services = yield* Effect.context<R>()
   const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(tool.successSchema))
-  const failed = (cause: unknown) =>
-    new ToolFailure({ tool: tool.name, description: cause instanceof Error ? cause.message : String(cause), cause })
+  const failed = failureOf(tool.name)
   const late = (limit: Duration.Duration) =>
     new ToolFailure({ tool: tool.name, description: `It took longer than ${Duration.format(limit)}` })
 
@@ -156,11 +159,7 @@ export const make = Effect.fnUntraced(function*<
       const answer = yield* timeout === undefined
         ? handled
         : Effect.timeoutOrElse(handled, { duration: timeout, orElse: () => Effect.fail(late(timeout)) })
-      const encoded = yield* Effect.mapError(encode(answer), failed)
-      return makeResponse({
-        data: answer,
-        text: typeof encoded === "string" ? encoded : JSON.stringify(encoded) ?? ""
-      })
+      return responseOf(answer, yield* Effect.mapError(encode(answer), failed))
     })
   })
 })
@@ -177,13 +176,70 @@ const handle = <Params, A, E, R>(
       const answered = Result.try(() => handler(params, { calling, signal: controller.signal }))
       if (Result.isFailure(answered)) return Effect.fail(failed(answered.failure))
       const answer = answered.success
-      if (Effect.isEffect(answer)) return Effect.mapError(answer, failed)
+      if (Effect.isEffect(answer)) {
+        return Effect.catchDefect(Effect.mapError(answer, failed), (defect) => Effect.fail(failed(defect)))
+      }
       return Predicate.isPromise(answer)
         ? Effect.tryPromise({ try: () => answer, catch: failed })
         : Effect.succeed(answer)
     })
     return Effect.onInterrupt(handled, () => Effect.sync(() => controller.abort()))
   })
+
+// -----------------------------------------------------------------------------
+// Toolkits
+// -----------------------------------------------------------------------------
+
+/**
+ * A tool of a toolkit. Its arguments are decoded by the tool's schema when it is called.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ToolkitTool = Backend<Readonly<Record<string, unknown>>, unknown>
+
+/**
+ * Makes a backend of each tool of a toolkit of `effect/ai`, carried out by the handlers in context. What the handlers need is taken
+ * while they are made. Tools that a provider defines are left out.
+ *
+ * **Details**
+ *
+ * Arguments that the tool's schema does not know, and whatever its handler fails or dies with, are a `BackendError` of reason
+ * `ToolFailure`; so is a failure that the handler returns (`failureMode: "return"`). Of preliminary results only the last counts.
+ *
+ * **Gotchas**
+ *
+ * A tool's `needsApproval` is for the `LanguageModel` of `effect/ai`. Here a hook of the tool says no, in `preInvocation`.
+ *
+ * **Example** (The tool loop with a toolkit)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Tool, Toolkit } from "effect/ai"
+ * import { iModel, ToolBackend } from "effect-imodel"
+ *
+ * const toolkit = Toolkit.make(
+ *   Tool.make("weather", { parameters: Schema.Struct({ city: Schema.String }), success: Schema.String })
+ * )
+ *
+ * const handlers = toolkit.toLayer({ weather: ({ city }) => Effect.succeed(`rain in ${city}`) })
+ *
+ * const program = Effect.gen(function*() {
+ *   const tools = yield* Effect.forEach(yield* ToolBackend.fromToolkit(toolkit), (tool) => iModel.make(tool))
+ *   return yield* iModel.converse("Do I need an umbrella in Oslo?", { tools, maxTurns: 5 })
+ * }).pipe(Effect.provide(handlers))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromToolkit: <Tools extends Readonly<Record<string, Tool.Any>>>(
+  toolkit: Toolkit.Toolkit<Tools>
+) => Effect.Effect<
+  ReadonlyArray<ToolkitTool>,
+  never,
+  Tool.HandlersFor<Tools> | Tool.HandlerServices<Tools[keyof Tools]>
+> = toolkits.fromToolkit
 
 // -----------------------------------------------------------------------------
 // MCP
@@ -210,11 +266,12 @@ export interface McpOptions {
 
 /**
  * Makes a backend of each tool of an MCP server. They have one connection, which lives in the current scope; when it breaks, the call
- * that met it fails with a `ToolFailure`, and the next one connects again.
+ * that met it fails with a `ToolFailure`, of which the `cause` says why, and the next one connects again.
  *
  * **Details**
  *
- * The server checks the arguments. What it calls an error (`isError`) is a `ToolFailure` with what it said.
+ * The server checks the arguments. What it calls an error (`isError`) is a `ToolFailure` with what it said. The `timeout` is that of
+ * the connection: see {@link mcpStdio} and {@link mcpHttp}.
  *
  * **Example** (The tools of a server)
  *
@@ -237,33 +294,49 @@ export const fromMcp: <R>(
   options?: McpOptions
 ) => Effect.Effect<ReadonlyArray<McpTool>, McpClientError.McpClientError, R | Scope.Scope> = mcp.fromMcp
 
-const client = McpClient.make({ name: "effect-imodel", version: "0.1.0" })
-
 /**
- * Starts an MCP server and connects to it, by its standard input and output. It ends with the scope.
- *
- * @category constructors
+ * @category options
  * @since 0.1.0
  */
-export const mcpStdio = (server: {
+export interface McpStdioOptions {
+  /** A name to be found on the `PATH`, or a path. */
   readonly command: string
   readonly args?: ReadonlyArray<string> | undefined
   /** Beside the environment of this process. */
   readonly env?: Readonly<Record<string, string>> | undefined
-}): Effect.Effect<
+  /** The longest time until it is connected, and then until it has named its tools. @default 30 seconds */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * Starts an MCP server and connects to it, by its standard input and output. It ends with the scope.
+ *
+ * **Details**
+ *
+ * When the program cannot be started or ends by itself, the `TransportError` has its name and the last lines of its standard error,
+ * from which the values of `env` are taken out. A server that has not answered in time is ended at once (SIGTERM, SIGKILL a second
+ * later). One that serves has its input closed, as the protocol wants it, and 5 seconds to end by itself.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const mcpStdio: (
+  server: McpStdioOptions
+) => Effect.Effect<
   McpClient.McpClient,
   McpClientError.McpClientError,
   ChildProcessSpawner.ChildProcessSpawner | Scope.Scope
-> => {
-  const command = ChildProcess.make(server.command, [...(server.args ?? [])], {
-    extendEnv: true,
-    ...(server.env && { env: { ...server.env } })
-  })
-  return Effect.provideServiceEffect(
-    client,
-    McpClient.Transport,
-    McpClient.stdio({ command, protocol: McpProtocol.v2025_11_25 })
-  )
+> = connection.stdio
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface McpHttpOptions {
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** The longest time until it is connected, and then until it has named its tools. @default 30 seconds */
+  readonly timeout?: Duration.Input | undefined
 }
 
 /**
@@ -272,15 +345,10 @@ export const mcpStdio = (server: {
  * @category constructors
  * @since 0.1.0
  */
-export const mcpHttp = (server: {
-  readonly url: string
-  readonly headers?: Readonly<Record<string, string>> | undefined
-}): Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, HttpClient.HttpClient | Scope.Scope> =>
-  Effect.provideServiceEffect(
-    client,
-    McpClient.Transport,
-    McpClient.http({ ...server, protocol: McpProtocol.v2025_11_25 })
-  )
+export const mcpHttp: (
+  server: McpHttpOptions
+) => Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, HttpClient.HttpClient | Scope.Scope> =
+  connection.http
 
 // -----------------------------------------------------------------------------
 // Descriptions

@@ -50,6 +50,14 @@ describe("a hook's own answers", () => {
     expectTypeOf<Gpt["Service"]>().toEqualTypeOf<iModel.Model<OpenAi.ChatRequest, OpenAi.ChatCompletion | string>>()
   })
 
+  it("are the provider's, when they are stored by its schema", () => {
+    class Gpt extends iModel.Service<Gpt>()("test/Gpt", {
+      backend: OpenAi.makeChat({ model: "m" }),
+      hooks: [Hook.cache({ timeToLive: "1 hour", data: OpenAi.ChatCompletion })]
+    }) {}
+    expectTypeOf<Gpt["Service"]>().toEqualTypeOf<iModel.Model<OpenAi.ChatRequest, OpenAi.ChatCompletion>>()
+  })
+
   it("are stated by middleware", () => {
     Hook.middleware<never, never, string>(() => () => Effect.succeed(Calling.makeResponse({ data: "" })))
     // @ts-expect-error data that no model has to have

@@ -1,9 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Logger, Metric, Redacted, Schema, Stream } from "effect"
-import { AiError, Prompt, Response } from "effect/ai"
+import { AiError, Prompt, Response, Tool } from "effect/ai"
 import { KeyValueStore, Persistence } from "effect/persistence"
 import { TestClock } from "effect/testing"
-import { Calling, type Errors, Hook, iModel, OpenAi, PermissionDenied, ServiceBackend, Simulator } from "effect-imodel"
+import {
+  Anthropic,
+  Calling,
+  type Errors,
+  Gemini,
+  Hook,
+  iModel,
+  OpenAi,
+  PermissionDenied,
+  ServiceBackend,
+  Simulator
+} from "effect-imodel"
 
 const usage = (input: number, output: number) => ({ inputTokens: { total: input }, outputTokens: { total: output } })
 
@@ -102,6 +113,41 @@ describe("Hook.cache", () => {
       const data: string = response.data
       assert.deepStrictEqual([data, asked], ["x", 2])
     }).pipe(Effect.provide(Persistence.layerKvs.pipe(Layer.provide(KeyValueStore.layerMemory)))))
+
+  it.effect("keeps the data of every provider typed, by its schema", () =>
+    Effect.gen(function*() {
+      const apiKey = Redacted.make("not-needed")
+      const tools = [Tool.make("paint", { parameters: Schema.Struct({ colour: Schema.String }) })]
+      const asks = [{ prompt: "Hello" }, { prompt: "Paint", tools, tool_choice: "required" }] as const
+      const input = ["blue", "red"]
+
+      const twice = Effect.fnUntraced(function*<Args extends object, Data>(
+        backend: ServiceBackend.Backend<Args, Data>,
+        data: Schema.Codec<Data>,
+        asks: ReadonlyArray<Args>
+      ) {
+        const cached: iModel.Model<Args, Data> = yield* iModel.make(backend, {
+          hooks: [Hook.cache({ timeToLive: "1 hour", data })]
+        })
+        for (const args of asks) {
+          const first = yield* cached.respond(args)
+          const again = yield* cached.invoke(args)
+          assert.strictEqual(again.execution.status, "skipped")
+          assert.deepStrictEqual((yield* again.response).data, first.data)
+        }
+      })
+      yield* twice(yield* OpenAi.makeChat({ model: "m", apiKey }), OpenAi.ChatCompletion, asks)
+      yield* twice(yield* OpenAi.makeResponses({ model: "m", apiKey }), OpenAi.Response, asks)
+      yield* twice(yield* OpenAi.makeEmbeddings({ model: "m", apiKey }), OpenAi.Embeddings, [{ input }])
+      yield* twice(yield* Anthropic.makeMessages({ model: "m", apiKey }), Anthropic.Message, asks)
+      yield* twice(yield* Gemini.makeGenerateContent({ model: "m", apiKey }), Gemini.GenerateContentResponse, asks)
+      yield* twice(yield* Gemini.makeEmbedContent({ model: "m", apiKey }), Gemini.EmbedContentResponse, [{ input }])
+    }).pipe(
+      Effect.provide([
+        Persistence.layerKvs.pipe(Layer.provide(KeyValueStore.layerMemory)),
+        Simulator.layerHttpClient({ latency: 0 })
+      ])
+    ))
 
   it.effect("whose store fails spoils nothing", () =>
     Effect.gen(function*() {
@@ -209,6 +255,17 @@ describe("Hook.budget", () => {
 })
 
 describe("Hook.logging and Hook.metrics", () => {
+  const countsOf = (model: string) =>
+    Effect.map(
+      Metric.snapshot,
+      (snapshot) =>
+        new Map(snapshot.flatMap(({ attributes, id, state }) =>
+          "count" in state && attributes?.["model"] === model
+            ? [[`${id} ${attributes["outcome"] ?? attributes["type"] ?? ""}`, Number(state.count)] as const]
+            : []
+        ))
+    )
+
   it.effect("log a call, and not what is said", () =>
     Effect.gen(function*() {
       const lines: Array<string> = []
@@ -242,17 +299,36 @@ describe("Hook.logging and Hook.metrics", () => {
             : Effect.succeed(Calling.makeResponse({ data: "", usage: usage(3, 4) }))
       )
       yield* Effect.forEach(["a", "b", "bad"], (prompt) => model.invoke({ prompt }))
-      const counts = new Map((yield* Metric.snapshot).flatMap(({ attributes, id, state }) =>
-        "count" in state && attributes?.["model"] === "local"
-          ? [[`${id} ${attributes["outcome"] ?? attributes["type"] ?? ""}`, Number(state.count)] as const]
-          : []
-      ))
+      const counts = yield* countsOf("local")
       assert.strictEqual(counts.get("imodel_calls completed"), 2)
       assert.strictEqual(counts.get("imodel_calls QuotaExhaustedError"), 1)
       assert.strictEqual(counts.get("imodel_tokens input"), 6)
       assert.strictEqual(counts.get("imodel_tokens output"), 8)
       assert.strictEqual(counts.get("imodel_call_millis "), 3)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it.effect("tell what was answered without the backend from what was paid", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const logger = Logger.map(Logger.formatLogFmt, (line) => lines.push(line))
+      const model = yield* modelOf(
+        [Hook.logging(), Hook.metrics(), Hook.cache({ timeToLive: "1 hour" })],
+        () => Effect.succeed(Calling.makeResponse({ data: "", usage: usage(3, 4) }))
+      )
+      yield* Effect.provide(Effect.replicateEffect(model.invoke({ prompt: "a" }), 3), Logger.layer([logger]))
+      assert.deepStrictEqual(
+        lines.map((line) => [/outcome=(\w+)/.exec(line)?.[1], line.includes("Tokens=")]),
+        [["completed", true], ["skipped", false], ["skipped", false]]
+      )
+      const counts = yield* countsOf("local")
+      assert.strictEqual(counts.get("imodel_calls completed"), 1)
+      assert.strictEqual(counts.get("imodel_calls skipped"), 2)
+      assert.strictEqual(counts.get("imodel_tokens input"), 3)
+      assert.strictEqual(counts.get("imodel_tokens output"), 4)
+    }).pipe(
+      Effect.provideService(Metric.MetricRegistry, new Map()),
+      Effect.provide(Persistence.layerMemory)
+    ))
 })
 
 describe("Hook.redact", () => {

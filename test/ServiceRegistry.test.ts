@@ -1,6 +1,6 @@
 import { NodeHttpClient, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Exit, FileSystem, Layer, Path, Redacted, Schema, Scope } from "effect"
+import { ConfigProvider, Context, Effect, Exit, Fiber, FileSystem, Layer, Path, Redacted, Schema, Scope } from "effect"
 import { Tool } from "effect/ai"
 import { Errors, iModel, OpenAi, ServiceBackend, ServiceRegistry, Simulator, ToolBackend } from "effect-imodel"
 import { everything, everythingOverHttp, filesystem, mortal, notInstalled } from "./support/mcp.ts"
@@ -171,6 +171,27 @@ describe("MCP servers in a registry", () => {
     return path
   })
 
+  /** A server that notes its process in a file, and then does this. */
+  const noted = Effect.fnUntraced(function*(script: string) {
+    const fileSystem = yield* FileSystem.FileSystem
+    const file = (yield* Path.Path).join(yield* fileSystem.makeTempDirectoryScoped(), "pid")
+    const note = `require("fs").writeFileSync(process.argv[1], String(process.pid));`
+    const pid = fileSystem.readFileString(file).pipe(Effect.map(Number), Effect.filterOrFail((pid) => pid > 0))
+    return {
+      server: { command: process.execPath, args: ["-e", `${note}${script}`, file] },
+      hasStarted: Effect.eventually(pid),
+      isAlive: Effect.match(pid, { onFailure: () => false, onSuccess: isAlive })
+    }
+  })
+
+  const isAlive = (pid: number) => {
+    try {
+      return process.kill(pid, 0)
+    } catch {
+      return false
+    }
+  }
+
   it.live("their tools are registered, all or some", () =>
     Effect.gen(function*() {
       const connect = ToolBackend.mcpStdio(mortal)
@@ -178,7 +199,9 @@ describe("MCP servers in a registry", () => {
       assert.strictEqual(yield* textOf("echo", { message: "hi" }), "hi")
       const registry = yield* ServiceRegistry.ServiceRegistry
       assert.strictEqual((yield* registry.byTag("mcp")).length, 1)
-      assert.instanceOf(yield* Effect.flip(ServiceRegistry.registerMcp(connect)), Errors.DuplicateModel)
+      const rest = { only: ["pid", "echo"] }
+      assert.instanceOf(yield* Effect.flip(ServiceRegistry.registerMcp(connect, rest)), Errors.DuplicateModel)
+      assert.deepStrictEqual(yield* registry.names, ["echo"])
       yield* ServiceRegistry.registerMcp(connect, { update: true })
       assert.deepStrictEqual(yield* registry.names, ["echo", "pid", "die"])
     }).pipe(Effect.provide(services)))
@@ -206,7 +229,16 @@ describe("MCP servers in a registry", () => {
       for (
         const [config, words] of [
           ["no json", "JSON"],
-          [{ mcpServers: { one: { argv: 1 } } }, "mcpServers"],
+          [{ mcpServers: [] }, "mcpServers"],
+          [
+            { mcpServers: { one: { comand: "node" } } },
+            "mcpServers.one: a server has a command or a url, this one has comand"
+          ],
+          [{ mcpServers: { one: { command: 1 } } }, "mcpServers.one.command: "],
+          [
+            { mcpServers: { one: { url: "http://localhost", headers: { accept: 1 } } } },
+            "mcpServers.one.headers.accept: "
+          ],
           [{ mcpServers: { one: { command: "${NO_SUCH_VALUE}" } } }, "NO_SUCH_VALUE"]
         ] as const
       ) {
@@ -217,12 +249,62 @@ describe("MCP servers in a registry", () => {
       const nowhere = yield* writeConfig({ mcpServers: { gone: { command: "no-such-command-anywhere" } } })
       const error = yield* Effect.flip(ServiceRegistry.loadMcpConfig(nowhere))
       assert.isTrue(error instanceof Errors.ModelUnavailable && error.name === "gone")
+      assert.include(error.message, "no-such-command-anywhere is not installed")
       assert.instanceOf(yield* Effect.flip(ServiceRegistry.loadMcpConfig("no/such/file")), Errors.McpConfigError)
     }).pipe(
       Effect.scoped,
       Effect.provide(services),
       Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown({}))
     ))
+
+  it.live("a server that says nothing is given up in time, and ended", () =>
+    Effect.gen(function*() {
+      const { isAlive, server } = yield* noted("setInterval(() => {}, 1000)")
+      const path = yield* writeConfig({ mcpServers: { mute: server } })
+      const error = yield* Effect.flip(ServiceRegistry.loadMcpConfig(path, { timeout: "1 second" }))
+      assert.isTrue(error instanceof Errors.ModelUnavailable && error.name === "mute")
+      assert.include(error.message, "deadline")
+      assert.isFalse(yield* isAlive)
+      const wrong = yield* Effect.flip(ServiceRegistry.loadMcpConfig(path, { timeout: 0 }))
+      assert.include(wrong.message, "timeout must be longer than zero")
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
+  it.live("who is interrupted while they start leaves none behind", () =>
+    Effect.gen(function*() {
+      const { hasStarted, isAlive, server } = yield* noted("setInterval(() => {}, 1000)")
+      const loading = yield* Effect.forkChild(
+        ServiceRegistry.loadMcpConfig(yield* writeConfig({ mcpServers: { mute: server } }))
+      )
+      yield* hasStarted
+      yield* Fiber.interrupt(loading)
+      assert.isFalse(yield* isAlive)
+    }).pipe(Effect.scoped, Effect.provide(services)))
+
+  it.live("one that ends says why, without credentials, and leaves nothing of the others", () =>
+    Effect.gen(function*() {
+      const good = yield* noted(`import(${JSON.stringify(mortal.args[0])})`)
+      const [, , file] = good.server.args
+      const bad = {
+        command: process.execPath,
+        args: [
+          "-e",
+          `setInterval(() => {
+            if (!require("fs").existsSync(process.argv[1])) return
+            console.error("no access with", process.env.TOKEN)
+            process.exit(1)
+          }, 10)`,
+          file
+        ],
+        env: { TOKEN: "a-long-secret" }
+      }
+      const path = yield* writeConfig({ mcpServers: { good: good.server, bad } })
+      const error = yield* Effect.flip(ServiceRegistry.loadMcpConfig(path))
+      assert.isTrue(error instanceof Errors.ModelUnavailable && error.name === "bad")
+      assert.include(error.message, process.execPath)
+      assert.include(error.message, "no access with <redacted>")
+      assert.isFalse(yield* good.isAlive)
+      assert.deepStrictEqual(yield* (yield* ServiceRegistry.ServiceRegistry).names, [])
+    }).pipe(Effect.scoped, Effect.provide(services)))
 
   const installed = everything !== undefined && filesystem !== undefined
 

@@ -1,9 +1,9 @@
 import { NodeHttpClient, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Fiber, Latch, Schema } from "effect"
-import { Tool } from "effect/ai"
+import { Context, Data, Deferred, Duration, Effect, Fiber, Latch, Layer, Redacted, Schema } from "effect"
+import { Tool, Toolkit } from "effect/ai"
 import { TestClock } from "effect/testing"
-import { BackendError, Errors, Hook, iModel, ToolBackend } from "effect-imodel"
+import { BackendError, Errors, Hook, iModel, OpenAi, Simulator, ToolBackend } from "effect-imodel"
 import { mortal } from "./support/mcp.ts"
 
 const Divide = Tool.make("divide", {
@@ -71,14 +71,15 @@ describe("ToolBackend.make", () => {
       assert.strictEqual(limits.requests?.available, 10)
     }))
 
-  it.effect("a handler that throws, rejects, fails or answers nonsense is a ToolFailure", () =>
+  it.effect("a handler that throws, rejects, fails, dies or answers nonsense is a ToolFailure", () =>
     Effect.gen(function*() {
       const thrown = yield* ToolBackend.make(Divide, () => {
         throw new Broken()
       })
       const rejected = yield* ToolBackend.make(Divide, () => Promise.reject(new Broken()))
       const failed = yield* ToolBackend.make(Divide, () => Effect.fail(new Broken()))
-      for (const backend of [thrown, rejected, failed]) {
+      const died = yield* ToolBackend.make(Divide, () => Effect.die(new Broken()))
+      for (const backend of [thrown, rejected, failed, died]) {
         const reason = failureOf(yield* Effect.flip((yield* iModel.make(backend)).respond({ a: 1, b: "1" })))
         assert.strictEqual(reason.message, "The tool 'divide' failed: the abacus is broken")
         assert.instanceOf(reason.cause, Broken)
@@ -86,6 +87,36 @@ describe("ToolBackend.make", () => {
       }
       const infinite = yield* iModel.make(yield* ToolBackend.make(Divide, divide))
       assert.include(failureOf(yield* Effect.flip(infinite.respond({ a: 1, b: "0" }))).message, "quotient")
+    }))
+
+  it.effect("says what an error holds that has no message, and no credential", () =>
+    Effect.gen(function*() {
+      class DbDown
+        extends Data.TaggedError("DbDown")<{ readonly host: string; readonly password: Redacted.Redacted }>
+      {}
+      for (
+        const [error, words] of [
+          [new DbDown({ host: "pg", password: Redacted.make("hunter2") }), [`"DbDown"`, `"pg"`, "redacted"]],
+          [{ code: 5 }, [`{"code":5}`]],
+          [{ message: "no rows", code: 5 }, ["no rows"]],
+          [new Broken(), ["the abacus is broken"]],
+          [new TypeError(), ["TypeError"]],
+          ["plain words", ["plain words"]],
+          [undefined, ["undefined"]]
+        ] as const
+      ) {
+        const backend = yield* ToolBackend.make(Divide, () => Effect.fail(error))
+        const failure = failureOf(yield* Effect.flip((yield* iModel.make(backend)).respond({ a: 1, b: "1" })))
+        for (const word of words) assert.include(failure.message, word)
+        assert.notInclude(failure.message, "hunter2")
+      }
+    }))
+
+  it.effect("a handler that interrupts itself is cancelled: it has not failed", () =>
+    Effect.gen(function*() {
+      const model = yield* iModel.make(yield* ToolBackend.make(Divide, () => Effect.interrupt))
+      const calling = yield* model.invoke({ a: 1, b: "1" })
+      assert.strictEqual(calling.execution.status, "cancelled")
     }))
 
   it.effect("takes what the handler needs while it is made", () =>
@@ -133,6 +164,60 @@ describe("ToolBackend.make", () => {
       const { limits } = yield* Effect.flatMap(Effect.fromNullishOr(model.executor), (executor) => executor.snapshot)
       assert.strictEqual(limits.requests?.available, 1)
     }))
+})
+
+describe("ToolBackend.fromToolkit", () => {
+  class Abacus extends Context.Service<Abacus, number>()("test/Abacus") {}
+
+  const Count = Tool.make("count", {
+    parameters: Schema.Struct({ from: Schema.FiniteFromString }),
+    success: Schema.Struct({ at: Schema.Finite }),
+    dependencies: [Abacus]
+  })
+  const Fail = Tool.make("fail", {
+    parameters: Schema.Struct({ how: Schema.String }),
+    success: Schema.String,
+    failure: Schema.Struct({ code: Schema.Int }),
+    failureMode: "return"
+  })
+  const toolkit = Toolkit.make(Count, Fail)
+  const handlers = toolkit.toLayer({
+    count: ({ from }, { preliminary }) =>
+      Effect.flatMap(Abacus, (at) => Effect.as(preliminary({ at: 0 }), { at: at + from })),
+    fail: ({ how }) => how === "die" ? Effect.die(new Error("a bug")) : Effect.fail({ code: 5 })
+  })
+
+  it.effect("its handlers are tools of a conversation", () =>
+    Effect.gen(function*() {
+      const backends = yield* ToolBackend.fromToolkit(toolkit)
+      assert.deepStrictEqual(backends.map(({ name, tool }) => [name, tool]), [["count", Count], ["fail", Fail]])
+      const tools = yield* Effect.forEach(backends, (backend) => iModel.make(backend))
+      const calls = [
+        { name: "count", arguments: { from: "2" } },
+        { name: "count", arguments: { from: 2 } },
+        { name: "count", arguments: { from: "2", by: "3" } },
+        { name: "fail", arguments: { how: "return" } },
+        { name: "fail", arguments: { how: "die" } }
+      ]
+      const { steps: [step] } = yield* iModel.converse("Count", { tools, maxTurns: 2 }).pipe(
+        Effect.provide(
+          iModel.layer().pipe(
+            Layer.provide(OpenAi.layerChat({ model: "simulated", apiKey: Redacted.make("not-needed") })),
+            Layer.provide(Simulator.layerHttpClient({
+              latency: 0,
+              answer: (_prompt, { toolResults }) => toolResults.length === 0 ? { toolCalls: calls } : "done"
+            }))
+          )
+        )
+      )
+      if (step === undefined) return assert.fail("no step")
+      const [counted, ...failed] = step.tools
+      assert.deepStrictEqual([counted?.text, counted?.failed], ["{\"at\":42}", false])
+      assert.isTrue(failed.every(({ failed }) => failed))
+      for (const [i, words] of [`"from"`, `"by"`, "{\"code\":5}", "a bug"].entries()) {
+        assert.include(failed[i]?.text, words)
+      }
+    }).pipe(Effect.provide(handlers), Effect.provideService(Abacus, 40)))
 })
 
 describe("descriptions", () => {
@@ -204,7 +289,9 @@ describe("ToolBackend.fromMcp", () => {
       const [, pid, die] = yield* Effect.forEach(tools, (tool) => iModel.make(tool))
       if (pid === undefined || die === undefined) return assert.fail("no tools")
       const before = (yield* pid.respond({})).text
-      failureOf(yield* Effect.flip(die.respond({})))
+      const failure = failureOf(yield* Effect.flip(die.respond({})))
+      assert.strictEqual(failure.message, "The tool 'die' failed: the connection to its server is broken")
+      assert.include(String(failure.cause), "out of memory")
       assert.notStrictEqual((yield* pid.respond({})).text, before)
     }).pipe(Effect.provide(NodeServices.layer)))
 

@@ -1,6 +1,7 @@
 import { NodeRedis } from "@effect/platform-node"
 import { describe, expectTypeOf, it } from "@effect/vitest"
-import { type Cause, type Config, type Context, Effect, type FileSystem, type Layer } from "effect"
+import { type Cause, type Config, Context, Effect, type FileSystem, type Layer, Schema } from "effect"
+import { Tool, Toolkit } from "effect/ai"
 import type { HttpClient } from "effect/http"
 import type { RateLimiter } from "effect/persistence"
 import {
@@ -13,7 +14,8 @@ import {
   type PermissionDenied,
   ServiceBackend,
   ServiceRegistry,
-  type TimeoutError
+  type TimeoutError,
+  ToolBackend
 } from "effect-imodel"
 
 describe("iModel", () => {
@@ -146,6 +148,23 @@ describe("ServiceBackend.layerMock", () => {
   it("needs nothing", () => {
     expectTypeOf(ServiceBackend.layerMock<string>).returns.toEqualTypeOf<
       Layer.Layer<ServiceBackend.ServiceBackend | ServiceBackend.Mock>
+    >()
+  })
+})
+
+describe("ToolBackend.fromToolkit", () => {
+  it("needs the handlers, and what they need", () => {
+    class Database extends Context.Service<Database, string>()("test/Database") {}
+    const toolkit = Toolkit.make(
+      Tool.make("plain", { success: Schema.String }),
+      Tool.make("needing", { success: Schema.String, dependencies: [Database] })
+    )
+    expectTypeOf(ToolBackend.fromToolkit(toolkit)).toEqualTypeOf<
+      Effect.Effect<
+        ReadonlyArray<ToolBackend.ToolkitTool>,
+        never,
+        Tool.Handler<"plain"> | Tool.Handler<"needing"> | Database
+      >
     >()
   })
 })

@@ -8,29 +8,52 @@ import { describeIssue } from "./invalidArgument.ts"
 
 const Texts = Schema.Record(Schema.String, Schema.String)
 
-const Server = Schema.Union([
-  Schema.Struct({ url: Schema.String, headers: Schema.optional(Texts) }),
-  Schema.Struct({
-    command: Schema.String,
-    args: Schema.optional(Schema.Array(Schema.String)),
-    env: Schema.optional(Texts)
-  })
-])
+const Http = Schema.Struct({ url: Schema.String, headers: Schema.optional(Texts) })
 
-const decode = Schema.decodeEffect(
-  Schema.fromJsonString(Schema.Struct({ mcpServers: Schema.Record(Schema.String, Server) }))
+const Stdio = Schema.Struct({
+  command: Schema.String,
+  args: Schema.optional(Schema.Array(Schema.String)),
+  env: Schema.optional(Texts)
+})
+
+const decodeFile = Schema.decodeEffect(
+  Schema.fromJsonString(
+    Schema.Struct({ mcpServers: Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Unknown)) })
+  )
 )
+const decodeHttp = Schema.decodeUnknownEffect(Http)
+const decodeStdio = Schema.decodeUnknownEffect(Stdio)
+
+type Server = typeof Http.Type | typeof Stdio.Type
 
 /** The servers by their names, with the values of the configuration put in. */
 export const readMcpConfig = Effect.fnUntraced(function*(
   path: string
-): Effect.fn.Return<ReadonlyArray<readonly [string, typeof Server.Type]>, McpConfigError, FileSystem.FileSystem> {
-  const failed = (description: string) => new McpConfigError({ path, description })
+): Effect.fn.Return<ReadonlyArray<readonly [string, Server]>, McpConfigError, FileSystem.FileSystem> {
+  const failed = (...words: ReadonlyArray<string>) =>
+    new McpConfigError({ path, description: words.filter((word) => word !== "").join(": ") })
   const fileSystem = yield* FileSystem.FileSystem
   const file = yield* Effect.mapError(fileSystem.readFileString(path), ({ message }) => failed(message))
-  const { mcpServers } = yield* Effect.mapError(decode(file), (error) => {
+  const { mcpServers } = yield* Effect.mapError(decodeFile(file), (error) => {
     const { message, path } = describeIssue(error)
-    return failed(path === "" ? message : `${path}: ${message}`)
+    return failed(path, message)
+  })
+  const read = Effect.fnUntraced(function*(
+    name: string,
+    fields: Readonly<Record<string, unknown>>
+  ): Effect.fn.Return<Server, McpConfigError> {
+    const at = `mcpServers.${name}`
+    if (!("url" in fields || "command" in fields)) {
+      const others = Object.keys(fields)
+      return yield* failed(at, `a server has a command or a url, this one has ${others.join(", ") || "nothing"}`)
+    }
+    const decoded: Effect.Effect<Server, Schema.SchemaError> = "url" in fields
+      ? decodeHttp(fields)
+      : decodeStdio(fields)
+    return yield* Effect.mapError(decoded, (error) => {
+      const { message, path } = describeIssue(error)
+      return failed(`${at}.${path}`, message)
+    })
   })
   const fill = (text: string) => Effect.mapError(fillIn(text), ({ message }) => failed(message))
   const fillAll = Effect.fnUntraced(function*(texts: typeof Texts.Type = {}) {
@@ -43,7 +66,8 @@ export const readMcpConfig = Effect.fnUntraced(function*(
   })
   return yield* Effect.forEach(
     Object.entries(mcpServers),
-    Effect.fnUntraced(function*([name, server]) {
+    Effect.fnUntraced(function*([name, fields]) {
+      const server = yield* read(name, fields)
       if ("url" in server) {
         return [name, { url: yield* fill(server.url), headers: yield* fillAll(server.headers) }] as const
       }

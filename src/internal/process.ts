@@ -105,7 +105,7 @@ export const run = Effect.fnUntraced(function*<A, E>(
   if (Deferred.isDoneUnsafe(answered)) return yield* Deferred.await(answered)
   const ended = yield* Effect.timeoutOption(exit, parting)
   yield* Effect.timeoutOption(Fiber.await(complaining), parting)
-  return yield* unanswered(program, Option.getOrUndefined(ended), complaints.lines(program.scrub))
+  return yield* unanswered(program, Option.getOrUndefined(ended), complaints.lines(10, program.scrub))
 }, Effect.scoped)
 
 const linesOf = (
@@ -131,17 +131,18 @@ const messageOf = (cause: unknown): string => cause instanceof Error ? cause.mes
 const silent = ({ executable }: Program, limit: Duration.Duration) =>
   Effect.fail(new StreamInterrupted({ description: `${executable} said nothing for ${Duration.format(limit)}` }))
 
-/** The words of the platform hold all arguments, and are not repeated. */
-const notStarted = ({ executable, installation }: Program, error: unknown) => {
+const notStarted = ({ executable, installation }: Program, error: unknown) =>
+  Effect.fail(neverSent(new ProcessFailure({ description: whyNotStarted(executable, error, installation) })))
+
+/** Why a program could not be started. The words of the platform hold all arguments, and are not repeated. */
+export const whyNotStarted = (executable: string, error: unknown, installation?: string): string => {
   const reason = PlatformError.isPlatformError(error) ? error.reason : undefined
+  if (reason?._tag === "NotFound") {
+    const missing = `${executable} is not installed, or not on the PATH`
+    return installation === undefined ? missing : `${missing}: ${installation}`
+  }
   const code = codeOf(reason?.cause ?? error) ?? reason?.description ?? reason?._tag
-  return Effect.fail(neverSent(
-    new ProcessFailure({
-      description: reason?._tag === "NotFound"
-        ? `${executable} is not installed, or not on the PATH: ${installation}`
-        : `${executable} could not be started${code === undefined ? "" : `: ${code}`}`
-    })
-  ))
+  return `${executable} could not be started${code === undefined ? "" : `: ${code}`}`
 }
 
 const codeOf = (error: unknown): string | undefined =>
@@ -173,14 +174,14 @@ const unanswered = (
 }
 
 /** The last lines of what is said. More than they may be long is kept, so that they do not begin within a credential. */
-class Tail {
+export class Tail {
   private text = ""
 
   push(text: string): void {
     this.text = (this.text + text).slice(-8_000)
   }
 
-  lines(scrub: Scrub): string {
-    return scrub(this.text).trim().split("\n").slice(-10).join("\n").slice(-4_000)
+  lines(most: number, scrub: Scrub): string {
+    return scrub(this.text).trim().split("\n").slice(-most).join("\n").slice(-4_000)
   }
 }

@@ -19,6 +19,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import { contentOf } from "../internal/anthropic/answer.ts"
@@ -51,6 +52,14 @@ export interface MessagesRequest extends Readonly<Wire.MessagesRequest["Encoded"
  * @since 0.1.0
  */
 export interface Message extends Readonly<typeof Wire.Answer.Type> {}
+
+/**
+ * The schema of it, as the `data` of a response is: what `Hook.cache` stores it by.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Message: Schema.Codec<Message> = Schema.toType(Wire.Answer)
 
 /**
  * @category options

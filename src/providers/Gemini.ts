@@ -118,6 +118,16 @@ export interface GenerateContentRequest extends Readonly<Wire.GenerateContentReq
 export interface GenerateContentResponse extends Readonly<typeof Wire.GenerateContentResponse.Type> {}
 
 /**
+ * The schema of it, as the `data` of a response is: what `Hook.cache` stores it by.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const GenerateContentResponse: Schema.Codec<GenerateContentResponse> = Schema.toType(
+  Wire.GenerateContentResponse
+)
+
+/**
  * Makes the backend of `generateContent`.
  *
  * Thoughts are the reasoning of an answer. The signatures that come with its parts are in their `metadata.gemini`; a prompt
@@ -312,6 +322,14 @@ export interface EmbedContentRequest extends Readonly<Wire.EmbedContentRequest["
  * @since 0.1.0
  */
 export interface EmbedContentResponse extends Readonly<typeof Wire.EmbedContentResponse.Type> {}
+
+/**
+ * The schema of it, as the `data` of a response is: what `Hook.cache` stores it by.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const EmbedContentResponse: Schema.Codec<EmbedContentResponse> = Schema.toType(Wire.EmbedContentResponse)
 
 /**
  * Makes the backend of `embedContent`, and of `batchEmbedContents` for several contents at once.

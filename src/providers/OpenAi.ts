@@ -14,6 +14,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import * as Capabilities from "../internal/capabilities.ts"
@@ -142,6 +143,14 @@ export interface ChatRequest extends Readonly<Wire.ChatRequest["Encoded"]> {}
 export interface ChatCompletion extends Readonly<typeof Wire.ChatCompletion.Type> {}
 
 /**
+ * The schema of it, as the `data` of a response is: what `Hook.cache` stores it by.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const ChatCompletion: Schema.Codec<ChatCompletion> = Schema.toType(Wire.ChatCompletion)
+
+/**
  * Makes the backend of chat completions.
  *
  * Fails with `ConfigError` when there is no key, and with `IllegalArgumentError` when the address or a capability is wrong or
@@ -263,6 +272,14 @@ export interface ResponseRequest extends Readonly<Responses.ResponseRequest["Enc
 export interface Response extends Readonly<typeof Responses.Response.Type> {}
 
 /**
+ * The schema of it, as the `data` of a response is: what `Hook.cache` stores it by.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Response: Schema.Codec<Response> = Schema.toType(Responses.Response)
+
+/**
  * Makes the backend of responses, OpenAI's wire for models that reason and for tools that OpenAI runs.
  *
  * The parts of an answer carry what OpenAI must be told of them later: a prompt that is made of them by
@@ -370,6 +387,14 @@ export interface EmbeddingRequest extends Readonly<Vectors.EmbeddingRequest["Enc
  * @since 0.1.0
  */
 export interface Embeddings extends Readonly<typeof Vectors.Embeddings.Type> {}
+
+/**
+ * The schema of it, as the `data` of a response is: what `Hook.cache` stores it by.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Embeddings: Schema.Codec<Embeddings> = Schema.toType(Vectors.Embeddings)
 
 /**
  * Makes the backend of embeddings. Fails as {@link makeChat} does.

@@ -16,7 +16,10 @@ const tool = (name: string, properties = {}) => ({
 })
 
 const call = ({ arguments: args, name }: NonNullable<Message["params"]>): unknown => {
-  if (name === "die") process.exit(3)
+  if (name === "die") {
+    process.stderr.write("out of memory\n")
+    process.exit(3)
+  }
   if (name === "pid") return text(String(process.pid))
   return args?.["message"] === undefined ? text("message is missing", true) : text(String(args["message"]))
 }

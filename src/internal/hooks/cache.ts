@@ -24,7 +24,10 @@ export interface CacheOptions<A = unknown> {
   readonly timeToLive: Duration.Input
   /** What tells calls apart: two with one key have one answer. @default the payload, with the schemas in it */
   readonly key?: ((calling: Calling) => string) | undefined
-  /** The `data` of answers, as it is stored. @default any JSON, and then the data of the model's answers is `unknown` */
+  /**
+   * The schema of the `data` of answers, by which it is stored, such as `OpenAi.ChatCompletion` or `Anthropic.Message`.
+   * @default any JSON, and then the data of the model's answers is `unknown`
+   */
   readonly data?: Schema.ConstraintCodec<A, unknown> | undefined
 }
 
@@ -48,6 +51,24 @@ export interface CacheOptions<A = unknown> {
  * const model = iModel.layer({ hooks: [Hook.cache({ timeToLive: "1 hour" })] }).pipe(
  *   Layer.provide(Persistence.layerMemory)
  * )
+ * ```
+ *
+ * **Example** (With the provider's own types)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Hook, iModel, OpenAi } from "effect-imodel"
+ *
+ * class Gpt extends iModel.Service<Gpt>()("app/Gpt", {
+ *   backend: OpenAi.makeChat({ model: "gpt-4o-mini" }),
+ *   hooks: [Hook.cache({ timeToLive: "1 hour", data: OpenAi.ChatCompletion })]
+ * }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const gpt = yield* Gpt
+ *   const { data } = yield* gpt.respond({ prompt: "Name a colour." })
+ *   return data.choices[0]?.message.content
+ * })
  * ```
  *
  * @category hooks

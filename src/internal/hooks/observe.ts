@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import type { NormalizedResponse } from "../../Calling.ts"
+import type { Calling, NormalizedResponse } from "../../Calling.ts"
 import type { Hook } from "../../Hook.ts"
 import type { Failure } from "../calling.ts"
 import { forHost, middleware } from "./make.ts"
@@ -13,23 +13,32 @@ import { forHost, middleware } from "./make.ts"
 type Outcome = Exit.Exit<NormalizedResponse, Failure>
 
 /** What became of a call, in a word. */
-const nameOf = (exit: Outcome): string => {
-  if (Exit.isSuccess(exit)) return "completed"
+const nameOf = (exit: Outcome, calling: Calling): string => {
+  if (Exit.isSuccess(exit)) return calling.attempts.length === 0 ? "skipped" : "completed"
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   if (error !== undefined) return error._tag === "TimeoutError" ? error._tag : error.reason._tag
   return Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "defect"
 }
 
-const watching = (name: string, watch: (exit: Outcome, millis: number, callingId: string) => Effect.Effect<void>) =>
+/** What a call took. An answer that another hook remembered reports what it once took. */
+const usageOf = (exit: Outcome, calling: Calling): NormalizedResponse["usage"] =>
+  Exit.isSuccess(exit) && calling.attempts.length > 0 ? exit.value.usage : { inputTokens: {}, outputTokens: {} }
+
+const watching = (name: string, watch: (exit: Outcome, millis: number, calling: Calling) => Effect.Effect<void>) =>
   middleware((next) => (calling) =>
     Effect.clockWith((clock) => {
       const startedAt = clock.currentTimeMillisUnsafe()
-      return Effect.onExit(next, (exit) => watch(exit, clock.currentTimeMillisUnsafe() - startedAt, calling.id))
+      return Effect.onExit(next, (exit) => watch(exit, clock.currentTimeMillisUnsafe() - startedAt, calling))
     }), { name })
 
 /**
  * Logs each call when it has ended: at the level of information when it was answered, of a warning when not. The annotations are
  * `provider`, `model`, `calling`, `outcome`, `duration`, `inputTokens` and `outputTokens`. What is said, in and out, is not logged.
+ *
+ * **Details**
+ *
+ * The `outcome` is `completed`, `skipped` for what another hook answered without the backend, which took no tokens, `interrupted`,
+ * or the tag of what went wrong.
  *
  * **Example** (A log line a call)
  *
@@ -45,19 +54,19 @@ const watching = (name: string, watch: (exit: Outcome, millis: number, callingId
 export const logging = (): Hook =>
   forHost(({ name, provider }) =>
     watching("logging", (exit, millis, calling) => {
-      const outcome = nameOf(exit)
-      const usage = Exit.isSuccess(exit) ? exit.value.usage : undefined
+      const outcome = nameOf(exit, calling)
+      const { inputTokens, outputTokens } = usageOf(exit, calling)
       const log = Exit.isSuccess(exit) || outcome === "interrupted"
         ? Effect.logInfo(`A call of ${name}: ${outcome}`)
         : Effect.logWarning(`A call of ${name}: ${outcome}`, exit.cause)
       return Effect.annotateLogs(log, {
         provider,
         model: name,
-        calling,
+        calling: calling.id,
         outcome,
         duration: Duration.format(Duration.millis(millis)),
-        ...(usage?.inputTokens.total !== undefined && { inputTokens: usage.inputTokens.total }),
-        ...(usage?.outputTokens.total !== undefined && { outputTokens: usage.outputTokens.total })
+        ...(inputTokens.total !== undefined && { inputTokens: inputTokens.total }),
+        ...(outputTokens.total !== undefined && { outputTokens: outputTokens.total })
       })
     })
   )
@@ -70,9 +79,9 @@ const durations = Metric.histogram("imodel_call_millis", {
 })
 
 /**
- * Counts whole calls, as `imodel_calls` by `outcome` (`completed`, or the tag of what went wrong), their durations as
- * `imodel_call_millis`, and as `imodel_tokens` what their answers report, by `type` (`input`, `output`); all by `provider` and
- * `model`. An answer that a hook gave is counted too.
+ * Counts whole calls, as `imodel_calls` by `outcome` (as in {@link logging}), their durations as `imodel_call_millis`, and as
+ * `imodel_tokens` what their answers report, by `type` (`input`, `output`); all by `provider` and `model`. A call that another hook
+ * answered without the backend is `skipped`, and its tokens are not counted: nobody was asked for them.
  *
  * @category hooks
  * @since 0.1.0
@@ -81,12 +90,10 @@ export const metrics = (): Hook =>
   forHost(({ name, provider }) => {
     const names = { provider, model: name }
     const took = Metric.withAttributes(durations, names)
-    return watching("metrics", (exit, millis) => {
-      const { inputTokens, outputTokens } = Exit.isSuccess(exit)
-        ? exit.value.usage
-        : { inputTokens: {}, outputTokens: {} }
+    return watching("metrics", (exit, millis, calling) => {
+      const { inputTokens, outputTokens } = usageOf(exit, calling)
       return Effect.all([
-        Metric.update(Metric.withAttributes(calls, { ...names, outcome: nameOf(exit) }), 1),
+        Metric.update(Metric.withAttributes(calls, { ...names, outcome: nameOf(exit, calling) }), 1),
         Metric.update(took, millis),
         Metric.update(Metric.withAttributes(tokens, { ...names, type: "input" }), inputTokens.total ?? 0),
         Metric.update(Metric.withAttributes(tokens, { ...names, type: "output" }), outputTokens.total ?? 0)

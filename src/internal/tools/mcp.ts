@@ -35,7 +35,7 @@ export const fromMcp = Effect.fnUntraced(function*<R>(
         },
         Effect.scoped,
         Effect.tapError(({ reason }) => isBroken(reason) ? RcRef.invalidate(connection) : Effect.void),
-        Effect.mapError((cause) => new ToolFailure({ tool: name, description: cause.message, cause })),
+        Effect.mapError((cause) => new ToolFailure({ tool: name, description: toldOf(cause), cause })),
         Effect.filterOrFail(
           ({ isError }) => isError !== true,
           (result) => new ToolFailure({ tool: name, description: textOf(result) })
@@ -63,6 +63,10 @@ export const fromMcp = Effect.fnUntraced(function*<R>(
 /** Whether nothing more comes of the connection: the server has ended, or does not know it any more. */
 const isBroken = ({ _tag }: McpClientError.McpClientErrorReason): boolean =>
   _tag === "TransportError" || _tag === "ClosedError" || _tag === "HttpError"
+
+/** What a server said at its end is for those who run it, and not for a model: it is in the cause alone. */
+const toldOf = ({ message, reason }: McpClientError.McpClientError): string =>
+  reason._tag === "TransportError" ? "the connection to its server is broken" : message
 
 const textOf = ({ content, structuredContent }: McpSchema.CallToolResult): string => {
   const texts = content.flatMap((block) => {
