@@ -31,6 +31,18 @@ describe("an answer in the form of a schema", () => {
       assert.deepStrictEqual(value, { name: "blue" })
     }).pipe(Effect.provide(answering(`{"name":"blue"}`))))
 
+  it.effect("is an object for OpenAI, which says what to do with others", () =>
+    Effect.gen(function*() {
+      const backend = yield* OpenAi.makeChat({ model: "gpt-4o", apiKey: Redacted.make("not-needed") }).pipe(
+        Effect.provideService(HttpClient.HttpClient, answeringWith([]))
+      )
+      const model = yield* iModel.make(backend)
+      const error = yield* Effect.flip(model.respondAs(Schema.Array(Colour), { prompt: "Name colours." }))
+      const reason = error._tag === "BackendError" ? error.reason : undefined
+      assert.strictEqual(reason?._tag === "InvalidRequestError" && reason.parameter, "response_format")
+      assert.match(error.message, /Make it a field of a Schema\.Struct/)
+    }))
+
   const completed = (message: object, finish_reason: string) => {
     const choices = [{ index: 0, finish_reason, message: { role: "assistant", content: null, ...message } }]
     return new TextEncoder().encode(JSON.stringify({ id: "1", model: "gpt-4o", choices }))

@@ -175,8 +175,14 @@ export const describeOutput = (
       }
     }),
     catch: (error) =>
-      neverSent(new AiError.InvalidRequestError({ parameter: "response_format", description: String(error) }))
+      neverSent(new AiError.InvalidRequestError({ parameter: "response_format", description: notDescribed(error) }))
   })
+
+/** What its dialect has no words for; that of OpenAI knows only objects. */
+const notDescribed = (error: unknown): string => {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.includes("Root JSON Schema") ? `${message}. Make it a field of a Schema.Struct` : message
+}
 
 /** What the text of an answer decodes to. */
 export const decodeOutput = <A>(

@@ -27,6 +27,7 @@ interface Described {
   readonly model: string
   readonly apiKey?: Credential | undefined
   readonly baseUrl?: string | undefined
+  readonly headers?: object | undefined
   readonly retry?: Retry | undefined
   readonly circuitBreaker?: Circuit.Options | true | undefined
   readonly capabilities?: Capabilities | undefined
@@ -39,7 +40,7 @@ export const configured = <Args, Data>(
   backend: Backend<Args, Data>,
   provider: string,
   endpoint: string,
-  { apiKey, baseUrl, capabilities, circuitBreaker, maxTokens, model, reasoning, retry }: Described
+  { apiKey, baseUrl, capabilities, circuitBreaker, headers, maxTokens, model, reasoning, retry }: Described
 ): Backend<Args, Data> => ({
   ...backend,
   configuration: toJsonObject(
@@ -50,6 +51,7 @@ export const configured = <Args, Data>(
       model,
       apiKey: apiKey === undefined || typeof apiKey === "string" ? apiKey : null,
       baseUrl,
+      headers: noData(headers),
       retry: retry && {
         times: retry.times,
         delay: time(retry.delay),
@@ -62,7 +64,7 @@ export const configured = <Args, Data>(
       capabilities: capabilities && toJsonObject(capabilities),
       maxTokens,
       reasoning
-    } satisfies Fields<BackendFields["provider"]>
+    } satisfies Fields<BackendFields["provider"] | "headers">
   )
 })
 

@@ -75,6 +75,8 @@ export interface MessagesOptions {
    * @default the environment variable ANTHROPIC_BASE_URL, which has no version, with `/v1`; or "https://api.anthropic.com/v1"
    */
   readonly baseUrl?: string | undefined
+  /** Sent with every request, for example those of a gateway. A key is not for here, but for `apiKey`. @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
   readonly retry?: ServiceBackend.Retry | undefined
   /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
@@ -155,7 +157,7 @@ export const makeMessages = Effect.fnUntraced(function*(
     baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
     path: "/messages",
     auth: { type: "x-api-key", credential: options.apiKey ?? "ANTHROPIC_API_KEY" },
-    headers: { "anthropic-version": "2023-06-01" },
+    headers: { "anthropic-version": "2023-06-01", ...options.headers },
     callHeaders: headersOf,
     request: Wire.messagesRequest(options.model),
     response: Wire.Answer,

@@ -47,6 +47,8 @@ export interface Options {
   readonly apiKey?: Endpoint.Credential | undefined
   /** @default "https://generativelanguage.googleapis.com/v1beta" */
   readonly baseUrl?: string | undefined
+  /** Sent with every request, for example those of a gateway. A key is not for here, but for `apiKey`. @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
   readonly retry?: ServiceBackend.Retry | undefined
   /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
@@ -86,11 +88,12 @@ export interface GenerateContentConfigOptions extends ConfigOptions, Pick<Genera
 
 const provider = "gemini"
 
-const endpointOf = ({ apiKey, baseUrl, circuitBreaker, model, retry }: Options) => ({
+const endpointOf = ({ apiKey, baseUrl, circuitBreaker, headers, model, retry }: Options) => ({
   provider,
   name: Wire.bareModel(model),
   baseUrl: baseUrl ?? "https://generativelanguage.googleapis.com/v1beta",
   auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? "GEMINI_API_KEY" },
+  headers,
   reason: reasonOf,
   retry,
   circuitBreaker

@@ -31,6 +31,7 @@ import { demandsOf as demandsOfResponse } from "../internal/openAi/responses/dem
 import * as Responses from "../internal/openAi/responses/schema.ts"
 import { makeDecoder as makeResponseDecoder } from "../internal/openAi/responses/stream.ts"
 import { tokenizerOf } from "../internal/openAi/tokenizer.ts"
+import { oneOf } from "../internal/options.ts"
 import * as Wire from "../internal/openAi/schema.ts"
 import { makeDecoder } from "../internal/openAi/stream.ts"
 import * as Vendors from "../internal/openAi/vendors.ts"
@@ -72,6 +73,8 @@ export interface Options {
    * environment variable AZURE_OPENAI_ENDPOINT, with "/openai/v1"
    */
   readonly baseUrl?: string | undefined
+  /** Sent with every request, for example OpenRouter's `HTTP-Referer`. A key is not for here, but for `apiKey`. @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
   readonly retry?: ServiceBackend.Retry | undefined
   /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
@@ -106,7 +109,8 @@ export interface ChatOptions extends ResponsesOptions {
 type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
 
 const endpointOf = Effect.fnUntraced(function*(operation: string, options: Options) {
-  const { circuitBreaker, model, provider = "openai", retry } = options
+  const { circuitBreaker, headers, model, retry } = options
+  const provider = yield* oneOf("provider", options.provider ?? "openai", vendors)
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
   const apiKey = options.apiKey ?? vendor.apiKey
   return {
@@ -114,6 +118,7 @@ const endpointOf = Effect.fnUntraced(function*(operation: string, options: Optio
     name: model,
     baseUrl: options.baseUrl ?? (yield* vendor.baseUrl),
     auth: apiKey === undefined ? { type: "none" as const } : vendor.auth(apiKey),
+    headers,
     reason: reasonOf,
     operation: { name: operation, ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
     tokenizer: tokenizerOf(model),

@@ -25,6 +25,8 @@ export interface Options {
   readonly apiKey?: Credential | undefined
   /** @default the provider's */
   readonly baseUrl?: string | undefined
+  /** Sent with every request, for example OpenRouter's `HTTP-Referer`. A key is not for here, but for `apiKey`. @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
   readonly retry?: Retry | undefined
   /** Leaves the backend alone for a while when it fails again and again. @default never */

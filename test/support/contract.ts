@@ -413,6 +413,18 @@ const configuration: Part = (it, { apiKey, answer, makeBackend, modelAt }, facts
       assert.strictEqual(seen.headers[header], valueOf(apiKey))
     }))
 
+  it.effect("sends the headers that it is given, beside its own", () =>
+    Effect.gen(function*() {
+      const server = yield* serve({ body: answer })
+      const headers = { "http-referer": "https://app.example.com" }
+      const backend = yield* makeBackend({ apiKey: Redacted.make(apiKey), baseUrl: server.url, headers })
+      yield* (yield* iModel.make(backend)).respond(ask)
+      const seen = yield* server.arrival
+      assert.strictEqual(seen.headers["http-referer"], "https://app.example.com")
+      assert.strictEqual(seen.headers[header], valueOf(apiKey))
+      assert.propertyVal(backend.configuration, "headers", null)
+    }))
+
   it.effect.each([
     { what: "is missing", env: {} },
     { what: "is an empty variable", env: { [variables.apiKey]: "" } }

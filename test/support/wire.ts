@@ -10,6 +10,7 @@ import { answering, streamed } from "./streams.ts"
 interface Options {
   readonly apiKey?: Redacted.Redacted | undefined
   readonly baseUrl?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
   readonly retry?: ServiceBackend.Retry | undefined
 }
 

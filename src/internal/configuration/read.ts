@@ -53,7 +53,7 @@ const decoded = <A>(
 const unknownField = (name: PropertyKey | undefined): string =>
   inCode.has(name) ? "It is given in code, and is no data" : "There is no such field"
 
-const inCode = new Set<PropertyKey | undefined>(["cost", "executor", "hooks", "rateLimiter", "while"])
+const inCode = new Set<PropertyKey | undefined>(["cost", "executor", "headers", "hooks", "rateLimiter", "while"])
 
 // -----------------------------------------------------------------------------
 // Names
