@@ -204,6 +204,7 @@ describe.skipIf(!hasRedis)(hasRedis ? "executors of one key" : `executors of one
       yield* send(url, "CLIENT", "PAUSE", "3000", "ALL")
       const began = yield* Clock.currentTimeMillis
       yield* executor.submit(yield* backend.createCalling({ id: 1 }))
-      assert.approximately((yield* Clock.currentTimeMillis) - began, 1000, 500)
+      const took = (yield* Clock.currentTimeMillis) - began
+      assert.isTrue(took > 900 && took < 2900, `${took} ms, of the 3000 in which Redis was silent`)
     }))
 })
