@@ -149,6 +149,6 @@ describe("ten thousand calls in chaos", () => {
           assert.strictEqual(limits.requests?.available, limitRequests)
         }
       }).pipe(Random.withSeed(seed)),
-    120_000
+    300_000
   )
 })
