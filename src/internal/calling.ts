@@ -355,9 +355,15 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     const random = Context.get(this.context, Random.Random).nextDoubleUnsafe()
     const rest = reason && this.work.retry(reason, this.attempts.length, random)
-    return rest === undefined || this.terms === undefined || allows(this.terms, this.attempts.length, rest)
-      ? rest
-      : undefined
+    return rest === undefined || this.terms === undefined || this.allows(this.terms, rest) ? rest : undefined
+  }
+
+  /** Whether another attempt may be made after this rest. */
+  private allows({ attempts, patience }: Terms, rest: Duration.Duration): boolean {
+    const now = Context.get(this.context, Clock.Clock).currentTimeMillisUnsafe()
+    return this.attempts.length < attempts &&
+      (patience === undefined || Duration.isLessThanOrEqualTo(rest, patience)) &&
+      (this.deadlineMillis === undefined || now + Duration.toMillis(rest) < this.deadlineMillis)
   }
 
   /** Ends the work that runs, and waits until it has ended. */
@@ -454,9 +460,6 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 }
 
 const none: ReadonlyArray<Attempt> = []
-
-const allows = ({ attempts, patience }: Terms, made: number, rest: Duration.Duration): boolean =>
-  made < attempts && (patience === undefined || Duration.isLessThanOrEqualTo(rest, patience))
 
 const attemptOf = (
   model: string | undefined,
