@@ -149,7 +149,7 @@ export const fallback = <const Several extends Models>(
   Effect.suspend(() => {
     const routes = internal.routesOf<ArgsOf<Several>, DataOf<Several>>(models)
     return Effect.map(
-      internal.make("fallback", routes, Effect.succeed(routes), options),
+      internal.make("fallback", routes, () => Effect.succeed(routes), options),
       (backend) => composed(backend, "fallback", models, options)
     )
   })
@@ -175,7 +175,7 @@ export const balance = <const Several extends Models>(
       ? Order.leastBusy(routes)
       : Order.weighted(routes, strategy.weights)
     return Effect.map(
-      Effect.flatMap(order, (order) => internal.make("balance", routes, order, options)),
+      Effect.flatMap(order, (order) => internal.make("balance", routes, Order.apart(order), options)),
       (backend) => composed(backend, "balance", models, options)
     )
   })

@@ -118,6 +118,20 @@ describe("a hedge", () => {
       assert.isTrue(error._tag === "BackendError" && error.reason._tag === "AllFailed")
     }))
 
+  it.effect("of a balance asks another model the second time, whosever turn it is", () =>
+    Effect.gen(function*() {
+      const one = yield* made((n) => after(n <= 20 ? 100 : 1_000), { name: "one" })
+      const other = yield* made(() => after(100), { name: "other" })
+      const balanced = yield* iModel.balance([one.model, other.model], { strategy: { weights: [100, 1] } })
+      const hedged = yield* iModel.hedge(balanced)
+      const asked = Effect.gen(function*() {
+        const { exit, millis } = yield* pass(hedged.invoke({ text: "hi" }))
+        return { millis, by: (yield* exit).attempts.map(({ model }) => model) }
+      })
+      for (let n = 0; n < 20; n++) yield* asked
+      assert.deepStrictEqual(yield* asked, { millis: 200, by: ["other", "one"] })
+    }))
+
   it.effect("needs a percentile that makes sense", () =>
     Effect.gen(function*() {
       const { model } = yield* made(() => after(1))

@@ -108,6 +108,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   terms: Terms | undefined = undefined
   /** The last one that asked for this one: the backend, where hooks stand around this one, or one of several models. */
   part: CallingImpl<unknown> | undefined = undefined
+  /** The one that asks for the same, and takes too long. */
+  twin: CallingImpl<unknown> | undefined = undefined
   /** When it must have settled. */
   deadlineMillis: number | undefined = undefined
   /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
@@ -332,6 +334,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     part.sink = sink
     part.terms = this.terms
     part.deadlineMillis = this.deadlineMillis
+    part.twin = this.twin
     this.part = part
     return part
   }

@@ -55,6 +55,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       const answered = Effect.flatMap(prepared, (calling) => {
         const inner = calling[CallingTypeId]
         passOn(outer, inner, model.name)
+        inner.twin = outer.part
         outer.part ??= inner
         return Effect.ensuring(
           Effect.flatMap(model.invoke(calling), ({ response }) => response),

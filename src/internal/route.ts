@@ -61,7 +61,7 @@ const never = Number.POSITIVE_INFINITY
 export const make = Effect.fnUntraced(function*<Args, Data>(
   provider: string,
   routes: Arr.NonEmptyReadonlyArray<Route<Args, Data>>,
-  order: Effect.Effect<ReadonlyArray<Route<Args, Data>>>,
+  order: (calling: CallingImpl<unknown>) => Effect.Effect<ReadonlyArray<Route<Args, Data>>>,
   options: CommonOptions
 ): Effect.fn.Return<Backend<Args, Data>, Cause.IllegalArgumentError> {
   const attempts = yield* positiveInteger("attempts", options.attempts ?? 3)
@@ -173,9 +173,9 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     })
 
   /** Who is to be asked, in this order. Those that rest after a failure come last: they are asked rather than nobody. */
-  const standing = Effect.gen(function*() {
+  const standing = Effect.fnUntraced(function*(outer: CallingImpl<unknown>) {
     const all = yield* Effect.forEach(
-      yield* order,
+      yield* order(outer),
       (route) => Effect.map(Effect.orDie(breaker.state(route.key)), (state) => standingOf(route, state))
     )
     return [...all.filter(({ rests }) => !rests), ...all.filter(({ rests }) => rests)]
@@ -186,7 +186,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const hasOthers = outer.terms?.patience !== undefined
     // Of what the call names itself, nobody knows the window.
     const namesModel = Predicate.hasProperty(args, "model") && args.model !== undefined
-    let waiting = yield* standing
+    let waiting = yield* standing(outer)
     for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
       const { isBack, isTried, rests, route } = asked
       if (rests !== undefined && hasOthers) {
