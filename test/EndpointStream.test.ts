@@ -108,6 +108,14 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           }))
       }
 
+      it.effect("is a finish alone, before its silence is taken for a break", () =>
+        Effect.gen(function*() {
+          const { model } = yield* modelOf(() => ({ chunks: events(text("blue"), stop), after: "hang" }))
+          const { exit, text: said } = yield* collect(model.stream(ask, { idleTimeout: "1 second" }))
+          assert.isTrue(Exit.isSuccess(exit), String(exit))
+          assert.strictEqual(said, "blue")
+        }))
+
       const breaks: ReadonlyArray<readonly [string, Streamed, RegExp]> = [
         ["a body that ends before it", { chunks: events(text("bl"), text("ue")) }, /ended before/],
         ["[DONE] before a finish", { chunks: events(text("blue"), "[DONE]") }, /ended before/],
