@@ -1,9 +1,9 @@
 /**
  * Keeps calls away from a backend that is down: Effect's `CircuitBreaker`, fed by what failures say of the provider.
  *
- * What counts is what says that the provider is not well: no connection, a status of the 500s, an answer that is nonsense,
- * breaks off, or does not come in its time. A call that is refused (400, 401, 429) says nothing of the kind, nor does one that
- * is interrupted.
+ * What counts is what says that the provider is not well: no connection, a status of the 500s, an answer that is nonsense or
+ * breaks off, a stream that is silent for too long (`firstPartTimeout`, `idleTimeout`). A call that is refused (400, 401, 429)
+ * says nothing of the kind, nor does one that is interrupted, as by its own `timeout`.
  *
  * @since 0.1.0
  */

@@ -22,7 +22,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Circuit from "./Circuit.ts"
-import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
+import { type Calling, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
 import type { BackendErrorReason, Unsupported } from "./Errors.ts"
 import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from "./internal/address.ts"
 import { makeReader } from "./internal/answers.ts"
@@ -145,7 +145,7 @@ export interface Decoder<out Data> {
   readonly push: (data: unknown, event: string) => Result.Result<ReadonlyArray<StreamPart>, EventFailure>
   /**
    * Whether the provider has said that nothing more is to come; `"perhaps"` when the answer is whole and the wire has no word
-   * for its end: the end of the body is, or a silence of 5 seconds.
+   * for its end: the end of the body is, or a silence of 5 seconds, or of a little less than the `idleTimeout` if that is less.
    */
   readonly isOver: () => boolean | "perhaps"
   /** What is there when the stream has ended: the last parts, and the answer; `undefined` when it is not whole. */
@@ -277,7 +277,10 @@ export const make = Effect.fnUntraced(function*<
       answer(Effect.gen(function*() {
         const response = yield* client.execute(yield* request(payload, streamedPath, streamedBody))
         const head = yield* reader.head(response, calling)
-        if (isEventStream(response)) return yield* reader.stream(head, payload, decoder(payload), emit)
+        const { sink } = calling[TypeId]
+        if (isEventStream(response)) {
+          return yield* reader.stream(head, payload, decoder(payload), emit, sink?.idleTimeout)
+        }
         const whole = yield* reader.whole(head, payload)
         yield* emit(streamPartsOf(whole.content))
         return whole

@@ -73,8 +73,8 @@ export interface CommonOptions {
    */
   readonly cooldown?: Duration.Input | undefined
   /**
-   * How long a model has for an answer that does not stream, its queue included, before the next one is asked. The last one
-   * has what is left.
+   * How long a model has for an answer, or for the first part of one that streams, its queue included, before the next one is
+   * asked; and, where `restart` keeps the parts, how long it may be silent in the middle. The last one has what is left.
    * @default 2 minutes, or its even share of what is left of the `timeout` of the call if that is less
    */
   readonly answerTimeout?: Duration.Input | undefined
@@ -149,7 +149,7 @@ export const fallback = <const Several extends Models>(
   Effect.suspend(() => {
     const routes = internal.routesOf<ArgsOf<Several>, DataOf<Several>>(models)
     return Effect.map(
-      internal.make("fallback", routes, Effect.succeed(routes), options),
+      internal.make("fallback", routes, () => Effect.succeed(routes), options),
       (backend) => composed(backend, "fallback", models, options)
     )
   })
@@ -175,7 +175,7 @@ export const balance = <const Several extends Models>(
       ? Order.leastBusy(routes)
       : Order.weighted(routes, strategy.weights)
     return Effect.map(
-      Effect.flatMap(order, (order) => internal.make("balance", routes, order, options)),
+      Effect.flatMap(order, (order) => internal.make("balance", routes, Order.apart(order), options)),
       (backend) => composed(backend, "balance", models, options)
     )
   })

@@ -256,6 +256,17 @@ describe("the events of a message", () => {
     assert.isUndefined(makeDecoder().end())
   })
 
+  it("that make no sense lose nothing after the stop reason, and may have before", () => {
+    for (const [left, whole] of [[1, true], [2, false]] as const) {
+      const decoder = makeDecoder()
+      const events = eventsOf(message)
+      for (const event of events.slice(0, -left)) decoder.push(event, "message")
+      decoder.skip?.()
+      for (const event of events.slice(-left)) decoder.push(event, "message")
+      assert.strictEqual(decoder.end() !== undefined, whole)
+    }
+  })
+
   it("keep the parameters of a tool that are no JSON as text", () => {
     const events = eventsOf({ ...message, content: message.content.slice(6, 7) })
     const { data, parts } = assembled(events.toSpliced(4, 2))

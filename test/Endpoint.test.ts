@@ -403,6 +403,13 @@ layer(NodeHttpClient.layerUndici)("Endpoint", (it) => {
         if (status !== 429) assert.include(error.message, "try the other door")
       }))
 
+    it.effect("asks for no time when it asks for none at all", () =>
+      Effect.gen(function*() {
+        const server = yield* serve({ status: 429, headers: { "retry-after": "0" } })
+        const model = yield* iModel.make(yield* Endpoint.make({ ...weather, baseUrl: server.url }))
+        assert.isUndefined(retryAfterMillis(yield* errorOf(model, oslo)))
+      }))
+
     it.effect("tells its status when the answer has no body", () =>
       Effect.gen(function*() {
         const server = yield* serve({ status: 404 })

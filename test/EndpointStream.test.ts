@@ -16,6 +16,7 @@ const chunk = (delta: object, finish_reason: string | null = null) => ({
   choices: [{ index: 0, delta, finish_reason }]
 })
 const text = (content: string) => chunk({ content })
+const call = (written: string) => chunk({ tool_calls: [{ index: 0, function: { arguments: written } }] })
 const stop = chunk({}, "stop")
 const usage = {
   ...stop,
@@ -107,6 +108,14 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           }))
       }
 
+      it.effect("is a finish alone, before its silence is taken for a break", () =>
+        Effect.gen(function*() {
+          const { model } = yield* modelOf(() => ({ chunks: events(text("blue"), stop), after: "hang" }))
+          const { exit, text: said } = yield* collect(model.stream(ask, { idleTimeout: "1 second" }))
+          assert.isTrue(Exit.isSuccess(exit), String(exit))
+          assert.strictEqual(said, "blue")
+        }))
+
       const breaks: ReadonlyArray<readonly [string, Streamed, RegExp]> = [
         ["a body that ends before it", { chunks: events(text("bl"), text("ue")) }, /ended before/],
         ["[DONE] before a finish", { chunks: events(text("blue"), "[DONE]") }, /ended before/],
@@ -147,7 +156,9 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
         ["there are as many pieces as tokens", [text("bl"), "{garbage", text("ue"), stop, counted(2, 0), "[DONE]"]],
         ["there are, but for hidden thoughts", [text("bl"), "{garbage", text("ue"), stop, counted(5, 3), "[DONE]"]],
         ["it comes first", [{ choices: 7 }, text("bl"), text("ue"), stop, counted(2, 0), "[DONE]"]],
-        ["it comes when all is said", [text("blue"), stop, counted(1, 0), "{garbage", "[DONE]"]]
+        ["it comes when all is said", [text("blue"), stop, counted(1, 0), "{garbage", "[DONE]"]],
+        ["it comes after the finish", [text("bl"), text("ue"), stop, "{garbage", counted(9, 0), "[DONE]"]],
+        ["it comes in place of the usage", [text("blue"), stop, "{garbage", "[DONE]"]]
       ]
       for (const [when, data] of survived) {
         it.effect(`is passed over when ${when}`, () =>
@@ -160,24 +171,28 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           }))
       }
 
-      const lost: ReadonlyArray<readonly [string, Streamed]> = [
+      const lost: ReadonlyArray<readonly [string, Streamed, text?: string]> = [
         ["a token is missing", {
           chunks: events(text("blue"), "{garbage", text("sky"), stop, counted(3, 0), "[DONE]")
         }],
         ["pieces are not tokens", {
           chunks: events(text("blue"), "{garbage", text("sk"), text("y"), stop, counted(2, 0))
         }],
+        ["it may have been a thought", { chunks: events("{garbage", text("blue"), stop, counted(3, 2), "[DONE]") }, ""],
+        ["a tool has no name", {
+          chunks: events(text("blue"), "{garbage", call("{}"), stop, counted(2, 0), "[DONE]")
+        }],
         ["nobody counts", { chunks: events(text("blue"), "{garbage", text("sky"), stop, "[DONE]") }],
         ["there are two", { chunks: events(text("blue"), "{garbage", text("sky"), "{garbage"), after: "hang" }]
       ]
-      for (const [when, answer] of lost) {
+      for (const [when, answer, before = "blue"] of lost) {
         it.effect(`breaks the answer off when ${when}, with the text before it`, () =>
           Effect.gen(function*() {
             const { model } = yield* modelOf(() => answer)
             const { error, text: said } = yield* collect(model.stream(ask))
-            assert.strictEqual(brokenOff(error).text, "blue")
+            assert.strictEqual(brokenOff(error).text, before)
             assert.match(brokenOff(error).message, /not JSON/)
-            assert.strictEqual(said, "blue")
+            assert.strictEqual(said, before)
           }))
       }
     })

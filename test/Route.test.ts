@@ -9,6 +9,7 @@ type Answer = Effect.Effect<string, Errors.BackendErrorReason>
 
 const overloaded = new AiError.InternalProviderError({ description: "overloaded" })
 const limited = (seconds: number) => new AiError.RateLimitError({ retryAfter: Duration.seconds(seconds) })
+const wrongModel = new AiError.InvalidRequestError({ parameter: "model", description: "no such model" })
 const wrong = new AiError.InvalidRequestError({ parameter: "temperature", description: "too hot" })
 
 const made = Effect.fnUntraced(function*(
@@ -39,6 +40,8 @@ const made = Effect.fnUntraced(function*(
 })
 
 const Request = Schema.Struct({ text: Schema.optional(Schema.String), model: Schema.optional(Schema.String) })
+
+type Models = Arr.NonEmptyReadonlyArray<iModel.Model<typeof Request.Encoded, string>>
 
 const answers = (text: string) => () => Effect.succeed(text)
 const fails = (reason: Errors.BackendErrorReason) => () => Effect.fail(reason)
@@ -140,7 +143,7 @@ describe("a fallback", () => {
         new AiError.AuthenticationError({ kind: "InvalidKey" }),
         new AiError.QuotaExhaustedError({}),
         new AiError.InvalidResponseError({ description: "nonsense" }),
-        new AiError.InvalidRequestError({ parameter: "model", description: "no such model" }),
+        wrongModel,
         new Errors.ContextLengthExceeded({ description: "" }),
         new Errors.Unsupported({ provider: "a", feature: "tools" }),
         new Errors.StreamInterrupted({ description: "cut" })
@@ -274,6 +277,30 @@ describe("a fallback", () => {
       assert.deepStrictEqual(attempts.map(({ model }) => model).join(""), "aaabbbccc")
     }))
 
+  it.effect("has the models of a model of several as impatient as itself", () =>
+    Effect.gen(function*() {
+      const b = yield* made("b", answers("b"))
+      const ways = {
+        balance: (models: Models) => iModel.balance(models),
+        fallback: (models: Models) => iModel.fallback(models),
+        hedge: ([one]: Models) => iModel.hedge(one),
+        share: ([one]: Models) => iModel.share(one)
+      }
+      for (const way of Object.values(ways)) {
+        const one = yield* made("one", fails(limited(60)))
+        const other = yield* made("other", fails(limited(60)))
+        const model = yield* iModel.fallback([yield* way([one.model, other.model]), b.model])
+        const { exit, millis } = yield* pass(model.respond({}))
+        assert.deepStrictEqual([textOf(exit), millis, one.asked()], ["b", 0, 1])
+      }
+      for (const way of [ways.hedge, ways.share]) {
+        const down = yield* made("down", fails(overloaded))
+        const model = yield* iModel.fallback([yield* way([down.model]), b.model])
+        const calling = yield* (yield* pass(model.invoke({}))).exit
+        assert.deepStrictEqual(calling.attempts.map(({ model }) => model), ["down", "down", "down", "b"])
+      }
+    }))
+
   it.effect("decodes the answer by a schema", () =>
     Effect.gen(function*() {
       const a = yield* iModel.make(
@@ -365,6 +392,51 @@ describe("the time of a fallback", () => {
       assert.strictEqual(Math.round(millis / 1_000), 20)
     }))
 
+  it.effect("is the same for what is asked by models of several", () =>
+    Effect.gen(function*() {
+      const silent = yield* made("silent", () => Effect.never)
+      const down = yield* made("down", fails(wrongModel))
+      const b = yield* made("b", answers("b"))
+      const both = iModel.fallback([silent.model, b.model])
+      const models = [
+        yield* iModel.hedge(yield* both),
+        yield* iModel.share(yield* both),
+        yield* iModel.fallback([down.model, yield* both])
+      ]
+      for (const model of models) {
+        const { exit, millis } = yield* pass(model.respond({}, { timeout: "20 seconds" }))
+        assert.deepStrictEqual([textOf(exit), Math.round(millis / 1_000)], ["b", 10])
+      }
+    }))
+
+  it.effect("is not rested away: a limit that lasts longer is told, and the next one asked", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", fails(limited(8)))
+      const b = yield* made("b", fails(overloaded), {}, { retry: { times: 0 } })
+      const model = yield* iModel.fallback([a.model, b.model])
+      const { exit, millis } = yield* pass(model.respond({}, { timeout: "12 seconds" }))
+      const reason = reasonOf(exit)
+      assert.deepStrictEqual(reason._tag === "AllFailed" ? reason.failures.map(({ reason }) => reason._tag) : reason, [
+        "RateLimitError",
+        "InternalProviderError"
+      ])
+      assert.strictEqual(millis, 0)
+    }))
+
+  it.effect("of a stream is that of its line too", () =>
+    Effect.gen(function*() {
+      const queued = yield* made("queued", answers("late"), { limitRequests: 1, capacityRefreshTime: "1 hour" })
+      yield* queued.model.respond({})
+      const b = yield* made("b", answers("b"))
+      const asked = Effect.fnUntraced(function*(options: Route.CommonOptions) {
+        const model = yield* iModel.fallback([queued.model, b.model], options)
+        const { exit, millis } = yield* pass(Stream.runDrain(model.stream({})), "1 second")
+        yield* exit
+        return Math.round(millis / 1_000)
+      })
+      assert.deepStrictEqual([yield* asked({}), yield* asked({ answerTimeout: "5 seconds" })], [120, 5])
+    }))
+
   it.effect("ends with the timeout of the call, whoever is being asked", () =>
     Effect.gen(function*() {
       const a = yield* made("a", () => Effect.never)
@@ -400,6 +472,9 @@ describe("the time of a fallback", () => {
 
 describe("the stream of a fallback", () => {
   const delta = (text: string) => Response.makePart("text-delta", { id: "0", delta: text })
+  const silence = {
+    stream: (_request: unknown, emit: ServiceBackend.Emit) => Effect.andThen(emit([delta("half")]), Effect.never)
+  }
   const breaking: ServiceBackend.Options<typeof Request, string>["stream"] = (_request, emit) =>
     emit([delta("half "), delta("of it")]).pipe(
       Effect.andThen(Effect.sleep("1 second")),
@@ -449,6 +524,26 @@ describe("the stream of a fallback", () => {
       const other = yield* pass(model.respond({}))
       assert.strictEqual(textOf(other.exit), "a")
       yield* Fiber.interrupt(trying)
+    }))
+
+  it.effect("has broken off when the time of the model itself is up, with what came until then", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", answers(""), { timeout: "5 seconds" }, silence)
+      const b = yield* made("b", answers("b"))
+      const { exit } = yield* pass(Stream.runDrain((yield* iModel.fallback([a.model, b.model])).stream({})))
+      const reason = reasonOf(exit)
+      assert.isTrue(reason._tag === "StreamInterrupted" && reason.text === "half")
+      assert.strictEqual(b.asked(), 0)
+    }))
+
+  it.effect("leaves time to begin it again", () =>
+    Effect.gen(function*() {
+      const a = yield* made("a", answers(""), {}, silence)
+      const b = yield* made("b", answers("b"))
+      const model = yield* iModel.fallback([a.model, b.model], { restart: true, timeout: "30 seconds" })
+      const { exit, millis } = yield* pass(Stream.runDrain(model.stream({})))
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.deepStrictEqual([Math.round(millis / 1_000), b.asked()], [15, 1])
     }))
 
   it.effect("is kept until it is whole where it may be begun again", () =>

@@ -118,6 +118,20 @@ describe("a hedge", () => {
       assert.isTrue(error._tag === "BackendError" && error.reason._tag === "AllFailed")
     }))
 
+  it.effect("of a balance asks another model the second time, whosever turn it is", () =>
+    Effect.gen(function*() {
+      const one = yield* made((n) => after(n <= 20 ? 100 : 1_000), { name: "one" })
+      const other = yield* made(() => after(100), { name: "other" })
+      const balanced = yield* iModel.balance([one.model, other.model], { strategy: { weights: [100, 1] } })
+      const hedged = yield* iModel.hedge(balanced)
+      const asked = Effect.gen(function*() {
+        const { exit, millis } = yield* pass(hedged.invoke({ text: "hi" }))
+        return { millis, by: (yield* exit).attempts.map(({ model }) => model) }
+      })
+      for (let n = 0; n < 20; n++) yield* asked
+      assert.deepStrictEqual(yield* asked, { millis: 200, by: ["other", "one"] })
+    }))
+
   it.effect("needs a percentile that makes sense", () =>
     Effect.gen(function*() {
       const { model } = yield* made(() => after(1))
@@ -136,6 +150,43 @@ describe("a shared model", () => {
       assert.deepStrictEqual(yield* exit, ["1", "1", "2", "1"])
       assert.strictEqual(yield* (yield* pass(ask("a"))).exit, "3")
       assert.strictEqual(asked(), 3)
+    }))
+
+  it.effect("goes by what is asked when it is asked", () =>
+    Effect.gen(function*() {
+      const backend = yield* ServiceBackend.make({
+        provider: "local",
+        name: "local",
+        request: Schema.Struct({ messages: Schema.Array(Schema.String) }),
+        call: ({ messages }) => Effect.delay(Effect.succeed(messages.join()), "1 second")
+      })
+      const shared = yield* iModel.share(yield* iModel.make(backend))
+      const messages = ["one"]
+      const first = yield* Effect.forkChild(shared.respond({ messages }))
+      yield* TestClock.adjust(10)
+      messages.push("two")
+      const second = yield* Effect.forkChild(shared.respond({ messages }))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([(yield* Fiber.join(first)).text, (yield* Fiber.join(second)).text], ["one", "one,two"])
+    }))
+
+  it.effect("has the time of the one who has most of it", () =>
+    Effect.gen(function*() {
+      const limited = new AiError.RateLimitError({ retryAfter: Duration.seconds(5) })
+      let asked = 0
+      const backend = yield* ServiceBackend.make({
+        provider: "local",
+        name: "local",
+        request: Request,
+        retry: {},
+        call: () => Effect.suspend(() => after(500, asked++ === 0 ? Effect.fail(limited) : Effect.succeed("done")))
+      })
+      const shared = yield* iModel.share(yield* iModel.make(backend))
+      const hasty = yield* Effect.forkChild(Effect.flip(shared.respond({ text: "a" }, { timeout: "1 second" })))
+      yield* TestClock.adjust(100)
+      const { exit } = yield* pass(shared.respond({ text: "a" }, { timeout: "20 seconds" }))
+      assert.strictEqual((yield* exit).text, "done")
+      assert.deepStrictEqual([(yield* Fiber.join(hasty))._tag, asked], ["TimeoutError", 2])
     }))
 
   it.effect("goes on while any of them waits, and ends with the last", () =>

@@ -1,5 +1,6 @@
 /** Reads the answers of an HTTP API: whole ones, streamed ones, and those that are none. */
 import * as AiError from "effect/ai/AiError"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Sse from "effect/encoding/Sse"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -94,7 +95,8 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     { metadata, response }: Head,
     payload: Payload,
     decoder: Decoder<Data>,
-    emit: Emit
+    emit: Emit,
+    idleTimeout: Duration.Duration | undefined
   ) {
     let skipped: string | undefined
     /** Whether an event that makes no sense can be passed over: one can. */
@@ -135,7 +137,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     }
     // What breaks the connection after the provider has ended its answer breaks nothing.
     const readAll = Effect.flatMap(
-      readEvents(response, read),
+      readEvents(response, read, idleTimeout),
       (text) => text.trim() === "" ? Effect.void : noEvents(response, text)
     )
     const broken = yield* Effect.match(readAll, {

@@ -108,6 +108,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   terms: Terms | undefined = undefined
   /** The last one that asked for this one: the backend, where hooks stand around this one, or one of several models. */
   part: CallingImpl<unknown> | undefined = undefined
+  /** The one that asks for the same, and takes too long. */
+  twin: CallingImpl<unknown> | undefined = undefined
   /** When it must have settled. */
   deadlineMillis: number | undefined = undefined
   /** Of the fiber that invoked it first: the work runs with the references and the parent span of that fiber. */
@@ -332,6 +334,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     part.sink = sink
     part.terms = this.terms
     part.deadlineMillis = this.deadlineMillis
+    part.twin = this.twin
     this.part = part
     return part
   }
@@ -355,9 +358,15 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     const random = Context.get(this.context, Random.Random).nextDoubleUnsafe()
     const rest = reason && this.work.retry(reason, this.attempts.length, random)
-    return rest === undefined || this.terms === undefined || allows(this.terms, this.attempts.length, rest)
-      ? rest
-      : undefined
+    return rest === undefined || this.terms === undefined || this.allows(this.terms, rest) ? rest : undefined
+  }
+
+  /** Whether another attempt may be made after this rest. */
+  private allows({ attempts, patience }: Terms, rest: Duration.Duration): boolean {
+    const now = Context.get(this.context, Clock.Clock).currentTimeMillisUnsafe()
+    return this.attempts.length < attempts &&
+      (patience === undefined || Duration.isLessThanOrEqualTo(rest, patience)) &&
+      (this.deadlineMillis === undefined || now + Duration.toMillis(rest) < this.deadlineMillis)
   }
 
   /** Ends the work that runs, and waits until it has ended. */
@@ -454,9 +463,6 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 }
 
 const none: ReadonlyArray<Attempt> = []
-
-const allows = ({ attempts, patience }: Terms, made: number, rest: Duration.Duration): boolean =>
-  made < attempts && (patience === undefined || Duration.isLessThanOrEqualTo(rest, patience))
 
 const attemptOf = (
   model: string | undefined,

@@ -65,6 +65,12 @@ const largestWindow = (models: ReadonlyArray<Model<never>>): number | undefined 
 /** Whoever made the backend of them has seen to it by the types; each model decodes them by its own schema. */
 const isArguments = <Args>(u: unknown): u is Args & Readonly<Record<string, unknown>> => Predicate.isObject(u)
 
+/** Has of one that is asked for the whole what is asked of the whole: how often, with what patience, and until when. */
+export const passOn = (outer: CallingImpl<unknown>, inner: CallingImpl<unknown>, model: string): void => {
+  inner.terms = { attempts: Number.POSITIVE_INFINITY, patience: undefined, ...outer.terms, model }
+  inner.deadlineMillis = outer.deadlineMillis
+}
+
 // -----------------------------------------------------------------------------
 // Failures
 // -----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import { type StreamPart, TypeId as CallingTypeId } from "../Calling.ts"
 import type { HedgeOptions, Model } from "../iModel.ts"
 import type { Backend } from "../ServiceBackend.ts"
 import type { CallingImpl } from "./calling.ts"
-import { allOf, backendOf, type Reason } from "./composite.ts"
+import { allOf, backendOf, passOn, type Reason } from "./composite.ts"
 import { ModelTypeId } from "./identity.ts"
 import { illegal } from "./options.ts"
 
@@ -52,22 +52,27 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         firstPartTimeout: sink?.firstPartTimeout,
         idleTimeout: sink?.idleTimeout
       })
-      const answered = Effect.flatMap(prepared, (calling) =>
-        Effect.ensuring(
+      const answered = Effect.flatMap(prepared, (calling) => {
+        const inner = calling[CallingTypeId]
+        passOn(outer, inner, model.name)
+        inner.twin = outer.part
+        outer.part ??= inner
+        return Effect.ensuring(
           Effect.flatMap(model.invoke(calling), ({ response }) => response),
           Effect.sync(() => {
-            outer.attempts = [...outer.attempts, ...calling[CallingTypeId].attempts]
-          })
-        )).pipe(
-          Effect.tap(sink === undefined ? noteLatency : Effect.void),
-          Effect.catch((error) => {
-            reasons.push(error._tag === "BackendError" ? error.reason : error)
-            // The other one may still answer.
-            return hedged && reasons.length < 2 && winner !== n
-              ? Effect.never
-              : Effect.fail(allOf(reasons.map((reason) => ({ model: model.name, reason }))))
+            outer.attempts = [...outer.attempts, ...inner.attempts]
           })
         )
+      }).pipe(
+        Effect.tap(sink === undefined ? noteLatency : Effect.void),
+        Effect.catch((error) => {
+          reasons.push(error._tag === "BackendError" ? error.reason : error)
+          // The other one may still answer.
+          return hedged && reasons.length < 2 && winner !== n
+            ? Effect.never
+            : Effect.fail(allOf(reasons.map((reason) => ({ model: model.name, reason }))))
+        })
+      )
       // The one that is beaten is interrupted, and leaves the rest to the other.
       const beaten = Effect.flatMap(Deferred.await(chosen), (winner) => winner === n ? Effect.never : Effect.undefined)
       return (yield* Effect.raceFirst(answered, beaten)) ?? (yield* Effect.never)

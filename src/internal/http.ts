@@ -1,7 +1,7 @@
 /** What an HTTP exchange tells when it fails, without credentials. */
 import * as AiError from "effect/ai/AiError"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import type * as HttpClientError from "effect/http/HttpClientError"
@@ -43,12 +43,14 @@ export const failedAnswer = (
     const body = scrubDeep(scrub, Option.getOrUndefined(parseJson(text)))
     // JSON can escape a secret past recognition, so what is JSON is shown as it was decoded.
     const excerpt = excerptOf(body === undefined ? scrub(text) : JSON.stringify(body))
+    const told = rateLimitsOf(response.headers, now).retryAfter ?? retryDelayOf(body)
     return {
       status: response.status,
       at: `HTTP ${response.status} from ${response.request.method} ${urlOf(response.request)}`,
       body,
       excerpt: text.trim() === "" ? "" : excerpt,
-      retryAfter: rateLimitsOf(response.headers, now).retryAfter ?? retryDelayOf(body),
+      // Who refuses a call and asks for no time at all has not said when the next one is welcome.
+      retryAfter: told !== undefined && Duration.isPositive(told) ? told : undefined,
       http: { response: { status: response.status, headers: telling(response.headers) }, body: excerpt }
     }
   })

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { TypeId } from "../Calling.ts"
 import type { Snapshot } from "../Executor.ts"
+import type { CallingImpl } from "./calling.ts"
 import { illegal, positive } from "./options.ts"
 import type { Route } from "./route.ts"
 
@@ -74,6 +75,20 @@ const remaining = <Args, Data>({ limits, pausedFor }: Snapshot, { callings }: Ro
   }
   return Duration.isPositive(pausedFor) ? Number.NEGATIVE_INFINITY : least
 }
+
+/** What is asked a second time is asked of another one than the first, if there is one. */
+export const apart = <Args, Data>(order: Order<Args, Data>) => ({ twin }: CallingImpl<unknown>): Order<Args, Data> =>
+  twin === undefined
+    ? order
+    : Effect.map(order, (routes) => [
+      ...routes.filter((route) => !isAsking(route, twin)),
+      ...routes.filter((route) => isAsking(route, twin))
+    ])
+
+const isAsking = (
+  route: Pick<Route<never, unknown>, "callings">,
+  calling: CallingImpl<unknown>
+): boolean => route.callings.has(calling) || (calling.part !== undefined && isAsking(route, calling.part))
 
 /** Each as often as its weight says, and as evenly as that can be: the one that is most behind goes first. */
 export const weighted = <Args, Data>(

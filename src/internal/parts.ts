@@ -20,6 +20,9 @@ export class PartWriter {
   private deltas = 0
   private thoughts = 0
   private hasGap = false
+  /** Whether thoughts may be missing, which come before all else. */
+  private gapIsFirst = false
+  private hasNameless = false
 
   /** What was written since this was asked last; nothing while there is a gap. */
   take(): ReadonlyArray<StreamPart> {
@@ -36,17 +39,19 @@ export class PartWriter {
   /** Something may be missing from here on: what is written is kept back until that is settled. */
   leaveGap(): void {
     this.hasGap = true
+    this.gapIsFirst = this.deltas === 0
   }
 
   /**
    * Whether nothing is missing. Where there is a gap it takes a proof: most providers send a delta for each token, and then there
-   * are as many as they count.
+   * are as many as they count. Thoughts that are counted and did not come are hidden, unless they may have been in the gap.
    */
   closeGap(usage: Response.Usage | undefined): boolean {
     if (!this.hasGap) return true
     this.hasGap = false
     const { reasoning = 0, total } = usage?.outputTokens ?? {}
-    return this.deltas === (total ?? 0) - (this.thoughts === 0 ? reasoning : 0) && this.deltas > 0
+    const hidden = this.thoughts === 0 && !this.gapIsFirst ? reasoning : 0
+    return !this.hasNameless && this.deltas > 0 && this.deltas === (total ?? 0) - hidden
   }
 
   text(delta: string, metadata: Metadata = {}): void {
@@ -89,6 +94,7 @@ export class PartWriter {
     providerExecuted = false
   ): void {
     this.endBlock()
+    this.hasNameless ||= tool.name === ""
     this.tools.set(key, { ...tool, providerExecuted, params: "" })
     this.write(Response.makePart("tool-params-start", { ...tool, providerExecuted }))
   }

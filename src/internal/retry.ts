@@ -4,7 +4,7 @@ import type { BackendErrorReason } from "../Errors.ts"
 
 /**
  * How failed attempts are made again. The rest before the first is `delay`, and twice as long before each further one, drawn
- * evenly between half of it and the whole; a provider's `retry-after` is waited for in its place.
+ * evenly between half of it and the whole; the `retry-after` of a provider that limits its calls (429) is waited for in its place.
  *
  * @category options
  * @since 0.1.0

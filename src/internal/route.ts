@@ -12,7 +12,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { type Calling, type StreamPart, TypeId as CallingTypeId } from "../Calling.ts"
-import { CircuitOpen, TimeoutError } from "../Errors.ts"
+import { CircuitOpen, StreamInterrupted, TimeoutError } from "../Errors.ts"
 import type { Model } from "../iModel.ts"
 import type { CommonOptions } from "../Route.ts"
 import type { Backend } from "../ServiceBackend.ts"
@@ -52,14 +52,16 @@ interface Failure {
 /** How long a stream has until its first part, where there is another model to ask, unless it is said. */
 const firstPartTimeout = Duration.seconds(10)
 
-/** How long an answer that does not stream has, likewise. */
+/** How long a model has for an answer, or for the first part of one that streams, its queue included, likewise. */
 const longestMillis = 120_000
+
+const never = Number.POSITIVE_INFINITY
 
 /** Makes a backend that asks the routes in an order which is found anew for each call. */
 export const make = Effect.fnUntraced(function*<Args, Data>(
   provider: string,
   routes: Arr.NonEmptyReadonlyArray<Route<Args, Data>>,
-  order: Effect.Effect<ReadonlyArray<Route<Args, Data>>>,
+  order: (calling: CallingImpl<unknown>) => Effect.Effect<ReadonlyArray<Route<Args, Data>>>,
   options: CommonOptions
 ): Effect.fn.Return<Backend<Args, Data>, Cause.IllegalArgumentError> {
   const attempts = yield* positiveInteger("attempts", options.attempts ?? 3)
@@ -86,12 +88,14 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const { sink } = outer
     const held: Array<StreamPart> = []
     let begun = false
+    let text = ""
     const noteAnswer = Effect.map(Clock.currentTimeMillis, (now) => {
       route.answeredAt = now
     })
     const take = sink && Effect.fnUntraced(function*(parts: Arr.NonEmptyReadonlyArray<StreamPart>) {
       if (!begun) yield* noteAnswer
       begun = true
+      for (const part of parts) if (part.type === "text-delta") text += part.delta
       if (buffered) return held.push(...parts)
       sink.begun = true
       return yield* sink.take(parts)
@@ -106,16 +110,29 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     )
     const inner = calling[CallingTypeId]
     outer.part = inner
-    inner.terms = { model: model.name, attempts: allowed, patience: next ? patience : undefined }
+    const terms = {
+      model: model.name,
+      attempts: Math.min(allowed, outer.terms?.attempts ?? allowed),
+      patience: shorter(next ? patience : undefined, outer.terms?.patience)
+    }
+    inner.terms = terms
     if (next && inner.sink !== undefined) inner.sink.firstPartTimeout ??= firstPartTimeout
     const startedAt = yield* Clock.currentTimeMillis
-    if (limit !== undefined) inner.deadlineMillis = startedAt + limit
+    const deadline = Math.min(startedAt + (limit ?? never), outer.deadlineMillis ?? never)
+    inner.deadlineMillis = Number.isFinite(deadline) ? deadline : undefined
+    // What nobody reads yet is not waited for longer than what has not begun.
+    if (buffered && limit !== undefined && inner.sink !== undefined) {
+      inner.sink.idleTimeout = shorter(inner.sink.idleTimeout, Duration.millis(limit))
+    }
 
     const failure = (reason: Reason): Failure => ({
       _tag: "Failure",
-      reason,
+      // The model has a time limit of its own.
+      reason: begun && reason._tag === "TimeoutError"
+        ? new StreamInterrupted({ description: reason.message, text })
+        : reason,
       begun,
-      exhausted: inner.attempts.length >= allowed,
+      exhausted: inner.attempts.length >= terms.attempts,
       answersOthers: !begun && route.answeredAt !== undefined && route.answeredAt >= startedAt
     })
     const answered = Effect.flatMap(model.invoke(calling), ({ response }) => response).pipe(
@@ -156,9 +173,9 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     })
 
   /** Who is to be asked, in this order. Those that rest after a failure come last: they are asked rather than nobody. */
-  const standing = Effect.gen(function*() {
+  const standing = Effect.fnUntraced(function*(outer: CallingImpl<unknown>) {
     const all = yield* Effect.forEach(
-      yield* order,
+      yield* order(outer),
       (route) => Effect.map(Effect.orDie(breaker.state(route.key)), (state) => standingOf(route, state))
     )
     return [...all.filter(({ rests }) => !rests), ...all.filter(({ rests }) => rests)]
@@ -169,7 +186,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const hasOthers = outer.terms?.patience !== undefined
     // Of what the call names itself, nobody knows the window.
     const namesModel = Predicate.hasProperty(args, "model") && args.model !== undefined
-    let waiting = yield* standing
+    let waiting = yield* standing(outer)
     for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
       const { isBack, isTried, rests, route } = asked
       if (rests !== undefined && hasOthers) {
@@ -210,14 +227,13 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
    * the call has. One that is the last but for those that rest is waited for as long as that.
    */
   const limitOf = (
-    { deadlineMillis, sink }: CallingImpl<unknown>,
+    { deadlineMillis }: CallingImpl<unknown>,
     others: number,
     next: boolean,
     now: number
   ): number | undefined => {
-    const isWhole = next && sink === undefined
-    if (isWhole && answerTimeout !== undefined) return Duration.toMillis(answerTimeout)
-    const most = isWhole ? longestMillis : Number.POSITIVE_INFINITY
+    if (next && answerTimeout !== undefined) return Duration.toMillis(answerTimeout)
+    const most = next ? longestMillis : never
     const share = others === 0 || deadlineMillis === undefined ? most : (deadlineMillis - now) / (others + 1)
     const limit = Math.min(most, share)
     return Number.isFinite(limit) ? Math.ceil(limit) : undefined
@@ -239,6 +255,11 @@ const standingOf = <Args, Data>(route: Route<Args, Data>, state: Breaker.State) 
     : undefined
   return { route, isBack, isTried: state._tag !== "Closed" && !isBack, rests }
 }
+
+const shorter = (
+  one: Duration.Duration | undefined,
+  other: Duration.Duration | undefined
+): Duration.Duration | undefined => one === undefined || other === undefined ? one ?? other : Duration.min(one, other)
 
 const leftAlone = (circuit: string, retryAfter?: Duration.Duration): CircuitOpen =>
   new CircuitOpen({ circuit, ...(retryAfter !== undefined && { retryAfter }) })

@@ -1,6 +1,7 @@
 /** Reads server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) until their answer is whole. */
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Sse from "effect/encoding/Sse"
 import type * as HttpClientError from "effect/http/HttpClientError"
@@ -14,8 +15,9 @@ import * as Stream from "effect/Stream"
  */
 const drainMillis = 100
 
-/** How long more is waited for when the answer is perhaps whole. */
-const silenceMillis = 5_000
+/** How long more is waited for when the answer is perhaps whole: a little less than what would be taken for a break, at most. */
+const silenceMillis = (idleTimeout: Duration.Duration | undefined): number =>
+  idleTimeout === undefined ? 5_000 : Math.min(5_000, 0.9 * Duration.toMillis(idleTimeout))
 
 /** In characters. An event may hold a picture: of 4096 by 4096 pixels, not compressed, it has 90 million in base64. */
 const maxEventSize = 128 * 1024 * 1024
@@ -30,7 +32,8 @@ const beginningLength = 10_000
  */
 export const readEvents = <E>(
   response: HttpClientResponse.HttpClientResponse,
-  read: (events: ReadonlyArray<Sse.Event>) => Effect.Effect<boolean | "perhaps", E>
+  read: (events: ReadonlyArray<Sse.Event>) => Effect.Effect<boolean | "perhaps", E>,
+  idleTimeout: Duration.Duration | undefined
 ): Effect.Effect<string, E | Sse.SseError | HttpClientError.HttpClientError> =>
   Effect.scoped(Effect.gen(function*() {
     let events: Array<Sse.Event> = []
@@ -65,7 +68,7 @@ export const readEvents = <E>(
         onFailure: Effect.failCause,
         onDone: () => Effect.void
       })
-    const nextSoon = Effect.timeoutOrElse(next, { duration: silenceMillis, orElse: () => Cause.done() })
+    const nextSoon = Effect.timeoutOrElse(next, { duration: silenceMillis(idleTimeout), orElse: () => Cause.done() })
     const drain = Effect.ignore(Effect.timeoutOption(Effect.forever(pull), drainMillis))
     yield* readOn(next)
     return hasEvents ? "" : beginning

@@ -14,7 +14,7 @@ export type Emit = (parts: ReadonlyArray<StreamPart>, usage?: Response.Usage) =>
 export interface Sink {
   readonly take: (parts: Arr.NonEmptyReadonlyArray<StreamPart>) => Effect.Effect<unknown>
   firstPartTimeout: Duration.Duration | undefined
-  readonly idleTimeout: Duration.Duration | undefined
+  idleTimeout: Duration.Duration | undefined
   /** Whether parts were handed out, so that another attempt would repeat them. */
   begun: boolean
   /** How much of the answer was handed out: its text, its reasoning, and the parameters of its calls, in characters. */

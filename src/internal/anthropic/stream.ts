@@ -108,7 +108,10 @@ export const makeDecoder = (): Decoder<Answer> => {
     },
     isOver: () => isOver,
     usage,
-    skip: () => parts.leaveGap(),
+    skip: () => {
+      // When it is told why it stops, all of its blocks have come.
+      if (message?.stop_reason == null) parts.leaveGap()
+    },
     end: () => {
       if (message === undefined || (!isOver && message.stop_reason == null) || !parts.closeGap(usage())) {
         return undefined

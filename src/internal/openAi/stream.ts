@@ -6,7 +6,7 @@ import { describeIssue } from "../invalidArgument.ts"
 import { PartWriter } from "../parts.ts"
 import { wireDecoder } from "../wireDecoder.ts"
 import { finishOf, metadataOf, reasoningOf, sourcesOf, usageOf } from "./answer.ts"
-import { ChatChunk, type ChatCompletion, ErrorBody, type ReasoningField } from "./schema.ts"
+import { ChatChunk, type ChatCompletion, type ChatRequest, ErrorBody, type ReasoningField } from "./schema.ts"
 
 type Chunk = typeof ChatChunk.Type
 type Completion = typeof ChatCompletion.Type
@@ -16,7 +16,7 @@ type ToolCall = NonNullable<Choice["message"]["tool_calls"]>[number]
 const decodeChunk = wireDecoder(ChatChunk)
 const isError = Schema.is(ErrorBody)
 
-export const makeDecoder = (): Decoder<Completion> => {
+export const makeDecoder = ({ n }: Pick<ChatRequest["Type"], "n">): Decoder<Completion> => {
   const parts = new PartWriter()
   const choices = new Map<number, ChoiceDraft>()
   let head: Chunk | undefined
@@ -60,7 +60,10 @@ export const makeDecoder = (): Decoder<Completion> => {
     // The usage comes last, in a chunk of its own, from those who tell it.
     isOver: () => isFinished() && (usage != null || "perhaps"),
     usage: used,
-    skip: () => parts.leaveGap(),
+    skip: () => {
+      // After the finish of all choices there is only the usage to come.
+      if (!isFinished() || choices.size < (n ?? 1)) parts.leaveGap()
+    },
     end: () => {
       if (head === undefined || !isFinished() || !parts.closeGap(used())) return undefined
       const data = {
