@@ -148,8 +148,11 @@ export interface Decoder<out Data> {
    * for its end: the end of the body is, or a silence of 5 seconds, or of a little less than the `idleTimeout` if that is less.
    */
   readonly isOver: () => boolean | "perhaps"
-  /** What is there when the stream has ended: the last parts, and the answer; `undefined` when it is not whole. */
-  readonly end: () => { readonly parts: ReadonlyArray<StreamPart>; readonly data: Data } | undefined
+  /**
+   * What is there when the stream has ended: the last parts, and the answer; `undefined` when it is not whole. `isBroken` tells
+   * that the connection broke before the body had ended.
+   */
+  readonly end: (isBroken: boolean) => { readonly parts: ReadonlyArray<StreamPart>; readonly data: Data } | undefined
   /** The tokens used so far, if they are known. */
   readonly usage: () => Response.Usage | undefined
   /**

@@ -252,8 +252,8 @@ describe("the events of a message", () => {
   it("are not whole without a stop reason", () => {
     const decoder = makeDecoder()
     for (const event of eventsOf(message).slice(0, -2)) decoder.push(event, "message")
-    assert.isUndefined(decoder.end())
-    assert.isUndefined(makeDecoder().end())
+    assert.isUndefined(decoder.end(false))
+    assert.isUndefined(makeDecoder().end(false))
   })
 
   it("that make no sense lose nothing after the stop reason, and may have before", () => {
@@ -263,7 +263,7 @@ describe("the events of a message", () => {
       for (const event of events.slice(0, -left)) decoder.push(event, "message")
       decoder.skip?.()
       for (const event of events.slice(-left)) decoder.push(event, "message")
-      assert.strictEqual(decoder.end() !== undefined, whole)
+      assert.strictEqual(decoder.end(false) !== undefined, whole)
     }
   })
 

@@ -188,6 +188,14 @@ layer(FetchHttpClient.layer)("a stream of Gemini's", (it) => {
       assert.deepInclude(folded(parts)[1], { type: "text", text: "Blue." })
     }))
 
+  it.effect("has broken off when it is cut, though every chunk has a finish reason", () =>
+    Effect.gen(function*() {
+      const body = sse(["Bl", "ue", "."].map((text) => chunkOf([{ text }], { finishReason: "STOP" })))
+      // The second half is never sent.
+      const { reason } = yield* brokenOff({ body: body + " ".repeat(body.length), end: "cut" })
+      assert.deepInclude(reason, { _tag: "StreamInterrupted", text: "Blue." })
+    }))
+
   it.effect("ends after a silence when it has finished, though its body never does", () =>
     Effect.gen(function*() {
       const body = sse([chunkOf([{ text: "Blue." }], { finishReason: "STOP" })])
@@ -356,10 +364,10 @@ describe("the decoder of Gemini's stream", () => {
     push({ index: 1, ...text("Red") }, { ...text("Bl"), ...tokens("Bl"), finishReason: null })
     push({ ...text("ue"), ...tokens("u", "e"), finishReason: "STOP", avgLogprobs: -1 })
     assert.isFalse(decoder.isOver())
-    assert.isUndefined(decoder.end())
+    assert.isUndefined(decoder.end(false))
     push({ index: 1, ...text("."), finishReason: "MAX_TOKENS" })
     assert.strictEqual(decoder.isOver(), "perhaps")
-    const end = decoder.end()
+    const end = decoder.end(false)
     assert.deepStrictEqual(end?.data.candidates, [
       {
         content: { parts: [{ text: "Blue" }] },

@@ -149,7 +149,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
           ? networkError(error)
           : error
     })
-    const end = decoder.end()
+    const end = decoder.end(broken !== undefined)
     if (end === undefined || (broken !== undefined && broken._tag !== "StreamInterrupted")) {
       return yield* broken ?? (yield* brokenOff(skipped ?? "the stream ended before the answer did"))
     }

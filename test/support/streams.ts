@@ -114,7 +114,7 @@ export const assembled = <Data>(decoder: Endpoint.Decoder<Data>, events: Readonl
   for (const event of events) {
     parts.push(...Result.getOrThrow(decoder.push(JSON.parse(JSON.stringify(event)), "message")))
   }
-  const end = decoder.end()
+  const end = decoder.end(false)
   if (end === undefined) return assert.fail("the answer is not whole")
   parts.push(...end.parts)
   return { parts, data: end.data, isOver: decoder.isOver(), usage: decoder.usage() }

@@ -21,6 +21,9 @@ export const makeDecoder = (): Decoder<Answer> => {
   let readPart: ReturnType<typeof partReader> | undefined
   let whole: Answer = {}
 
+  /** Whether more came after a finish: some models finish with every chunk. */
+  let hasContinued = false
+
   const isFinished = () => {
     for (const { last } of candidates.values()) if (last.finishReason == null) return false
     return candidates.size > 0 || isBlocked(whole)
@@ -35,6 +38,7 @@ export const makeDecoder = (): Decoder<Answer> => {
       }
       const { index = 0 } = chunk
       let candidate = candidates.get(index)
+      hasContinued ||= candidate?.last.finishReason != null && chunk.content?.parts !== undefined
       if (candidate === undefined) candidates.set(index, candidate = new CandidateDraft())
       candidate.add(chunk)
       // The parts are those of the first candidate, as the content of a whole answer is.
@@ -55,12 +59,12 @@ export const makeDecoder = (): Decoder<Answer> => {
       read(decoded.success)
       return Result.succeed(parts.take())
     },
-    // Nothing tells the last chunk: some models finish with every one of them.
-    isOver: () => isFinished() ? "perhaps" : false,
+    // Nothing tells the last chunk.
+    isOver: () => isFinished() && !hasContinued ? "perhaps" : false,
     usage,
     skip: () => parts.leaveGap(),
-    end: () => {
-      if (!isFinished() || !parts.closeGap(usage())) return undefined
+    end: (isBroken) => {
+      if (isBroken || !isFinished() || !parts.closeGap(usage())) return undefined
       if (candidates.size === 0) return { parts: [], data: whole }
       const sorted = [...candidates].toSorted(([a], [b]) => a - b).map(([, candidate]) => candidate.whole())
       const data = { ...whole, candidates: sorted }
