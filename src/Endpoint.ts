@@ -29,7 +29,7 @@ import { makeReader } from "./internal/answers.ts"
 import { type Credential, readCredential } from "./internal/credential.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http.ts"
 import { streamPartsOf } from "./internal/streaming.ts"
-import { neverSent } from "./internal/unsent.ts"
+import { neverSent } from "./internal/told.ts"
 import { wireDecoder } from "./internal/wireDecoder.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 

@@ -12,6 +12,7 @@ import * as Response from "effect/ai/Response"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { retryAfterOf } from "./internal/told.ts"
 import { describe } from "./internal/describe.ts"
 
 /**
@@ -402,7 +403,7 @@ export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", {
   /** The shortest wait that one of them asks for. */
   get retryAfter(): Duration.Duration | undefined {
     return this.failures.reduce<Duration.Duration | undefined>((least, { reason }) => {
-      const asked = "retryAfter" in reason ? reason.retryAfter : undefined
+      const asked = retryAfterOf(reason)
       return asked === undefined || (least !== undefined && Duration.isLessThan(least, asked)) ? least : asked
     }, undefined)
   }
@@ -457,7 +458,7 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
 
   /** How long the provider asks to wait before the next call, or its circuit stays open, when that is known. */
   get retryAfter(): Duration.Duration | undefined {
-    return "retryAfter" in this.reason ? this.reason.retryAfter : undefined
+    return retryAfterOf(this.reason)
   }
 
   override get message(): string {

@@ -4,6 +4,7 @@ import { Array as Arr, Deferred, Duration, Effect, Exit, Fiber, Queue, Ref, Sche
 import { AiError, Response } from "effect/ai"
 import { TestClock } from "effect/testing"
 import { Calling, Circuit, Errors, Executor, iModel, type Route, ServiceBackend } from "effect-imodel"
+import { notingRetryAfter } from "../src/internal/told.ts"
 
 type Answer = Effect.Effect<string, Errors.BackendErrorReason>
 
@@ -364,6 +365,22 @@ describe("a fallback", () => {
 })
 
 describe("the time of a fallback", () => {
+  it.effect("is not spent on one that is not well and asks for a long rest: it has that rest", () =>
+    Effect.gen(function*() {
+      const unwell = notingRetryAfter(new AiError.InternalProviderError({ description: "503" }), Duration.minutes(1))
+      const a = yield* made("a", fails(unwell))
+      const b = yield* made("b", answers("b"))
+      const model = yield* iModel.fallback([a.model, b.model])
+      const { exit, millis } = yield* pass(model.respond({}))
+      assert.deepStrictEqual([textOf(exit), millis, a.asked()], ["b", 0, 1])
+      yield* TestClock.adjust("59 seconds")
+      yield* model.respond({})
+      assert.strictEqual(a.asked(), 1)
+      yield* TestClock.adjust("1 second")
+      yield* model.respond({})
+      assert.strictEqual(a.asked(), 2)
+    }))
+
   it.effect("runs out where the call is: in the line of a model, or with its backend", () =>
     Effect.gen(function*() {
       const busy = yield* made("busy", () => Effect.never, { concurrency: 1 })

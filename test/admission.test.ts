@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Fiber, Layer, Metric, Random, Redacted, Schema, Tracer } from "effect"
 import { BackendError, Calling, Executor, iModel, OpenAi, ServiceBackend, Simulator, TokenBucket } from "effect-imodel"
+import { notingRetryAfter } from "../src/internal/told.ts"
 import { AiError } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
@@ -272,6 +273,18 @@ describe("retries", () => {
       assert.strictEqual(log.length, 3)
       assert.isTrue(log.slice(1).every(([, at]) => at >= 5000), JSON.stringify(log))
       assert.deepStrictEqual(callings.map(({ execution }) => execution.status), ["completed", "completed"])
+    }))
+
+  it.effect("wait for a provider that is not well and asks for it, and hold everybody back likewise", () =>
+    Effect.gen(function*() {
+      const unwell = notingRetryAfter(new AiError.InternalProviderError({ description: "503" }), Duration.seconds(30))
+      const { backend, log } = yield* makeScripted([unwell], { retry })
+      const executor = yield* Executor.make({ concurrency: 1 })
+      const callings = yield* Effect.forEach([0, 1], (id) => backend.createCalling({ id }))
+      yield* submitAll(executor, callings)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(callings.map(({ execution }) => execution.status), ["completed", "completed"])
+      assert.isTrue(log.slice(1).every(([, at]) => at >= 30_000), JSON.stringify(log))
     }))
 
   it.effect("do not wait for a provider that asks for too long", () =>

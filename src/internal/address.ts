@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Predicate from "effect/Predicate"
 import { illegal } from "./options.ts"
-import { neverSent } from "./unsent.ts"
+import { neverSent } from "./told.ts"
 
 type Payload = Readonly<Record<string, unknown>>
 

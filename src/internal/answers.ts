@@ -16,6 +16,7 @@ import { describeIssue } from "./invalidArgument.ts"
 import { type RateLimits, rateLimitsOf } from "./rateLimits.ts"
 import { readEvents } from "./sse.ts"
 import type { Emit } from "./streaming.ts"
+import { notingRetryAfter } from "./told.ts"
 
 /** What the answers of an API look like. */
 export interface Format<in Payload, in out Data> {
@@ -55,7 +56,10 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     })
 
   const failed = (response: HttpClientResponse.HttpClientResponse, text: string) =>
-    Effect.flatMap(failedAnswer(response, text, format.scrub), (answer) => Effect.fail(format.reasonOf(answer)))
+    Effect.flatMap(
+      failedAnswer(response, text, format.scrub),
+      (answer) => Effect.fail(notingRetryAfter(format.reasonOf(answer), answer.retryAfter))
+    )
 
   const normalized = (
     data: Data,

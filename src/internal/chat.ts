@@ -18,7 +18,7 @@ import type { NormalizedResponse, Part } from "../Calling.ts"
 import { Unsupported } from "../Errors.ts"
 import { parseJson } from "./http.ts"
 import { describeIssue } from "./invalidArgument.ts"
-import { neverSent } from "./unsent.ts"
+import { neverSent } from "./told.ts"
 
 /** A field of a wire that may be `null`. */
 export const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))

@@ -34,6 +34,7 @@ import * as Pool from "./pool.ts"
 import { Key, Priority } from "./references.ts"
 import { longestRest } from "./retry.ts"
 import { traceWait } from "./telemetry.ts"
+import { retryAfterOf } from "./told.ts"
 
 export const make = Effect.fnUntraced(function*(
   options: Options
@@ -411,11 +412,11 @@ export const make = Effect.fnUntraced(function*(
   }
 })
 
-/** For how many milliseconds everything is to be held back: the provider refused the call for being over its limit. */
+/** For how many milliseconds everything is to be held back: the provider asks for it, or refused the call for being over its limit. */
 const pauseOf = (exit: Exit.Exit<unknown, BackendErrorReason>, retry: Duration.Duration | undefined): number => {
   const reason = Option.getOrUndefined(Exit.findErrorOption(exit))
-  if (reason?._tag !== "RateLimitError") return 0
-  const pause = reason.retryAfter ?? retry
+  if (reason?._tag !== "RateLimitError" && reason?._tag !== "InternalProviderError") return 0
+  const pause = retryAfterOf(reason) ?? (reason._tag === "RateLimitError" ? retry : undefined)
   return pause === undefined ? 0 : Duration.toMillis(Duration.min(pause, longestRest))
 }
 

@@ -18,7 +18,7 @@ import type { CallingImpl } from "./calling.ts"
 import { charactersPerToken } from "./estimate.ts"
 import type { Allowance, RateLimits } from "./rateLimits.ts"
 import type { Sink } from "./streaming.ts"
-import { wasNeverSent } from "./unsent.ts"
+import { wasNeverSent } from "./told.ts"
 
 /** What a calling takes, or has used: a request, and tokens of its input and output. */
 export interface Use {

@@ -27,7 +27,7 @@ import { ProcessFailure, StreamInterrupted } from "../Errors.ts"
 import { excerptOf, type Scrub } from "./http.ts"
 import { uuid } from "./identity.ts"
 import { endStragglers, markVariable } from "./stragglers.ts"
-import { neverSent } from "./unsent.ts"
+import { neverSent } from "./told.ts"
 
 export interface Program {
   /** A name to be found on the `PATH` of its environment, or a path. */

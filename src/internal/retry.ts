@@ -1,10 +1,11 @@
 /** When a failed attempt is made again, and after what rest. */
 import * as Duration from "effect/Duration"
 import type { BackendErrorReason } from "../Errors.ts"
+import { retryAfterOf } from "./told.ts"
 
 /**
  * How failed attempts are made again. The rest before the first is `delay`, and twice as long before each further one, drawn
- * evenly between half of it and the whole; the `retry-after` of a provider that limits its calls (429) is waited for in its place.
+ * evenly between half of it and the whole; a provider's `retry-after` is waited for in its place.
  *
  * @category options
  * @since 0.1.0
@@ -37,7 +38,7 @@ export const retrying = (
   const isRepeated = retry.while ?? wasNotWorkedOn
   return (reason, failures, random) => {
     if (!(failures <= times) || !isRepeated(reason)) return undefined
-    const asked = reason._tag === "RateLimitError" ? reason.retryAfter : undefined
+    const asked = retryAfterOf(reason)
     if (asked !== undefined) {
       const askedMillis = Duration.toMillis(asked)
       // A little later, so that those who were told the same do not all come at once.

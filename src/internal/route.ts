@@ -21,6 +21,7 @@ import { allOf, backendOf, type Failed, isBackendReason, type Reason } from "./c
 import { healthOf } from "./health.ts"
 import { ModelTypeId } from "./identity.ts"
 import { positiveDuration, positiveInteger } from "./options.ts"
+import { retryAfterOf } from "./told.ts"
 
 /** One of the models, and its callings that wait or run. */
 export interface Route<in Args, out Data> {
@@ -292,7 +293,9 @@ const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breake
   const unlessItAnswers = answersOthers ? Breaker.ignored : Breaker.failure()
   switch (reason._tag) {
     case "RateLimitError":
-      return reason.retryAfter === undefined ? unlessItAnswers : Breaker.failure({ retryAfter: reason.retryAfter })
+      return restingFor(retryAfterOf(reason)) ?? unlessItAnswers
+    case "InternalProviderError":
+      return restingFor(retryAfterOf(reason)) ?? (exhausted ? unlessItAnswers : Breaker.ignored)
     case "QuotaExhaustedError":
       return Breaker.failure()
     case "TimeoutError":
@@ -310,6 +313,8 @@ const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breake
     }
   }
 }
+
+const restingFor = (retryAfter: Duration.Duration | undefined) => retryAfter && Breaker.failure({ retryAfter })
 
 const coolingOfExit = (exit: Exit.Exit<unknown, Failure>): Breaker.Outcome => {
   if (exit._tag === "Success") return Breaker.success

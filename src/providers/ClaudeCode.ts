@@ -49,7 +49,7 @@ import { confine } from "../internal/confinement.ts"
 import { illegal, positiveDuration } from "../internal/options.ts"
 import * as Process from "../internal/process.ts"
 import { interrupted } from "../internal/streaming.ts"
-import { neverSent } from "../internal/unsent.ts"
+import { neverSent } from "../internal/told.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 /**

@@ -29,7 +29,7 @@ import * as Wire from "../internal/gemini/schema.ts"
 import { isBlocked, makeDecoder } from "../internal/gemini/stream.ts"
 import { callingOf, toolsOf } from "../internal/gemini/tools.ts"
 import * as KnownModels from "../internal/knownModels.ts"
-import { neverSent } from "../internal/unsent.ts"
+import { neverSent } from "../internal/told.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 // -----------------------------------------------------------------------------

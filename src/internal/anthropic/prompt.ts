@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { Unsupported } from "../../Errors.ts"
 import { nullable, resultText } from "../chat.ts"
 import { describeIssue } from "../invalidArgument.ts"
-import { neverSent } from "../unsent.ts"
+import { neverSent } from "../told.ts"
 import {
   type Block,
   CacheControl,

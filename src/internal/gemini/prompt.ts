@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import { describeIssue } from "../invalidArgument.ts"
-import { neverSent } from "../unsent.ts"
+import { neverSent } from "../told.ts"
 import { codeExecution } from "./answer.ts"
 import { type Content as ContentSchema, Part as PartSchema, PartOptions } from "./schema.ts"
 

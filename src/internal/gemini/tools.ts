@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import type { FunctionTool, NeutralToolChoice, ProviderTool } from "../chat.ts"
 import { describeIssue } from "../invalidArgument.ts"
-import { neverSent } from "../unsent.ts"
+import { neverSent } from "../told.ts"
 import { type GenerateContentBody, Tool as ToolSchema } from "./schema.ts"
 
 type Tool = typeof ToolSchema.Type

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import { paramsText, resultText } from "../chat.ts"
 import { describeIssue } from "../invalidArgument.ts"
-import { neverSent } from "../unsent.ts"
+import { neverSent } from "../told.ts"
 import { type ChatMessage, ImageDetail, ReasoningField } from "./schema.ts"
 
 type Message = typeof ChatMessage.Type
