@@ -15,6 +15,7 @@ import {
   Simulator
 } from "effect-imodel"
 import { TestClock } from "effect/testing"
+import { isReadable } from "./support/json.ts"
 
 const Line = Schema.fromJsonString(SettledCalling.SettledCalling)
 const write = Schema.encodeEffect(Line)
@@ -27,6 +28,8 @@ const mocked = (
   options?: iModel.Options
 ) => iModel.layer(options).pipe(Layer.provide(ServiceBackend.layerMock(handler)))
 
+const Fields = Schema.JsonObject.check(isReadable)
+
 const Outcome = Schema.Union([
   Schema.Struct({
     _tag: Schema.tag("Answer"),
@@ -38,12 +41,12 @@ const Outcome = Schema.Union([
     finishReason: Response.FinishReason
   }),
   Schema.Struct({ _tag: Schema.tag("Failure"), reason: Errors.BackendErrorReason })
-])
+]).check(isReadable)
 
 describe("a settled calling", () => {
   it.effect.prop(
     "comes back from JSON as it was, without a credential",
-    { payload: Schema.JsonObject, metadata: Schema.JsonObject, outcome: Outcome },
+    { payload: Fields, metadata: Fields, outcome: Outcome },
     Effect.fnUntraced(function*({ metadata, outcome, payload }) {
       const calling = yield* iModel.invoke({
         ...payload,
