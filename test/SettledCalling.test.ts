@@ -201,6 +201,41 @@ describe("a settled calling", () => {
       assert.deepStrictEqual(attempts[0]?.startedAt, calling.attempts[0]?.startedAt)
     }))
 
+  it.effect("keeps no credential, by whatever name", () =>
+    Effect.gen(function*() {
+      const named = {
+        openai_api_key: canary,
+        extraHeaders: { "x-other": canary },
+        "x-goog-api-key": canary,
+        ACCESS_TOKEN: canary,
+        clientSecret: canary
+      }
+      const kept = { keyboard: 1, paid_token: 2, tokens: 3, secretary: 4 }
+      const backend = mocked(() =>
+        Effect.fail(new Errors.ToolFailure({ tool: "t", description: "down", cause: { ...named, ...kept } }))
+      )
+      const calling = yield* iModel.invoke({ prompt: "Hello", ...named, ...kept }, { metadata: { ...named, ...kept } })
+        .pipe(Effect.provide(backend))
+      const line = yield* write(calling)
+      assert.notInclude(line, canary)
+      const { execution, metadata, payload } = yield* read(line)
+      assert.deepStrictEqual(metadata, kept)
+      assert.deepStrictEqual(payload, { prompt: "Hello", ...kept })
+      assert(execution.status === "failed" && execution.error.reason._tag === "ToolFailure")
+      assert.deepStrictEqual(execution.error.reason.cause, kept)
+    }))
+
+  it.effect("keeps a tool that was called without arguments", () =>
+    Effect.gen(function*() {
+      const calling = yield* iModel.invoke({ prompt: "Hello" })
+      const restored = yield* Effect.flatMap(write(calling), read)
+      assert.deepStrictEqual((yield* restored.response).toolCalls, [{ id: "1", name: "time", params: null }])
+    }).pipe(
+      Effect.provide(mocked(() =>
+        Effect.succeed(Calling.makeResponse({ data: {}, toolCalls: [{ id: "1", name: "time", params: undefined }] }))
+      ))
+    ))
+
   it.effect("written by version 1 is read for ever", () =>
     Effect.gen(function*() {
       const calling = yield* read(version1)
