@@ -31,7 +31,9 @@ export interface Retry {
 export const checkRetry = Effect.fnUntraced(function*(
   { delay, maxDelay, times }: Retry
 ): Effect.fn.Return<void, Cause.IllegalArgumentError> {
-  if (times !== undefined && !(times >= 0)) yield* illegal(`retry.times must be a number, zero or more, got ${times}`)
+  if (times !== undefined && !(times >= 0)) {
+    return yield* illegal(`retry.times must be a number, zero or more, got ${times}`)
+  }
   if (delay !== undefined) yield* durationOrZero("retry.delay", delay)
   if (maxDelay !== undefined) yield* durationOrZero("retry.maxDelay", maxDelay)
 })
