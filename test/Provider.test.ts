@@ -57,6 +57,13 @@ describe("a provider by its name", () => {
       assert.match(inherited.message, /endpoint "toString" is none of "openai"/)
     }))
 
+  it.effect("that nobody knows is not sent the key of OpenAI", () =>
+    Effect.gen(function*() {
+      const options = { model: "m", baseUrl: "https://llm.example.com/v1" }
+      const error = yield* failureOf(Provider.layer("acme", "chat", options))
+      assert.match(error.message, /^apiKey must be given/)
+    }))
+
   it.live("that nobody knows, but at an address, is taken to speak OpenAI's protocol, with a warning", () =>
     Effect.gen(function*() {
       const logged: Array<string> = []

@@ -58,7 +58,7 @@ export interface Misfit {
 export const find = (
   provider: string,
   endpoint: string,
-  { baseUrl, capabilities, maxTokens, reasoning }: Pick<Options, "baseUrl" | "capabilities" | "maxTokens" | "reasoning">
+  { apiKey, baseUrl, capabilities, maxTokens, reasoning }: Omit<Options, "model" | "retry" | "circuitBreaker">
 ): Result.Result<(options: Options) => BackendLayer, Misfit> => {
   if (maxTokens !== undefined && provider !== "anthropic") return misfit("maxTokens", "is an option of Anthropic")
   if (reasoning !== undefined && endpoint !== "chat") return misfit("reasoning", "is an option of chat completions")
@@ -71,9 +71,16 @@ export const find = (
   }
   const { endpoints } = its ?? openAiLike("openai")
   const found = endpoints.get(endpoint)
-  return found === undefined
-    ? misfit("endpoint", `is none of ${its ? `"${provider}"` : "OpenAI's protocol"}, but ${listed(endpoints.keys())}`)
-    : Result.succeed(found)
+  if (found === undefined) {
+    return misfit(
+      "endpoint",
+      `is none of ${its ? `"${provider}"` : "OpenAI's protocol"}, but ${listed(endpoints.keys())}`
+    )
+  }
+  if (its === undefined && apiKey === undefined) {
+    return misfit("apiKey", "must be given for a provider that is not known: the key of OpenAI is not sent to others")
+  }
+  return Result.succeed(found)
 }
 
 const misfit = (option: Misfit["option"], description: string) => Result.fail({ option, description })
