@@ -187,7 +187,13 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   })
 
   return {
-    [ModelTypeId]: { prepare, configuration: configurationOf(backend.configuration, options) },
+    [ModelTypeId]: {
+      prepare,
+      // Not before it is asked for: whatever there is in the metadata is walked through for it.
+      get configuration() {
+        return configurationOf(backend.configuration, options)
+      }
+    },
     ...identify(now, options.metadata),
     name: options.name ?? backend.name,
     provider: backend.provider,
