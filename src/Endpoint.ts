@@ -28,6 +28,7 @@ import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from 
 import { makeReader } from "./internal/answers.ts"
 import { type Credential, readCredential } from "./internal/credential.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http.ts"
+import { checkRetry } from "./internal/retry.ts"
 import { streamPartsOf } from "./internal/streaming.ts"
 import { neverSent } from "./internal/told.ts"
 import { wireDecoder } from "./internal/wireDecoder.ts"
@@ -186,7 +187,7 @@ export interface ResponseSchema extends Schema.Top {
 /**
  * Makes a backend of an HTTP API.
  *
- * Fails with `IllegalArgumentError` when the address is wrong or the credential empty, and with `ConfigError` when the
+ * Fails with `IllegalArgumentError` when the address or the `retry` is wrong or the credential empty, and with `ConfigError` when the
  * credential is not to be found.
  *
  * **Example** (An API of one's own)
@@ -223,6 +224,7 @@ export const make = Effect.fnUntraced(function*<
   HttpClient.HttpClient
 > {
   const client = yield* HttpClient.HttpClient
+  if (options.retry !== undefined) yield* checkRetry(options.retry)
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
   const { authenticate, scrub } = yield* readAuth(options.auth ?? { type: "none" })
   const reader = makeReader<Request["Type"], Answer["Type"]>({

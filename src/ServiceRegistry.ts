@@ -209,7 +209,8 @@ const make = Effect.fnUntraced(function*<E, R>(
       model.pipe(
         Effect.mapError((cause) => new ModelUnavailable({ name, cause })),
         Scope.provide(scope),
-        Effect.provideContext(services)
+        // It is that of the registry, whoever asks for it first: an executor of theirs may end before it does.
+        Effect.updateContext((_asking: Context.Context<never>) => services)
       )
     ] as const)
   return { ...internal.make(new Map(lazy)), scope }

@@ -13,7 +13,7 @@ import { type Calling, type Execution, isCalling, makeResponse, type NormalizedR
 import { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "./Errors.ts"
 import { CallingImpl, type Work } from "./internal/calling.ts"
 import { withUsage } from "./internal/effectAi/parts.ts"
-import { isNoCredential, toJson, toJsonObject, withoutHeaders } from "./internal/json.ts"
+import { isNoCredential, toJson, toJsonObject, withoutCredentials } from "./internal/json.ts"
 
 // -----------------------------------------------------------------------------
 // What is kept
@@ -41,12 +41,12 @@ const Parts = Schema.Json.pipe(
   })
 )
 
-/** An error, without the headers of an exchange that it tells of. */
+/** An error, without the headers of an exchange that it tells of, and what else names itself a secret. */
 const errorOf = <S extends Schema.Constraint>(error: S) =>
   Schema.Json.pipe(
     Schema.decodeTo(Schema.toCodecJson(error), {
       decode: SchemaGetter.passthrough(),
-      encode: SchemaGetter.transform(withoutHeaders)
+      encode: SchemaGetter.transform(withoutCredentials)
     })
   )
 
@@ -117,7 +117,10 @@ const keepResponse = (
   { content, data, finishReason, metadata, text, toolCalls, usage, value }: NormalizedResponse
 ) => ({
   data,
-  content: content.map(withUsage),
+  // JSON has no word for arguments that are not there.
+  content: content.map((part) =>
+    part.type === "tool-call" && part.params === undefined ? { ...part, params: null } : withUsage(part)
+  ),
   text,
   ...(value !== undefined && { value }),
   toolCalls,
@@ -169,8 +172,8 @@ export interface Encoded extends Readonly<(typeof Kept)["Encoded"]> {}
  * it, what was free in form is JSON: a `Prompt` among the arguments is what it encodes to, a `Schema` is JSON schema, the
  * `value` is not decoded, and the `rawResponse` is the `data`.
  *
- * Headers are left out, and so are arguments and metadata that are named as credentials are (`authorization`, `api_key`,
- * `password` and so on).
+ * Headers are left out, and so is what is named as credentials are (`authorization`, `api_key`, `password` and so on) in
+ * arguments, in metadata and in errors.
  *
  * **Example** (A journal)
  *

@@ -1018,7 +1018,7 @@ export function invokeAll(
 ): Effect.Effect<Array<Result.Result<Calling, TimeoutError | PermissionDenied>>, never, iModel>
 export function invokeAll(
   args: Iterable<Arguments>,
-  options?: BatchOptions
+  options?: BatchOptions & { readonly mode?: "default" | undefined }
 ): Effect.Effect<Array<Calling>, TimeoutError | PermissionDenied, iModel>
 export function invokeAll(args: Iterable<Arguments>, options?: BatchOptions) {
   return Effect.flatMap(iModel, (model) => batch(model, args, options))
@@ -1052,7 +1052,7 @@ export function invokeAllWith<Args, Data>(
 export function invokeAllWith<Args, Data>(
   model: Model<Args, Data>,
   args: Iterable<Args>,
-  options?: BatchOptions
+  options?: BatchOptions & { readonly mode?: "default" | undefined }
 ): Effect.Effect<Array<Calling<Data>>, TimeoutError | PermissionDenied>
 export function invokeAllWith<Args, Data>(model: Model<Args, Data>, args: Iterable<Args>, options?: BatchOptions) {
   return batch(model, args, options)

@@ -3,7 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Cause, Config, ConfigProvider, Duration, Effect, Redacted, Schema, Tracer } from "effect"
 import { AiError } from "effect/ai"
 import { FetchHttpClient, HttpClient } from "effect/http"
-import { type BackendError, Endpoint, Errors, iModel } from "effect-imodel"
+import { type BackendError, Endpoint, Errors, iModel, type ServiceBackend } from "effect-imodel"
 import { inspect } from "node:util"
 import { serve } from "./support/server.ts"
 
@@ -131,6 +131,16 @@ layer(NodeHttpClient.layerUndici)("Endpoint", (it) => {
           assert.include(error.message, "baseUrl")
         })
     )
+
+    it.effect("fails with IllegalArgumentError when it is made, if its retry is wrong", () =>
+      Effect.gen(function*() {
+        const soon: ServiceBackend.Retry = JSON.parse(`{ "maxDelay": "soon" }`)
+        for (const retry of [{ times: NaN }, { times: -1 }, { delay: -1 }, soon]) {
+          const error = yield* Effect.flip(Endpoint.make({ ...weather, baseUrl: "https://weather.example.com", retry }))
+          assert.strictEqual(error._tag, "IllegalArgumentError")
+          assert.match(error.message, /^retry\./)
+        }
+      }))
   })
 
   describe("the request", () => {

@@ -9,6 +9,7 @@ import { type Calling, Gemini } from "effect-imodel"
 import { contentOf } from "../src/internal/gemini/answer.ts"
 import { GenerateContentResponse } from "../src/internal/gemini/schema.ts"
 import { makeDecoder } from "../src/internal/gemini/stream.ts"
+import { isReadable } from "./support/json.ts"
 import { type Answer, serve } from "./support/server.ts"
 import * as StreamContract from "./support/streamContract.ts"
 import { assembled, folded } from "./support/streams.ts"
@@ -250,7 +251,7 @@ layer(FetchHttpClient.layer)("a stream of Gemini's", (it) => {
 describe("the decoder of Gemini's stream", () => {
   const Signature = Schema.optionalKey(Schema.Literals(["c2ln", "ZW5k"]))
   const Text = Schema.Struct({ text: Schema.String, thought: Schema.optionalKey(Schema.Literal(true)) })
-  const Args = Schema.Record(Schema.String, Schema.Json)
+  const Args = Schema.Record(Schema.String, Schema.Json).check(isReadable)
   const Id = Schema.optionalKey(Schema.String)
 
   /** A part of an answer; and where a text is split. */

@@ -12,7 +12,8 @@ import {
   Ref,
   Schema,
   SchemaGetter,
-  Stream
+  Stream,
+  Tracer
 } from "effect"
 import { AiError, Chat, LanguageModel, Model, Prompt, Response, Tool, Toolkit } from "effect/ai"
 import { Anthropic, Calling, Errors, Gemini, iModel, OpenAi, ServiceBackend, Simulator } from "effect-imodel"
@@ -435,6 +436,26 @@ describe("a call", () => {
       assert.deepInclude(whole?.payload, { temperature: 0, max_tokens: 64 })
       assert.deepInclude(streamed?.payload, { top_p: 0.5 })
       assert.notProperty(streamed?.payload, "tools")
+    }).pipe(Effect.provide(mocked(() => Effect.succeed("Hi")))))
+
+  it.effect("is traced below that of Effect AI, streamed or not", () =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      yield* Effect.gen(function*() {
+        yield* LanguageModel.generateText({ prompt: "Hello" })
+        yield* Stream.runDrain(LanguageModel.streamText({ prompt: "Hello" }))
+      }).pipe(Effect.withTracer(tracer))
+      const [text, textAttempt, stream, streamAttempt] = spans
+      assert.strictEqual(spans.length, 4)
+      assert.strictEqual(Option.getOrUndefined(textAttempt?.parent ?? Option.none()), text)
+      assert.strictEqual(Option.getOrUndefined(streamAttempt?.parent ?? Option.none()), stream)
     }).pipe(Effect.provide(mocked(() => Effect.succeed("Hi")))))
 
   it.effect("for an object is answered by a mock in plain JSON, or by a value", () =>

@@ -4,6 +4,7 @@ import { FetchHttpClient } from "effect/http"
 import { type Calling, OpenAi } from "effect-imodel"
 import OpenAI from "openai"
 import { events, serveEvents, type Streamed } from "./support/events.ts"
+import { isReadable } from "./support/json.ts"
 import { answerOf, endOf, eventsOf, type Item, message, paint, search, text, thoughts } from "./support/responses.ts"
 import * as StreamContract from "./support/streamContract.ts"
 import { bodyOf, bytesOf, saidBy } from "./support/streams.ts"
@@ -119,7 +120,7 @@ describe("a streamed response", () => {
       summary: Schema.Array(Text).check(Schema.isMaxLength(3)),
       raw: Schema.Array(Text).check(Schema.isMaxLength(2))
     }),
-    Schema.Struct({ kind: Schema.Literal("call"), args: Schema.Union([Schema.Json, Text]) }),
+    Schema.Struct({ kind: Schema.Literal("call"), args: Schema.Union([Schema.Json.check(isReadable), Text]) }),
     Schema.Struct({ kind: Schema.Literal("search") })
   ])).check(Schema.isMaxLength(6))
   const Case = Schema.Struct({

@@ -5,6 +5,7 @@ import { FetchHttpClient } from "effect/http"
 import { OpenAi } from "effect-imodel"
 import OpenAI from "openai"
 import type { ChatCompletionCreateParamsNonStreaming } from "openai/resources/chat/completions"
+import { isReadable } from "./support/json.ts"
 import * as StreamContract from "./support/streamContract.ts"
 import { bodyOf, bytesOf, saidBy } from "./support/streams.ts"
 import * as Wire from "./support/wire.ts"
@@ -225,7 +226,7 @@ describe("a streamed chat completion", () => {
     refusal: Text,
     cited: Schema.Boolean,
     logprobs: Schema.Boolean,
-    calls: Schema.Array(Schema.Struct({ name: Text, args: Schema.Union([Schema.Json, Text]) })).check(
+    calls: Schema.Array(Schema.Struct({ name: Text, args: Schema.Union([Schema.Json.check(isReadable), Text]) })).check(
       Schema.isMaxLength(3)
     ),
     reason: Schema.Literals(["stop", "length", "tool_calls", "content_filter"])

@@ -57,6 +57,19 @@ describe("a provider by its name", () => {
       assert.match(inherited.message, /endpoint "toString" is none of "openai"/)
     }))
 
+  it.live("that nobody knows is not sent the key of OpenAI", () =>
+    Effect.gen(function*() {
+      const server = yield* serve({ body: { id: "1", model: "m", choices: [] } })
+      yield* iModel.respond({ prompt: "Hello" }).pipe(Effect.provide(
+        iModel.layer().pipe(
+          Layer.provide(Provider.layer("acme", "chat", { model: "m", baseUrl: `${server.url}/v1` })),
+          Layer.provide(FetchHttpClient.layer),
+          Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ OPENAI_API_KEY: "sk-of-openai" })))
+        )
+      ))
+      assert.notProperty((yield* server.arrival).headers, "authorization")
+    }))
+
   it.live("that nobody knows, but at an address, is taken to speak OpenAI's protocol, with a warning", () =>
     Effect.gen(function*() {
       const logged: Array<string> = []

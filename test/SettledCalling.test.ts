@@ -15,6 +15,7 @@ import {
   Simulator
 } from "effect-imodel"
 import { TestClock } from "effect/testing"
+import { isReadable } from "./support/json.ts"
 
 const Line = Schema.fromJsonString(SettledCalling.SettledCalling)
 const write = Schema.encodeEffect(Line)
@@ -27,6 +28,8 @@ const mocked = (
   options?: iModel.Options
 ) => iModel.layer(options).pipe(Layer.provide(ServiceBackend.layerMock(handler)))
 
+const Fields = Schema.JsonObject.check(isReadable)
+
 const Outcome = Schema.Union([
   Schema.Struct({
     _tag: Schema.tag("Answer"),
@@ -38,12 +41,12 @@ const Outcome = Schema.Union([
     finishReason: Response.FinishReason
   }),
   Schema.Struct({ _tag: Schema.tag("Failure"), reason: Errors.BackendErrorReason })
-])
+]).check(isReadable)
 
 describe("a settled calling", () => {
   it.effect.prop(
     "comes back from JSON as it was, without a credential",
-    { payload: Schema.JsonObject, metadata: Schema.JsonObject, outcome: Outcome },
+    { payload: Fields, metadata: Fields, outcome: Outcome },
     Effect.fnUntraced(function*({ metadata, outcome, payload }) {
       const calling = yield* iModel.invoke({
         ...payload,
@@ -197,6 +200,41 @@ describe("a settled calling", () => {
       assert.strictEqual(attempts[0]?.reason?._tag, "InternalProviderError")
       assert.deepStrictEqual(attempts[0]?.startedAt, calling.attempts[0]?.startedAt)
     }))
+
+  it.effect("keeps no credential, by whatever name", () =>
+    Effect.gen(function*() {
+      const named = {
+        openai_api_key: canary,
+        extraHeaders: { "x-other": canary },
+        "x-goog-api-key": canary,
+        ACCESS_TOKEN: canary,
+        clientSecret: canary
+      }
+      const kept = { keyboard: 1, paid_token: 2, tokens: 3, secretary: 4 }
+      const backend = mocked(() =>
+        Effect.fail(new Errors.ToolFailure({ tool: "t", description: "down", cause: { ...named, ...kept } }))
+      )
+      const calling = yield* iModel.invoke({ prompt: "Hello", ...named, ...kept }, { metadata: { ...named, ...kept } })
+        .pipe(Effect.provide(backend))
+      const line = yield* write(calling)
+      assert.notInclude(line, canary)
+      const { execution, metadata, payload } = yield* read(line)
+      assert.deepStrictEqual(metadata, kept)
+      assert.deepStrictEqual(payload, { prompt: "Hello", ...kept })
+      assert(execution.status === "failed" && execution.error.reason._tag === "ToolFailure")
+      assert.deepStrictEqual(execution.error.reason.cause, kept)
+    }))
+
+  it.effect("keeps a tool that was called without arguments", () =>
+    Effect.gen(function*() {
+      const calling = yield* iModel.invoke({ prompt: "Hello" })
+      const restored = yield* Effect.flatMap(write(calling), read)
+      assert.deepStrictEqual((yield* restored.response).toolCalls, [{ id: "1", name: "time", params: null }])
+    }).pipe(
+      Effect.provide(mocked(() =>
+        Effect.succeed(Calling.makeResponse({ data: {}, toolCalls: [{ id: "1", name: "time", params: undefined }] }))
+      ))
+    ))
 
   it.effect("written by version 1 is read for ever", () =>
     Effect.gen(function*() {

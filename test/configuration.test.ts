@@ -76,6 +76,19 @@ describe("a configuration", () => {
       assert.match(text, /\w+/)
     }).pipe(Effect.provide(world)))
 
+  it.effect("is not looked for in the metadata before it is asked for", () =>
+    Effect.gen(function*() {
+      const { backend } = yield* ServiceBackend.makeMock(() => Effect.succeed("blue"))
+      const metadata = {
+        get client() {
+          return assert.fail("was looked at")
+        }
+      }
+      const model = yield* iModel.make(backend, { metadata })
+      const either = yield* iModel.fallback([model])
+      assert.strictEqual((yield* either.respond({ prompt: "Hello" })).text, "blue")
+    }))
+
   it.effect("of several models has theirs in it, and makes them again", () =>
     Effect.gen(function*() {
       const gpt = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini" }), { limitRequests: 5 })

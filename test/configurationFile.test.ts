@@ -2,7 +2,7 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, FileSystem, JsonSchema, Layer, Schema, SchemaRepresentation } from "effect"
-import { Errors, iModel, ServiceRegistry, Simulator } from "effect-imodel"
+import { Errors, Executor, iModel, ServiceRegistry, Simulator } from "effect-imodel"
 import { readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { jsonSchema } from "../src/internal/configuration/jsonSchema.ts"
@@ -86,6 +86,34 @@ describe("a file of models", () => {
       })))
     ))
 
+  it.effect("has a model that works, when another of which it is one could not be made", () =>
+    Effect.gen(function*() {
+      const { get } = yield* ServiceRegistry.ServiceRegistry
+      yield* Effect.flip(get("main"))
+      const calling = yield* (yield* get("gpt")).invokeUnknown({ prompt: "Hello" })
+      assert.strictEqual(calling.execution.status, "completed")
+    }).pipe(
+      Effect.provide(registryOf(fileWith({
+        gpt,
+        groq: { backend: { ...gpt.backend, provider: "groq" } },
+        main: fallback("gpt", "groq")
+      })))
+    ))
+
+  it.effect("has models that outlive the executor of who asked for them first", () =>
+    Effect.gen(function*() {
+      const { get } = yield* ServiceRegistry.ServiceRegistry
+      yield* get("claude").pipe(Effect.provide(Executor.layer({ concurrency: 1, queueCapacity: 1 })))
+      const calling = yield* (yield* get("claude")).invokeUnknown({ prompt: "Hello" })
+      assert.strictEqual(calling.execution.status, "completed")
+    }).pipe(Effect.provide(registryOf(fileWith({ claude })))))
+
+  it.effect("may have long texts in it", () =>
+    Effect.gen(function*() {
+      const { names } = yield* ServiceRegistry.ServiceRegistry
+      assert.deepStrictEqual(yield* names, ["gpt"])
+    }).pipe(Effect.provide(registryOf(fileWith({ gpt: { ...gpt, metadata: { text: "\n".repeat(5_000_000) } } })))))
+
   it.effect.prop(
     "has models that are written as they were, without a credential",
     { written: Schema.NonEmptyArray(Written) },
@@ -161,6 +189,11 @@ describe("a file is refused, at once and without showing a secret, for", () => {
         "a field twice",
         `{ "version": 1, "models": [{ "a": "\\"}", "b": [1, 2] }, { "a": 1, "b": {}, "a": 2 }] }`,
         "models.1.a"
+      ],
+      [
+        "what nobody writes by hand",
+        `{ "version": 1, "models": { "gpt": { "metadata": { "a": ${"[".repeat(10_000)}${"]".repeat(10_000)} } } } }`,
+        ""
       ],
       ["a model of itself", fileWith({ main: fallback("main") }), "models.main.backend.models.0"],
       [

@@ -45,7 +45,11 @@ describe("iModel.layer", () => {
           [{ limitRequests: 1, capacityRefreshTime: 0 }, /^capacityRefreshTime must be longer than zero/],
           [{ concurrency: 0 }, /^concurrency must be a whole number above zero/],
           [{ queueCapacity: 0.5 }, /^queueCapacity must be a whole number above zero/],
-          [{ timeout: 0 }, /^timeout must be longer than zero/]
+          [{ timeout: 0 }, /^timeout must be longer than zero/],
+          [{ capacityRefreshTime: 0 }, /^capacityRefreshTime must be longer than zero/],
+          [{ headroom: -1 }, /^headroom must not be shorter than zero, got -1/],
+          [{ expectedOutputTokens: -5 }, /^expectedOutputTokens must be a number, zero or more, got -5/],
+          [{ priority: NaN }, /^priority must be a number/]
         ] as const
       ) {
         const error = yield* Effect.flip(Effect.provide(iModel.respond({ prompt: "hi" }), iModel.layer(options))).pipe(
@@ -75,6 +79,10 @@ describe("iModel.layer", () => {
         [`{ "limitTokens": 5, "limitRequest": 1 }`, `there is no option "limitRequest". Did you mean limitRequests`],
         [`{ "concurrency": 5, "onLimit": "drop" }`, `onLimit must be "wait" or "deny", got "drop"`],
         [`{ "limitRequests": "500" }`, `limitRequests must be a number above zero, got "500"`],
+        [
+          `{ "headroom": "soon" }`,
+          `headroom must be a finite duration, such as "1 minute" or milliseconds, got "soon"`
+        ],
         [`{ "timeout": "soon" }`, `timeout must be a finite duration, such as "1 minute" or milliseconds, got "soon"`]
       ]
       for (const [json, message] of wrong) {

@@ -149,6 +149,19 @@ describe("an abort", () => {
     assert.strictEqual(calls, 0)
   })
 
+  it("does not wait for a model that is being made, which goes on being made for others", async () => {
+    const { promise, resolve } = gate()
+    const mock = iModel.layer().pipe(Layer.provide(ServiceBackend.layerMock(() => Effect.succeed("blue"))))
+    await using model = iModel.toPromise(Layer.unwrap(Effect.as(Effect.promise(() => promise), mock)))
+    const controller = new AbortController()
+    const other = model.respond({ prompt: "Hello" })
+    const rejected = rejection(model.respond({ prompt: "Hello" }, { signal: controller.signal }))
+    controller.abort("enough")
+    assert.strictEqual(await rejected, "enough")
+    resolve()
+    assert.strictEqual((await other).text, "blue")
+  })
+
   it("ends a stream, which throws its reason", async () => {
     const { asked, handler, left } = never()
     await using model = answering(handler)

@@ -27,6 +27,13 @@ describe("iModel", () => {
     >()
   })
 
+  it("a batch has results only where it is known that it does", () => {
+    const batch = (mode: "default" | "result") =>
+      // @ts-expect-error
+      iModel.invokeAll([{ prompt: "hi" }], { mode })
+    expectTypeOf(batch).toBeFunction()
+  })
+
   it("respond and the calling's response add BackendError", () => {
     expectTypeOf<Effect.Error<ReturnType<typeof iModel.respond>>>().toEqualTypeOf<
       TimeoutError | PermissionDenied | BackendError

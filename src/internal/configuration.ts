@@ -76,18 +76,20 @@ export const composed = <Args, Data>(
   { answerTimeout, attempts, cooldown, patience, restart, strategy }: BalanceOptions
 ): Backend<Args, Data> => ({
   ...backend,
-  configuration: toJsonObject(
-    {
-      type,
-      models: models.map((model) => model[ModelTypeId].configuration),
-      attempts,
-      patience: time(patience),
-      cooldown: time(cooldown),
-      answerTimeout: time(answerTimeout),
-      restart,
-      strategy
-    } satisfies Fields<BackendFields["balance"]>
-  )
+  get configuration() {
+    return toJsonObject(
+      {
+        type,
+        models: models.map((model) => model[ModelTypeId].configuration),
+        attempts,
+        patience: time(patience),
+        cooldown: time(cooldown),
+        answerTimeout: time(answerTimeout),
+        restart,
+        strategy
+      } satisfies Fields<BackendFields["balance"]>
+    )
+  }
 })
 
 /** The options have been checked. */

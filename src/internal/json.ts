@@ -19,12 +19,13 @@ export const toJsonObject = (value: object, keep: Keep = everything): Schema.Jso
 const everything: Keep = () => true
 
 /** The names of fields that hold credentials: of requests to providers, of their tools, and of what people put into metadata. */
-export const isNoCredential: Keep = (key) => !credentials.has(key.toLowerCase().replace(/[-_]/g, ""))
+export const isNoCredential: Keep = (key) => !credential.test(key.replace(/(?<=[a-z\d])(?=[A-Z])/g, "_"))
 
-const credentials = new Set(
-  ("accesstoken apikey authorization authtoken bearer bearertoken clientsecret cookie credential credentials domainsecrets " +
-    "headers idtoken password privatekey proxyauthorization refreshtoken secret secretkey setcookie xapikey xgoogapikey")
-    .split(" ")
+/** Whatever stands before it: `api_key`, `openai_api_key`, `x-goog-api-key`, `extraHeaders`. */
+const credential = new RegExp(
+  "(^|[-_])(api[-_]?key|(access|auth|bearer|id|refresh)[-_]?token|(private|secret)[-_]?key|(client|domain)?secrets?|" +
+    "(proxy)?authorization|bearer|(set)?cookie|credentials?|headers|password)$",
+  "i"
 )
 
 const jsonOf = (value: unknown, keep: Keep, above: ReadonlyArray<object>): Schema.Json | undefined => {
@@ -71,11 +72,13 @@ const schemaOf = (schema: Schema.Top): Schema.Json | undefined =>
     Result.try(() => toJson(LanguageModel.defaultCodecTransformer(Schema.toCodecJson(schema)).jsonSchema))
   )
 
-/** The headers of a request or an answer are emptied, wherever they are. */
-export const withoutHeaders = (json: Schema.Json): Schema.Json => {
+/** Without what names itself a secret, wherever it is. The headers of a request or an answer are emptied. */
+export const withoutCredentials = (json: Schema.Json): Schema.Json => {
   if (typeof json !== "object" || json === null) return json
-  if (Array.isArray(json)) return json.map(withoutHeaders)
+  if (Array.isArray(json)) return json.map(withoutCredentials)
   return Object.fromEntries(
-    Object.entries(json).map(([key, value]) => [key, key === "headers" ? {} : withoutHeaders(value)])
+    Object.entries(json).flatMap(([key, value]) =>
+      key === "headers" ? [[key, {}]] : isNoCredential(key) ? [[key, withoutCredentials(value)]] : []
+    )
   )
 }

@@ -27,7 +27,7 @@ import type { Args, Built } from "./hooks/built.ts"
 import * as Events from "./hooks/events.ts"
 import * as Way from "./hooks/way.ts"
 import { identify, ModelTypeId, uuid } from "./identity.ts"
-import { illegal, misfitOf, onlyKnown, positive, positiveDuration } from "./options.ts"
+import { durationOrZero, illegal, misfitOf, notNegative, onlyKnown, positive, positiveDuration } from "./options.ts"
 import * as Pool from "./pool.ts"
 import { makeSink, type Sink } from "./streaming.ts"
 
@@ -44,7 +44,11 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   const defaultQueueTimeout = options.queueTimeout === undefined
     ? undefined
     : yield* positiveDuration("queueTimeout", options.queueTimeout)
-  const { cost, priority } = options
+  const { capacityRefreshTime, cost, expectedOutputTokens, headroom, priority } = options
+  if (Number.isNaN(priority)) return yield* illegal("priority must be a number, got NaN")
+  if (expectedOutputTokens !== undefined) yield* notNegative("expectedOutputTokens", expectedOutputTokens)
+  if (capacityRefreshTime !== undefined) yield* positiveDuration("capacityRefreshTime", capacityRefreshTime)
+  if (headroom !== undefined) yield* durationOrZero("headroom", headroom)
   const defaults = (defaultTimeout ?? defaultQueueTimeout ?? priority) === undefined
     ? undefined
     : { timeout: defaultTimeout, queueTimeout: defaultQueueTimeout, priority }
@@ -74,7 +78,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   const createOf = (args: unknown, createOptions: CreateOptions | undefined, costOf: (() => Cost) | undefined) =>
     backend.createCalling(args, {
       metadata: createOptions?.metadata,
-      expectedOutput: options.expectedOutputTokens,
+      expectedOutput: expectedOutputTokens,
       cost: countsTokens ? costOf : noCost
     })
   const createUnknown = (args: unknown, createOptions?: CreateOptions, costOf?: () => Cost) =>
@@ -183,7 +187,13 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   })
 
   return {
-    [ModelTypeId]: { prepare, configuration: configurationOf(backend.configuration, options) },
+    [ModelTypeId]: {
+      prepare,
+      // Not before it is asked for: whatever there is in the metadata is walked through for it.
+      get configuration() {
+        return configurationOf(backend.configuration, options)
+      }
+    },
     ...identify(now, options.metadata),
     name: options.name ?? backend.name,
     provider: backend.provider,

@@ -57,6 +57,19 @@ export const positiveDuration = (
     () => illegal(`${name} must be longer than zero, got ${shown(input)}`)
   )
 
+export const durationOrZero = (
+  name: string,
+  input: Duration.Input
+): Effect.Effect<Duration.Duration, Cause.IllegalArgumentError> =>
+  Effect.filterOrElse(
+    duration(name, input),
+    (duration) => !Duration.isNegative(duration),
+    () => illegal(`${name} must not be shorter than zero, got ${shown(input)}`)
+  )
+
+export const notNegative = (name: string, n: number): Effect.Effect<number, Cause.IllegalArgumentError> =>
+  n >= 0 && Number.isFinite(n) ? Effect.succeed(n) : illegal(`${name} must be a number, zero or more, got ${shown(n)}`)
+
 /** What is wrong with the options of a call, if anything is. */
 export const misfitOf = (options: StreamOptions): AiError.InvalidRequestError | undefined => {
   const { priority } = options

@@ -64,10 +64,11 @@ export const promised = <Self, Args, Data, E>(
     signal: AbortSignal | undefined
   ): Promise<A> => {
     if (isDisposed) return Promise.reject(over())
-    const effect = Effect.flatMap(tag, use)
-    return runtime.runPromise(
-      signal === undefined ? effect : Effect.andThen(begin(signal), Effect.raceFirst(effect, aborted(signal)))
-    )
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    const answer = runtime.runPromise(Effect.flatMap(tag, use), { signal })
+    return signal === undefined
+      ? answer
+      : answer.catch((error: unknown) => Promise.reject(signal.aborted ? signal.reason : error))
   }
 
   return {

@@ -58,7 +58,7 @@ export interface Misfit {
 export const find = (
   provider: string,
   endpoint: string,
-  { baseUrl, capabilities, maxTokens, reasoning }: Pick<Options, "baseUrl" | "capabilities" | "maxTokens" | "reasoning">
+  { apiKey, baseUrl, capabilities, maxTokens, reasoning }: Omit<Options, "model" | "retry" | "circuitBreaker">
 ): Result.Result<(options: Options) => BackendLayer, Misfit> => {
   if (maxTokens !== undefined && provider !== "anthropic") return misfit("maxTokens", "is an option of Anthropic")
   if (reasoning !== undefined && endpoint !== "chat") return misfit("reasoning", "is an option of chat completions")
@@ -69,7 +69,8 @@ export const find = (
   if (its === undefined && baseUrl === undefined) {
     return misfit("provider", `is not known: give its baseUrl, or take ${listed(providers.keys())}`)
   }
-  const { endpoints } = its ?? openAiLike("openai")
+  // The key of OpenAI is not for others: without one of its own it is asked as a server is that needs none.
+  const { endpoints } = its ?? openAiLike(apiKey === undefined ? "vllm" : "openai")
   const found = endpoints.get(endpoint)
   return found === undefined
     ? misfit("endpoint", `is none of ${its ? `"${provider}"` : "OpenAI's protocol"}, but ${listed(endpoints.keys())}`)

@@ -1,6 +1,9 @@
 /** When a failed attempt is made again, and after what rest. */
+import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type { BackendErrorReason } from "../Errors.ts"
+import { durationOrZero, illegal } from "./options.ts"
 import { retryAfterOf } from "./told.ts"
 
 /**
@@ -24,6 +27,17 @@ export interface Retry {
    */
   readonly while?: ((reason: BackendErrorReason) => boolean) | undefined
 }
+
+/** Refuses what is wrong with it. */
+export const checkRetry = Effect.fnUntraced(function*(
+  { delay, maxDelay, times }: Retry
+): Effect.fn.Return<void, Cause.IllegalArgumentError> {
+  if (times !== undefined && !(times >= 0)) {
+    return yield* illegal(`retry.times must be a number, zero or more, got ${times}`)
+  }
+  if (delay !== undefined) yield* durationOrZero("retry.delay", delay)
+  if (maxDelay !== undefined) yield* durationOrZero("retry.maxDelay", maxDelay)
+})
 
 /** How long a provider is obeyed that asks to be left alone, unless it is said. */
 export const longestRest = Duration.minutes(10)

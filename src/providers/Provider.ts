@@ -21,7 +21,7 @@ import type { Capabilities, Retry, ServiceBackend } from "../ServiceBackend.ts"
  */
 export interface Options {
   readonly model: string
-  /** @default the environment variable of the provider */
+  /** @default the environment variable of the provider; none for one that is not known */
   readonly apiKey?: Credential | undefined
   /** @default the provider's */
   readonly baseUrl?: string | undefined
@@ -53,7 +53,7 @@ export const known: ReadonlyArray<{ readonly provider: string; readonly endpoint
 
 /**
  * Provides an endpoint of a provider as the program's `ServiceBackend`. A provider that is not known is taken, with a warning,
- * for one that speaks OpenAI's protocol, if it has a `baseUrl`.
+ * for one that speaks OpenAI's protocol, if it has a `baseUrl`; without an `apiKey` it is sent none.
  *
  * Fails with `IllegalArgumentError`, which lists what is known, when there is no such provider or endpoint; and as the backend
  * itself does.

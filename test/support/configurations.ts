@@ -1,5 +1,6 @@
 /** Configurations to be drawn at random: models of providers, of such models, and of those again. */
 import { Schema } from "effect"
+import { isReadable } from "./json.ts"
 
 const Positive = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))
 const Time = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))
@@ -47,7 +48,7 @@ const Provided = Schema.Union([
 
 const options = {
   name: optionalKey(Schema.String),
-  metadata: optionalKey(Schema.JsonObject),
+  metadata: optionalKey(Schema.JsonObject.check(isReadable)),
   limitRequests: optionalKey(Positive),
   limitTokens: optionalKey(Positive),
   limitInputTokens: optionalKey(Positive),

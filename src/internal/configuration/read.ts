@@ -45,10 +45,19 @@ const decoded = <A>(
 ): Effect.Effect<A, ConfigurationError> =>
   Predicate.hasProperty(json, "version") && json.version !== version
     ? Effect.fail(refused(["version"], `This is no version that is known: ${version} is`))
+    : isDeeperThan(deepest, json)
+    ? Effect.fail(refused([], `It is nested deeper than ${deepest} levels`))
     : Effect.mapError(decode(json), (error) => {
       const { isUnknown, keys, message } = deepestIssue(error)
       return refused(keys, isUnknown ? unknownField(keys.at(-1)) : message.replace(/^Missing key$/, "It is missing"))
     })
+
+/** What is deeper than anybody writes is not left to the stack, nor what contains itself. */
+const deepest = 100
+
+const isDeeperThan = (levels: number, json: unknown): boolean =>
+  Predicate.isObjectKeyword(json) &&
+  (levels === 0 || Object.values(json).some((inner) => isDeeperThan(levels - 1, inner)))
 
 const unknownField = (name: PropertyKey | undefined): string =>
   inCode.has(name) ? "It is given in code, and is no data" : "There is no such field"

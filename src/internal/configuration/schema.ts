@@ -159,7 +159,8 @@ const ProviderBackend = Schema.Struct({
   model: Schema.String.annotate({ description: `The model, such as "gpt-4o-mini".` }),
   apiKey: optionalKey(VariableName.annotate({
     description:
-      "The name of the environment variable that holds the key. By default the provider's, such as OPENAI_API_KEY."
+      "The name of the environment variable that holds the key. By default the provider's, such as OPENAI_API_KEY; " +
+      "none for a provider that is not known."
   })),
   baseUrl: optionalKey(
     Schema.String.annotate({

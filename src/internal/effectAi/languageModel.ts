@@ -15,6 +15,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import type { NormalizedResponse, Part, StreamPart } from "../../Calling.ts"
 import type { BackendError, PermissionDenied, TimeoutError } from "../../Errors.ts"
 import type { ChatArguments } from "../../ServiceBackend.ts"
@@ -55,7 +56,9 @@ export const makeLanguageModel = (model: Answerer): Effect.Effect<LanguageModel.
         Stream.mapArrayEffect(([first, ...rest]) =>
           encodeStreamParts([encodable(first, names), ...rest.map((part) => encodable(part, names))])
         ),
-        Stream.catchTag("SchemaError", (error) => Stream.fromEffect(unencodable("streamText", error)))
+        Stream.catchTag("SchemaError", (error) => Stream.fromEffect(unencodable("streamText", error))),
+        // Of a stream, unlike of a text, Effect AI leaves it to us.
+        Stream.provideService(Tracer.ParentSpan, options.span)
       )
     }
   })
