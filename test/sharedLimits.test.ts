@@ -109,7 +109,7 @@ describe.skipIf(!hasRedis)(hasRedis ? "executors of one key" : `executors of one
       })
       yield* Effect.sleep(100)
       const second = yield* Effect.forkChild(theirs.submit(yield* slow.createCalling({ id: 1, cost: 80 })))
-      yield* Effect.timeout(Fiber.joinAll([first, second]), "2 seconds")
+      yield* Effect.timeout(Fiber.joinAll([first, second]), "30 seconds")
     }))
 
   it.live("burden Redis by what they admit, not by what waits", () =>
