@@ -306,14 +306,14 @@ export const scenarios: ReadonlyArray<Scenario> = [
   },
   {
     n: 10,
-    name: "an event of invalid JSON between two others",
+    name: "invalid JSON between two events",
     right: "the answer survives",
     faulty: () => Fault.Garbage({ after: 30 }),
     wrong: answers(0, 1_000, 1)
   },
   {
     n: 10,
-    name: "an event of invalid JSON in place of another",
+    name: "invalid JSON in place of an event",
     right: "survives where the wire tells the whole at the end; else from the fallback, or an error",
     faulty: () => Fault.Malformed({ after: 30 }),
     wrong: (measured, withFallback, mode) =>
