@@ -3,18 +3,10 @@
  *
  * @since 0.1.0
  */
-import * as EmbeddingModel from "effect/ai/EmbeddingModel"
-import * as LanguageModel from "effect/ai/LanguageModel"
-import * as AiModel from "effect/ai/Model"
-import type * as Prompt from "effect/ai/Prompt"
-import type * as Tool from "effect/ai/Tool"
 import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as DateTime from "effect/DateTime"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Equal from "effect/Equal"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
@@ -22,23 +14,25 @@ import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Calling, isCalling, type NormalizedResponse, type StreamPart, type ToolCall } from "./Calling.ts"
-import type { Circuit } from "./Circuit.ts"
-import {
-  type BackendError,
-  type ConfigurationError,
-  type PermissionDenied,
-  type TimeoutError,
-  type TurnsExceeded
-} from "./Errors.ts"
-import type * as Executor from "./Executor.ts"
+import { type Calling, isCalling, type NormalizedResponse, type StreamPart } from "./Calling.ts"
+import type { BackendError, ConfigurationError, PermissionDenied, TimeoutError } from "./Errors.ts"
 import type * as Hook from "./Hook.ts"
-import * as Converse from "./internal/converse.ts"
-import { makeEmbeddingModel as embedding } from "./internal/effectAi/embeddingModel.ts"
+import {
+  type Conversation,
+  converse,
+  type ConverseOptions,
+  converseWith,
+  type Step,
+  type ToolStep
+} from "./internal/converse.ts"
 import { fromAiError } from "./internal/effectAi/errors.ts"
-import { makeLanguageModel as language } from "./internal/effectAi/languageModel.ts"
+import {
+  layerEmbeddingModel,
+  layerLanguageModel,
+  makeEmbeddingModel,
+  makeLanguageModel
+} from "./internal/effectAi/layers.ts"
 import * as Hedge from "./internal/hedge.ts"
-import { ModelTypeId } from "./internal/identity.ts"
 import * as Configuration from "./internal/configuration.ts"
 import { readModel } from "./internal/configuration/read.ts"
 import { restore } from "./internal/configuration/restore.ts"
@@ -46,279 +40,22 @@ import * as internal from "./internal/model.ts"
 import { type Abortable, type Promised, promised } from "./internal/promised.ts"
 import { CallArguments, CaptureContent } from "./internal/references.ts"
 import * as Share from "./internal/share.ts"
-import type { Sink } from "./internal/streaming.ts"
-import * as Route from "./Route.ts"
 import {
-  type Arguments,
-  type Backend,
-  type ChatArguments,
-  type Cost,
-  makeMock,
-  Mock,
-  type MockHandler,
-  type ProviderMetadata,
-  ServiceBackend
-} from "./ServiceBackend.ts"
-import type { TokenBucket } from "./TokenBucket.ts"
+  type BatchOptions,
+  type CreateOptions,
+  iModel,
+  type InvokeOptions,
+  type Model,
+  type Options,
+  type ResponseOf,
+  type StreamOptions,
+  TypeId
+} from "./Model.ts"
+import * as Route from "./Route.ts"
+import { type Arguments, type Backend, makeMock, Mock, type MockHandler, ServiceBackend } from "./ServiceBackend.ts"
 
-/**
- * @category type IDs
- * @since 0.1.0
- */
-export const TypeId: typeof ModelTypeId = ModelTypeId
-
-// -----------------------------------------------------------------------------
-// Models
-// -----------------------------------------------------------------------------
-
-/**
- * A model: it takes `Args` and answers with `Data`, both of its backend's own types. Two are `Equal` when they have the
- * same `id`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Equal {
-  readonly [TypeId]: {
-    /** Makes a calling, whose answer is handed out in parts where there is somebody to take them. */
-    readonly prepare: (
-      args: Args,
-      take?: Sink["take"],
-      options?: StreamOptions
-    ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
-    /** What it was made of. */
-    readonly configuration: Schema.JsonObject
-  }
-  /** A UUID, fresh for every construction. */
-  readonly id: string
-  readonly createdAt: DateTime.Utc
-  readonly metadata: Readonly<Record<string, unknown>>
-  readonly name: string
-  readonly provider: string
-  readonly version: string
-  readonly tags: ReadonlySet<string>
-  /** Keeps calls away from the backend while it is down; `undefined` when nothing does. */
-  readonly circuit: Circuit | undefined
-  /** What the backend keeps from one call to the next, for example the session that it continues. */
-  readonly providerMetadata: ProviderMetadata
-  /** What it is to a model that may call it; `undefined` for one that is no tool. */
-  readonly tool: Tool.Any | undefined
-  /** Admits the callings of this model. `undefined` for a model without limits. */
-  readonly executor: Executor.Executor | undefined
-  /** How many callings can usefully be under way at once: as many as run and wait in its line, or 100 without limits. */
-  readonly capacity: number
-  /** How much it takes in at once, in tokens; of one of several models the largest. `undefined` when it is not known. */
-  readonly contextWindow: number | undefined
-  /** What its hooks do, from now on. It ends with the model. */
-  readonly events: Stream.Stream<Hook.Event>
-  /**
-   * Makes a calling, to be invoked later; its `response` waits until it has been. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
-   * are wrong, and of reason `Unsupported` when they ask for what the model cannot do.
-   */
-  readonly createCalling: (
-    args: Args,
-    options?: CreateOptions
-  ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied | BackendError>
-  /**
-   * Invokes the model, and settles the calling: what the backend answered, a failure too, is in `calling.response`.
-   *
-   * Given a calling, invokes that one: a settled calling is returned as it is, and one that is under way is joined.
-   * Interrupting it takes the calling back, down to the socket, when nobody else waits for it.
-   */
-  readonly invoke: {
-    <A>(calling: Calling<A>, options?: InvokeOptions): Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
-    (
-      args: Args,
-      options?: InvokeOptions & CreateOptions
-    ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
-  }
-  /** Invokes the model with arguments of whatever type, as they come from a file or from a model. What is wrong with them fails the calling. */
-  readonly invokeUnknown: (
-    args: unknown,
-    options?: InvokeOptions & CreateOptions
-  ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
-  /** Invokes the model, and answers with its response or fails with the backend's error. */
-  readonly respond: (
-    args: Args,
-    options?: InvokeOptions & CreateOptions
-  ) => Effect.Effect<NormalizedResponse<Data>, TimeoutError | PermissionDenied | BackendError>
-  /**
-   * Invokes the model for an answer in JSON that the schema decodes, and answers with its response and the decoded `value`. What
-   * does not decode is a `BackendError` of reason `InvalidOutputError`. The arguments have no `response_format` then.
-   */
-  readonly respondAs: <A>(
-    schema: Schema.ConstraintCodec<A, unknown>,
-    args: Args,
-    options?: InvokeOptions & CreateOptions
-  ) => Effect.Effect<ResponseOf<Data, A>, TimeoutError | PermissionDenied | BackendError>
-  /**
-   * Invokes the model, and hands out the parts of its answer as they come, as fast as they are read. It ends when the answer is
-   * whole, and fails with a `BackendError` of reason `StreamInterrupted`, which has the text until then, when it breaks off.
-   * Interrupting it closes the connection at once.
-   *
-   * A failed attempt is made again until the first part is out, and not after.
-   */
-  readonly stream: (
-    args: Args,
-    options?: StreamOptions
-  ) => Stream.Stream<StreamPart, TimeoutError | PermissionDenied | BackendError>
-}
-
-/**
- * A response whose text was decoded.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ResponseOf<out Data, out A> extends NormalizedResponse<Data> {
-  readonly value: A
-}
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface CreateOptions {
-  /** Put on the calling. @default none */
-  readonly metadata?: Readonly<Record<string, unknown>> | undefined
-}
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface InvokeOptions {
-  /**
-   * The longest time from submission until the calling has settled, its waiting included.
-   * @default the model's `timeout`
-   */
-  readonly timeout?: Duration.Input | undefined
-  /** The longest time that it waits to be admitted. @default the model's `queueTimeout` */
-  readonly queueTimeout?: Duration.Input | undefined
-  /** A lower number goes first. @default the reference `Executor.Priority`, which is 0 */
-  readonly priority?: number | undefined
-  /** On whose behalf (a tenant): the keys of one priority take turns. @default the reference `Executor.Key` */
-  readonly key?: string | undefined
-}
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface StreamOptions extends InvokeOptions, CreateOptions {
-  /** The longest time from the start of an attempt to the first part of its answer. @default the model's */
-  readonly firstPartTimeout?: Duration.Input | undefined
-  /** The longest silence of the provider in the middle of an answer. @default the model's */
-  readonly idleTimeout?: Duration.Input | undefined
-}
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface BatchOptions extends InvokeOptions, CreateOptions {
-  /** Whether one that times out or is denied fails all, or is a `Result` among the others. @default "default": it fails all */
-  readonly mode?: "default" | "result" | undefined
-}
-
-/**
- * The options of a model. A limit, a `concurrency` or a `queueCapacity` gives it an `Executor` of its own; without any of
- * them its calls go to the `Executor` in context, and if there is none straight to the backend.
- *
- * @category options
- * @since 0.1.0
- */
-export interface Options<in Args = Arguments, out H = never> {
-  /**
-   * Calls a window: so many at once, when the limit is whole, and as many again in the time of a window.
-   * @default no limit
-   */
-  readonly limitRequests?: number | undefined
-  /** Tokens a window, likewise. @default no limit */
-  readonly limitTokens?: number | undefined
-  /** Input tokens a window, where the provider counts them apart. @default no limit */
-  readonly limitInputTokens?: number | undefined
-  /** Output tokens a window, where the provider counts them apart. @default no limit */
-  readonly limitOutputTokens?: number | undefined
-  /** The window: the time in which an exhausted limit is whole again. @default "1 minute" */
-  readonly capacityRefreshTime?: Duration.Input | undefined
-  /**
-   * How much of the window is kept back, so that the provider, who counts by its own clock, never sees us early. At most
-   * a twentieth of the window. @default the backend's: 150 milliseconds over HTTP, none for a local one
-   */
-  readonly headroom?: Duration.Input | undefined
-  /**
-   * The name under which the limits are shared with all models that state the same limits, in whatever process, by a
-   * `LimitStore` or a `RateLimiter` in context.
-   * @default nothing is shared
-   */
-  readonly key?: string | undefined
-  /**
-   * What happens while the store of shared limits fails or does not answer: calls wait, and fail by their own `timeout`; or
-   * they are admitted by a tenth of the limits; or without limits.
-   * @default "closed"
-   */
-  readonly onStoreFailure?: "closed" | "local" | "open" | undefined
-  /** How many callings may wait in the queue. @default 100 */
-  readonly queueCapacity?: number | undefined
-  /** How many callings run at once. @default 100 */
-  readonly concurrency?: number | undefined
-  /**
-   * What happens to a call that cannot start at once: it waits its turn, or it is tried again after a second, then after
-   * two, and so on, and denied after `maxDenials` tries.
-   * @default "wait"
-   */
-  readonly onLimit?: "wait" | "deny" | undefined
-  /** @default 3 */
-  readonly maxDenials?: number | undefined
-  /** What happens when the queue is full: the call waits outside, in its order, or it is denied. @default "suspend" */
-  readonly onFull?: "suspend" | "deny" | undefined
-  /** The tokens that arguments will cost, in place of the backend's estimate. */
-  readonly cost?: ((args: Args) => Cost) | undefined
-  /** The output tokens to reserve for a call that states no `max_tokens`. @default 0 */
-  readonly expectedOutputTokens?: number | undefined
-  /** The longest time from submission to settlement, unless a call states its own. @default for ever */
-  readonly timeout?: Duration.Input | undefined
-  /** The longest time that a call waits to be admitted, unless it states its own. @default for ever */
-  readonly queueTimeout?: Duration.Input | undefined
-  /** The priority of its calls, where they state none: a lower number goes first. @default the reference `Executor.Priority` */
-  readonly priority?: number | undefined
-  /**
-   * An executor made elsewhere, which several models may have in common; in place of limits of its own.
-   * @default the `Executor` in context, for a model that states no limits
-   */
-  readonly executor?: Executor.Executor | undefined
-  /**
-   * A bucket in place of an executor: every attempt of a call takes one of it, first come first served, and gives up after
-   * `queueTimeout`, or 30 seconds.
-   * @default none
-   */
-  readonly rateLimiter?: TokenBucket | undefined
-  /**
-   * The longest time from the start of a streamed attempt to the first part of its answer. Then it has broken off
-   * (`StreamInterrupted`). @default for ever
-   */
-  readonly firstPartTimeout?: Duration.Input | undefined
-  /**
-   * The longest silence of the provider in the middle of a streamed answer. Then it has broken off (`StreamInterrupted`).
-   * @default the backend's: 2 minutes over HTTP, for ever for a local one
-   */
-  readonly idleTimeout?: Duration.Input | undefined
-  /** What stands around its callings, the first outermost. @default none */
-  readonly hooks?: ReadonlyArray<H> | undefined
-  /** @default the backend's name */
-  readonly name?: string | undefined
-  /** @default none */
-  readonly metadata?: Readonly<Record<string, unknown>> | undefined
-}
-
-/**
- * The program's model, as a service: `iModel.iModel`.
- *
- * @category services
- * @since 0.1.0
- */
-export class iModel extends Context.Service<iModel, Model>()("effect-imodel/iModel") {}
+export { iModel, TypeId }
+export type { BatchOptions, CreateOptions, InvokeOptions, Model, Options, ResponseOf, StreamOptions }
 
 // -----------------------------------------------------------------------------
 // Constructors
@@ -618,123 +355,7 @@ export { CallArguments, CaptureContent }
 // Effect AI
 // -----------------------------------------------------------------------------
 
-/**
- * Makes a `LanguageModel` of Effect AI out of a model whose backend is one of chat. See `layerLanguageModel`.
- *
- * **Example** (Of a model with a tag of its own)
- *
- * ```ts
- * import { Effect, Layer } from "effect"
- * import { LanguageModel } from "effect/ai"
- * import { Anthropic, iModel } from "effect-imodel"
- *
- * class Claude extends iModel.Service<Claude>()("app/Claude", {
- *   backend: Anthropic.makeMessages({ model: "claude-sonnet-4-5" }),
- *   limitRequests: 50
- * }) {}
- *
- * const layer = Layer.effect(LanguageModel.LanguageModel, Effect.flatMap(Claude, iModel.makeLanguageModel)).pipe(
- *   Layer.provide(Claude.layer)
- * )
- * ```
- *
- * @category Effect AI
- * @since 0.1.0
- */
-export const makeLanguageModel: (model: Model<ChatArguments>) => Effect.Effect<LanguageModel.LanguageModel> = language
-
-/**
- * Provides the program's model as the `LanguageModel` of Effect AI, so that what is written for that (`generateText`,
- * `generateObject`, `streamText`, `Chat`, `Toolkit`) runs under its limits.
- *
- * Priority, key and `CallArguments` are those of the region that calls. An error is an `AiError` of the same reason; what Effect
- * AI has no word for is found by `fromAiError`, in
- *
- * - `RateLimitError`: out of time in the queue, `LimitExceeded`, `QueueFull`
- * - `InternalProviderError`: out of time while it ran
- * - `InvalidRequestError`: `CostExceedsCapacity`, `ContextLengthExceeded`, `Unsupported`
- * - `InvalidResponseError`: `StreamInterrupted`
- * - `UnknownError`: everything else
- *
- * **Example** (A conversation under a limit)
- *
- * ```ts
- * import { Effect, Layer } from "effect"
- * import { Chat } from "effect/ai"
- * import { iModel, OpenAi } from "effect-imodel"
- *
- * const program = Effect.gen(function*() {
- *   const chat = yield* Chat.empty
- *   yield* chat.generateText({ prompt: "My name is Ada." })
- *   return yield* chat.generateText({ prompt: "What is my name?" })
- * }).pipe(
- *   Effect.provide(iModel.layerLanguageModel.pipe(
- *     Layer.provide(iModel.layer({ limitRequests: 500 })),
- *     Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini" }))
- *   ))
- * )
- * ```
- *
- * @category Effect AI
- * @since 0.1.0
- */
-export const layerLanguageModel: Layer.Layer<
-  LanguageModel.LanguageModel | AiModel.ProviderName | AiModel.ModelName,
-  never,
-  iModel
-> = Layer.effectContext(Effect.gen(function*() {
-  const model = yield* iModel
-  return Context.add(named(model), LanguageModel.LanguageModel, yield* makeLanguageModel(model))
-}))
-
-/**
- * Makes an `EmbeddingModel` of Effect AI out of a model whose backend is one of embeddings. See `layerEmbeddingModel`.
- *
- * @category Effect AI
- * @since 0.1.0
- */
-export const makeEmbeddingModel: (
-  model: Model<{ readonly input: ReadonlyArray<string> }>
-) => Effect.Effect<EmbeddingModel.EmbeddingModel> = embedding
-
-/**
- * Provides the program's model as the `EmbeddingModel` of Effect AI. Texts that are embedded one by one at the same moment go
- * together in one call, if their priority, key and `CallArguments` are the same. Its errors are those of `layerLanguageModel`.
- *
- * **Example** (Two texts, one call)
- *
- * ```ts
- * import { Effect, Layer } from "effect"
- * import { EmbeddingModel } from "effect/ai"
- * import { iModel, OpenAi } from "effect-imodel"
- *
- * const program = Effect.gen(function*() {
- *   const model = yield* EmbeddingModel.EmbeddingModel
- *   return yield* Effect.all([model.embed("blue"), model.embed("red")], { concurrency: "unbounded" })
- * }).pipe(
- *   Effect.provide(iModel.layerEmbeddingModel.pipe(
- *     Layer.provide(iModel.layer({ limitRequests: 3_000 })),
- *     Layer.provide(OpenAi.layerEmbeddings({ model: "text-embedding-3-small" }))
- *   ))
- * )
- * ```
- *
- * @category Effect AI
- * @since 0.1.0
- */
-export const layerEmbeddingModel: Layer.Layer<
-  EmbeddingModel.EmbeddingModel | AiModel.ProviderName | AiModel.ModelName,
-  never,
-  iModel
-> = Layer.effectContext(Effect.gen(function*() {
-  const model = yield* iModel
-  return Context.add(named(model), EmbeddingModel.EmbeddingModel, yield* makeEmbeddingModel(model))
-}))
-
-const named = ({ name, provider }: Model) =>
-  Context.add(AiModel.ProviderName.context(provider), AiModel.ModelName, name)
-
-export { fromAiError }
+export { fromAiError, layerEmbeddingModel, layerLanguageModel, makeEmbeddingModel, makeLanguageModel }
 
 // -----------------------------------------------------------------------------
 // Configuration
@@ -1074,115 +695,5 @@ const batch = <Args, Data>(
 // Tools
 // -----------------------------------------------------------------------------
 
-/**
- * @category options
- * @since 0.1.0
- */
-export interface ConverseOptions extends InvokeOptions, CreateOptions {
-  /** Models of a `ToolBackend`, whatever their types. */
-  readonly tools: ReadonlyArray<Model<never>>
-  /** How often the model may be asked. */
-  readonly maxTurns: number
-  /** How many tools run at once. @default 8 */
-  readonly concurrency?: number | undefined
-  /** What else the model is asked with, for example its `temperature`. @default nothing */
-  readonly args?: Omit<Arguments, "prompt" | "messages" | "tools"> | undefined
-}
-
-/**
- * A conversation that has come to its end.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Conversation {
-  /** The last answer, which calls no tool. */
-  readonly response: NormalizedResponse
-  /** All that was said, to go on from there. */
-  readonly prompt: Prompt.Prompt
-  /** The turns, in their order. */
-  readonly steps: ReadonlyArray<Step>
-}
-
-/**
- * A turn of a conversation: what the model answered, and the tools that it called.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Step {
-  readonly calling: Calling
-  readonly tools: ReadonlyArray<ToolStep>
-}
-
-/**
- * A tool that was called in a conversation.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ToolStep {
-  readonly call: ToolCall
-  /** `undefined` where there is no such tool, or the call was denied. */
-  readonly calling: Calling | undefined
-  /** What the model was told. */
-  readonly text: string
-  readonly failed: boolean
-}
-
-/**
- * Asks the program's model, runs the tools that it calls, and asks it again with what they answered, until it calls none.
- *
- * **Details**
- *
- * Every turn and every call of a tool is a calling of its own, with the hooks and the limits of its model. What goes wrong with a tool
- * is told to the model in its own words: wrong arguments, a failure, a denial, a tool that does not exist. The model's own errors
- * end the conversation, and so does `TurnsExceeded`. A tool without a name of its own among the `tools`, or a model that is no tool,
- * is an `IllegalArgumentError` before anything is asked.
- *
- * **Example** (A model that can calculate)
- *
- * ```ts
- * import { Effect, Schema } from "effect"
- * import { Tool } from "effect/ai"
- * import { iModel, ToolBackend } from "effect-imodel"
- *
- * const Add = Tool.make("add", {
- *   description: "Adds two numbers.",
- *   parameters: Schema.Struct({ a: Schema.Finite, b: Schema.Finite }),
- *   success: Schema.Finite
- * })
- *
- * const program = Effect.gen(function*() {
- *   const add = yield* iModel.make(yield* ToolBackend.make(Add, ({ a, b }) => a + b))
- *   const { response, steps } = yield* iModel.converse("What is 123 + 456?", { tools: [add], maxTurns: 5 })
- *   return { text: response.text, turns: steps.length }
- * })
- * ```
- *
- * @category operations
- * @since 0.1.0
- */
-export const converse = (
-  prompt: Prompt.RawInput,
-  options: ConverseOptions
-): Effect.Effect<
-  Conversation,
-  TimeoutError | PermissionDenied | BackendError | TurnsExceeded | Cause.IllegalArgumentError,
-  iModel
-> => Effect.flatMap(iModel, (model) => converseWith(model, prompt, options))
-
-/**
- * As `converse`, with a model at hand.
- *
- * @category operations
- * @since 0.1.0
- */
-export const converseWith: (
-  model: Model<never>,
-  prompt: Prompt.RawInput,
-  options: ConverseOptions
-) => Effect.Effect<
-  Conversation,
-  TimeoutError | PermissionDenied | BackendError | TurnsExceeded | Cause.IllegalArgumentError
-> = Converse.converse
+export { converse, converseWith }
+export type { Conversation, ConverseOptions, Step, ToolStep }

@@ -5,13 +5,116 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { Calling, NormalizedResponse, ToolCall } from "../Calling.ts"
 import { type BackendError, type PermissionDenied, type TimeoutError, TurnsExceeded } from "../Errors.ts"
-import type { Conversation, ConverseOptions, Model, Step, ToolStep } from "../iModel.ts"
+import { type CreateOptions, iModel, type InvokeOptions, type Model } from "../Model.ts"
+import type { Arguments } from "../ServiceBackend.ts"
 import { illegal, positiveInteger } from "./options.ts"
 
-type AnyModel = Model<never>
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface ConverseOptions extends InvokeOptions, CreateOptions {
+  /** Models of a `ToolBackend`, whatever their types. */
+  readonly tools: ReadonlyArray<Model<never>>
+  /** How often the model may be asked. */
+  readonly maxTurns: number
+  /** How many tools run at once. @default 8 */
+  readonly concurrency?: number | undefined
+  /** What else the model is asked with, for example its `temperature`. @default nothing */
+  readonly args?: Omit<Arguments, "prompt" | "messages" | "tools"> | undefined
+}
 
-export const converse = Effect.fnUntraced(function*(
-  model: AnyModel,
+/**
+ * A conversation that has come to its end.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Conversation {
+  /** The last answer, which calls no tool. */
+  readonly response: NormalizedResponse
+  /** All that was said, to go on from there. */
+  readonly prompt: Prompt.Prompt
+  /** The turns, in their order. */
+  readonly steps: ReadonlyArray<Step>
+}
+
+/**
+ * A turn of a conversation: what the model answered, and the tools that it called.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Step {
+  readonly calling: Calling
+  readonly tools: ReadonlyArray<ToolStep>
+}
+
+/**
+ * A tool that was called in a conversation.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolStep {
+  readonly call: ToolCall
+  /** `undefined` where there is no such tool, or the call was denied. */
+  readonly calling: Calling | undefined
+  /** What the model was told. */
+  readonly text: string
+  readonly failed: boolean
+}
+
+/**
+ * Asks the program's model, runs the tools that it calls, and asks it again with what they answered, until it calls none.
+ *
+ * **Details**
+ *
+ * Every turn and every call of a tool is a calling of its own, with the hooks and the limits of its model. What goes wrong with a tool
+ * is told to the model in its own words: wrong arguments, a failure, a denial, a tool that does not exist. The model's own errors
+ * end the conversation, and so does `TurnsExceeded`. A tool without a name of its own among the `tools`, or a model that is no tool,
+ * is an `IllegalArgumentError` before anything is asked.
+ *
+ * **Example** (A model that can calculate)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Tool } from "effect/ai"
+ * import { iModel, ToolBackend } from "effect-imodel"
+ *
+ * const Add = Tool.make("add", {
+ *   description: "Adds two numbers.",
+ *   parameters: Schema.Struct({ a: Schema.Finite, b: Schema.Finite }),
+ *   success: Schema.Finite
+ * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const add = yield* iModel.make(yield* ToolBackend.make(Add, ({ a, b }) => a + b))
+ *   const { response, steps } = yield* iModel.converse("What is 123 + 456?", { tools: [add], maxTurns: 5 })
+ *   return { text: response.text, turns: steps.length }
+ * })
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const converse = (
+  prompt: Prompt.RawInput,
+  options: ConverseOptions
+): Effect.Effect<
+  Conversation,
+  TimeoutError | PermissionDenied | BackendError | TurnsExceeded | Cause.IllegalArgumentError,
+  iModel
+> => Effect.flatMap(iModel, (model) => converseWith(model, prompt, options))
+
+/**
+ * As `converse`, with a model at hand.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const converseWith = Effect.fnUntraced(function*(
+  model: Model<never>,
   prompt: Prompt.RawInput,
   options: ConverseOptions
 ): Effect.fn.Return<
@@ -40,8 +143,8 @@ export const converse = Effect.fnUntraced(function*(
   return yield* new TurnsExceeded({ maxTurns, callingIds: steps.map(({ calling }) => calling.id) })
 })
 
-const index = Effect.fnUntraced(function*(tools: ReadonlyArray<AnyModel>) {
-  const byName = new Map<string, AnyModel>()
+const index = Effect.fnUntraced(function*(tools: ReadonlyArray<Model<never>>) {
+  const byName = new Map<string, Model<never>>()
   for (const model of tools) {
     const name = model.tool?.name
     if (name === undefined) return yield* illegal(`The model '${model.name}' is no tool`)
@@ -52,7 +155,7 @@ const index = Effect.fnUntraced(function*(tools: ReadonlyArray<AnyModel>) {
 })
 
 /** Whatever goes wrong with a tool is for the model to deal with. */
-const run = (tools: ReadonlyMap<string, AnyModel>, call: ToolCall): Effect.Effect<ToolStep> => {
+const run = (tools: ReadonlyMap<string, Model<never>>, call: ToolCall): Effect.Effect<ToolStep> => {
   const tool = tools.get(call.name)
   if (tool === undefined) {
     const names = [...tools.keys()].join(", ")

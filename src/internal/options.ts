@@ -4,7 +4,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { StreamOptions } from "../iModel.ts"
+import type { StreamOptions } from "../Model.ts"
 import { didYouMean } from "./near.ts"
 
 export const illegal = (message: string): Effect.Effect<never, Cause.IllegalArgumentError> =>

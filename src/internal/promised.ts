@@ -5,7 +5,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Calling, NormalizedResponse, StreamPart } from "../Calling.ts"
-import type { CreateOptions, InvokeOptions, Model, ResponseOf, StreamOptions } from "../iModel.ts"
+import type { CreateOptions, InvokeOptions, Model, ResponseOf, StreamOptions } from "../Model.ts"
 import type { Arguments } from "../ServiceBackend.ts"
 
 /**
