@@ -209,7 +209,8 @@ export type ToolkitTool = Backend<Readonly<Record<string, unknown>>, unknown>
  *
  * **Gotchas**
  *
- * A tool's `needsApproval` is for the `LanguageModel` of `effect/ai`. Here a hook of the tool says no, in `preInvocation`.
+ * A tool with `needsApproval` is not run, since nobody is asked here: its calls are `ToolFailure`s. Leave it out of the tool, and
+ * have a hook of its model ask, in `preInvocation`.
  *
  * **Example** (The tool loop with a toolkit)
  *

@@ -218,6 +218,18 @@ describe("ToolBackend.fromToolkit", () => {
         assert.include(failed[i]?.text, words)
       }
     }).pipe(Effect.provide(handlers), Effect.provideService(Abacus, 40)))
+
+  it.effect("does not run what needs an approval, which nobody is asked for", () => {
+    let runs = 0
+    const toolkit = Toolkit.make(Tool.make("wipe", { success: Schema.String, needsApproval: true }))
+    return Effect.gen(function*() {
+      const [backend] = yield* ToolBackend.fromToolkit(toolkit)
+      if (backend === undefined) return assert.fail("no tool")
+      const error = yield* Effect.flip((yield* iModel.make(backend)).respond({}))
+      assert.match(error.message, /'wipe' failed: It needs an approval/)
+      assert.strictEqual(runs, 0)
+    }).pipe(Effect.provide(toolkit.toLayer({ wipe: () => Effect.sync(() => `${++runs}`) })))
+  })
 })
 
 describe("descriptions", () => {

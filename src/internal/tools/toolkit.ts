@@ -27,6 +27,7 @@ export function fromToolkit(toolkit: Toolkit.Toolkit<Record<string, Tool.Any>>) 
           const failed = failureOf(tool.name)
           const call = Effect.fnUntraced(
             function*(args: Readonly<Record<string, unknown>>) {
+              if (tool.needsApproval) return yield* Effect.fail("It needs an approval, which nobody is asked for here")
               const results = yield* handle(tool.name, args, undefined, { onExcessProperty: "error" })
               const last = yield* Stream.runLast(results)
               const { encodedResult, isFailure, result } = yield* Effect.fromOption(last)
