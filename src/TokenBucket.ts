@@ -141,11 +141,11 @@ export const make = Effect.fnUntraced(function*(
 
   const ask = (n: number, waits: boolean) => account.exchange({ want: [n], next: undefined, waits, running: 0 })
   const leave = Effect.suspend(() => account.exchange({ want: undefined, next: undefined, waits: false, running: 0 }))
-  const promptly = account.isLocal ? identity : Outage.promptly
+  const patiently = account.isLocal ? identity : Outage.patiently
   const tell = (change: Change) =>
     Effect.suspend(() => {
       account.note(0, change)
-      return Effect.asVoid(promptly(account.exchange()))
+      return Effect.asVoid(patiently(account.exchange()))
     })
 
   // A store may answer late: what it gave to one who has left meanwhile goes back.
@@ -202,7 +202,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.andThen(
         fitting(n),
         Effect.map(
-          turn.withPermitsIfAvailable(1)(promptly(ask(n, false))),
+          turn.withPermitsIfAvailable(1)(patiently(ask(n, false))),
           (answer) => Option.isSome(answer) && answer.value.receipt !== undefined
         )
       ),
@@ -213,7 +213,7 @@ export const make = Effect.fnUntraced(function*(
         : illegal(`reserved and actual must be finite and not negative, got ${reserved} and ${actual}`),
     reset: tell({ op: "fill" }),
     available: Effect.map(
-      promptly(account.levels),
+      patiently(account.levels),
       ([level = 0]) =>
         level >= windowMillis - headroomMillis ? capacity : Math.max(0, Math.floor(level / bucket.learned.price))
     )

@@ -8,20 +8,22 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import type { Stored } from "./account.ts"
 
-/** How long an answer of the store is waited for. */
+/** How long an answer of the store is waited for before it is taken to be away. */
 const timeoutMillis = 1_000
+/** How long it is waited for by who can do nothing without it. */
+const patienceMillis = 5_000
 /** How long after a failure the store is asked again. */
 const retryMillis = 1_000
 
 /** What the store answers, or a failure when it does not in time. */
-export const promptly = <A>(asked: Stored<A>): Stored<A> =>
+export const patiently = <A>(asked: Stored<A>): Stored<A> =>
   Effect.timeoutOrElse(asked, {
-    duration: timeoutMillis,
+    duration: patienceMillis,
     orElse: () => Effect.fail(new RateLimiter.RateLimiterError({ reason: silence }))
   })
 
 const silence = new RateLimiter.RateLimitStoreError({
-  message: `The store of the limits does not answer within ${timeoutMillis} milliseconds`
+  message: `The store of the limits does not answer within ${patienceMillis} milliseconds`
 })
 
 export interface Options {
