@@ -186,7 +186,8 @@ describe("the options of a call", () => {
     [`{ "queueTimeout": -1 }`, "queueTimeout"],
     [`{ "idleTimeout": "0 seconds" }`, "idleTimeout"],
     [`{ "firstPartTimeout": null }`, "firstPartTimeout"],
-    [`{ "priority": "high" }`, "priority"]
+    [`{ "priority": "high" }`, "priority"],
+    [`{ "priority": "1" }`, "priority"]
   ]
 
   it.effect("wrong ones fail the call by their name, and reach no backend", () =>

@@ -83,7 +83,7 @@ export const misfitOf = (options: StreamOptions): AiError.InvalidRequestError | 
       `It must be a duration longer than zero, such as "1 minute" or milliseconds, got ${shown(options[late])}`
     )
   }
-  return priority === undefined || priority <= 0 || priority > 0
+  return priority === undefined || (typeof priority === "number" && !Number.isNaN(priority))
     ? undefined
     : misfit("priority", `It must be a number, got ${shown(priority)}`)
 }
