@@ -12,7 +12,7 @@ import type * as Equal from "effect/Equal"
 import type * as Inspectable from "effect/Inspectable"
 import * as Predicate from "effect/Predicate"
 import type { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "./Errors.ts"
-import type { CallingImpl } from "./internal/calling.ts"
+import type { CallingImpl } from "./internal/calling/lifecycle.ts"
 
 /**
  * @category type IDs

@@ -17,8 +17,8 @@ import * as Breaker from "effect/persistence/CircuitBreaker"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { type BackendError, type BackendErrorReason, CircuitOpen } from "./Errors.ts"
-import { healthOf } from "./internal/health.ts"
-import { positiveDuration, positiveInteger } from "./internal/options.ts"
+import { healthOf } from "./internal/errors/health.ts"
+import { positiveDuration, positiveInteger } from "./internal/util/options.ts"
 
 // -----------------------------------------------------------------------------
 // Models

@@ -12,8 +12,8 @@ import * as Response from "effect/ai/Response"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { retryAfterOf } from "./internal/told.ts"
-import { describe } from "./internal/describe.ts"
+import { retryAfterOf } from "./internal/errors/retryAfter.ts"
+import { describe } from "./internal/errors/describe.ts"
 
 /**
  * A time limit ran out: the `timeout` of an invocation, or that of a hook.

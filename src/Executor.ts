@@ -17,8 +17,8 @@ import type * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import type { Calling, Execution } from "./Calling.ts"
 import type { PermissionDenied, TimeoutError } from "./Errors.ts"
-import * as internal from "./internal/executor.ts"
-import type * as Limits from "./internal/limits.ts"
+import * as internal from "./internal/executor/dispatcher.ts"
+import type * as Limits from "./internal/limits/reservation.ts"
 import type { Options as BucketOptions, TokenBucket } from "./TokenBucket.ts"
 
 /**
@@ -73,7 +73,7 @@ export interface SubmitOptions {
   readonly key?: string | undefined
 }
 
-export { Key, Priority } from "./internal/references.ts"
+export { Key, Priority } from "./internal/executor/references.ts"
 
 /**
  * @category models

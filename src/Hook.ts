@@ -30,7 +30,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
 import type { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "./Errors.ts"
-import type * as Built from "./internal/hooks/built.ts"
+import type * as Built from "./internal/hooks/instance.ts"
 import * as internal from "./internal/hooks/make.ts"
 
 /**

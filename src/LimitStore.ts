@@ -17,9 +17,9 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { uuid } from "./internal/identity.ts"
-import { positiveDuration } from "./internal/options.ts"
-import { channelOf, type Store } from "./internal/redisAccount.ts"
+import { uuid } from "./internal/util/identity.ts"
+import { positiveDuration } from "./internal/util/options.ts"
+import { channelOf, type Store } from "./internal/limits/redis.ts"
 
 /**
  * @category type IDs

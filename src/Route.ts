@@ -11,9 +11,9 @@ import type * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Model } from "./Model.ts"
-import { composed } from "./internal/configuration.ts"
-import * as Order from "./internal/order.ts"
-import * as internal from "./internal/route.ts"
+import { composed } from "./internal/configuration/json.ts"
+import * as Order from "./internal/routing/order.ts"
+import * as internal from "./internal/routing/route.ts"
 import type { Backend } from "./ServiceBackend.ts"
 
 // -----------------------------------------------------------------------------

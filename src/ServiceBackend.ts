@@ -33,13 +33,13 @@ import {
 } from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason, Unsupported } from "./Errors.ts"
-import { CallingImpl, type Work } from "./internal/calling.ts"
+import { CallingImpl, type Work } from "./internal/calling/lifecycle.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
-import { estimateTokens, fourCharacters } from "./internal/estimate.ts"
-import { identify, noMetadata } from "./internal/identity.ts"
-import { invalidArgument } from "./internal/invalidArgument.ts"
-import { type Retry, retrying } from "./internal/retry.ts"
-import { type Emit, streamInto, streamPartsOf } from "./internal/streaming.ts"
+import { estimateTokens, fourCharacters } from "./internal/chat/estimate.ts"
+import { identify, noMetadata } from "./internal/util/identity.ts"
+import { invalidArgument } from "./internal/util/schemaIssue.ts"
+import { type Retry, retrying } from "./internal/errors/retry.ts"
+import { type Emit, streamInto, streamPartsOf } from "./internal/calling/streaming.ts"
 
 /**
  * @category type IDs

@@ -45,9 +45,9 @@ import {
 } from "./Errors.ts"
 import * as iModel from "./iModel.ts"
 import { readFile } from "./internal/configuration/file.ts"
-import { readMcpConfig } from "./internal/mcpConfig.ts"
-import { wholly } from "./internal/once.ts"
-import * as internal from "./internal/registry.ts"
+import { readMcpConfig } from "./internal/registry/mcpConfig.ts"
+import { wholly } from "./internal/util/memoize.ts"
+import * as internal from "./internal/registry/registry.ts"
 import * as ToolBackend from "./ToolBackend.ts"
 
 // -----------------------------------------------------------------------------

@@ -11,9 +11,9 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { type Calling, type Execution, isCalling, makeResponse, type NormalizedResponse, TypeId } from "./Calling.ts"
 import { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "./Errors.ts"
-import { CallingImpl, type Work } from "./internal/calling.ts"
+import { CallingImpl, type Work } from "./internal/calling/lifecycle.ts"
 import { withUsage } from "./internal/effectAi/parts.ts"
-import { isNoCredential, toJson, toJsonObject, withoutCredentials } from "./internal/json.ts"
+import { isNoCredential, toJson, toJsonObject, withoutCredentials } from "./internal/util/json.ts"
 
 // -----------------------------------------------------------------------------
 // What is kept

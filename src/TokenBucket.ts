@@ -16,10 +16,10 @@ import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Semaphore from "effect/Semaphore"
-import type { Answer, Change } from "./internal/account.ts"
-import * as Accounts from "./internal/accounts.ts"
-import * as Outage from "./internal/outage.ts"
-import { duration, illegal, positive, positiveDuration } from "./internal/options.ts"
+import type { Answer, Change } from "./internal/limits/session.ts"
+import * as Accounts from "./internal/limits/open.ts"
+import * as Outage from "./internal/limits/outage.ts"
+import { duration, illegal, positive, positiveDuration } from "./internal/util/options.ts"
 
 /**
  * @category type IDs

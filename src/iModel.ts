@@ -24,7 +24,7 @@ import {
   converseWith,
   type Step,
   type ToolStep
-} from "./internal/converse.ts"
+} from "./internal/tools/converse.ts"
 import { fromAiError } from "./internal/effectAi/errors.ts"
 import {
   layerEmbeddingModel,
@@ -32,14 +32,14 @@ import {
   makeEmbeddingModel,
   makeLanguageModel
 } from "./internal/effectAi/layers.ts"
-import * as Hedge from "./internal/hedge.ts"
-import * as Configuration from "./internal/configuration.ts"
+import * as Hedge from "./internal/routing/hedge.ts"
+import * as Configuration from "./internal/configuration/json.ts"
 import { readModel } from "./internal/configuration/read.ts"
 import { restore } from "./internal/configuration/restore.ts"
 import * as internal from "./internal/model.ts"
-import { type Abortable, type Promised, promised } from "./internal/promised.ts"
-import { CallArguments, CaptureContent } from "./internal/references.ts"
-import * as Share from "./internal/share.ts"
+import { type Abortable, type Promised, promised } from "./internal/promise.ts"
+import { CallArguments, CaptureContent } from "./internal/executor/references.ts"
+import * as Share from "./internal/routing/share.ts"
 import {
   type BatchOptions,
   type CreateOptions,

@@ -4,7 +4,7 @@ import { Array as Arr, Deferred, Duration, Effect, Exit, Fiber, Queue, Ref, Sche
 import { AiError, Response } from "effect/ai"
 import { TestClock } from "effect/testing"
 import { Calling, Circuit, Errors, Executor, iModel, type Route, ServiceBackend } from "effect-imodel"
-import { notingRetryAfter } from "../src/internal/told.ts"
+import { notingRetryAfter } from "../src/internal/errors/retryAfter.ts"
 
 type Answer = Effect.Effect<string, Errors.BackendErrorReason>
 

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Fiber, Layer, Metric, Random, Redacted, Schema, Tracer } from "effect"
 import { BackendError, Calling, Executor, iModel, OpenAi, ServiceBackend, Simulator, TokenBucket } from "effect-imodel"
-import { notingRetryAfter } from "../src/internal/told.ts"
+import { notingRetryAfter } from "../src/internal/errors/retryAfter.ts"
 import { AiError } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"

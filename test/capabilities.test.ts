@@ -5,7 +5,7 @@ import { AiError, Tool } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { Anthropic, Errors, Gemini, iModel, OpenAi, ServiceBackend, Simulator } from "effect-imodel"
-import { capabilitiesOf } from "../src/internal/knownModels.ts"
+import { capabilitiesOf } from "../src/internal/chat/catalogue.ts"
 
 type Capabilities = ServiceBackend.Capabilities
 /** Of any wire. */

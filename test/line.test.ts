@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { type Entry, Line } from "../src/internal/line.ts"
+import { type Entry, Line } from "../src/internal/executor/priorityQueue.ts"
 
 interface Standing extends Entry<Standing> {}
 

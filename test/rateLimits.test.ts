@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Schema } from "effect"
-import { type Allowance, rateLimitsOf, retryDelayOf } from "../src/internal/rateLimits.ts"
+import { type Allowance, rateLimitsOf, retryDelayOf } from "../src/internal/http/rateLimitHeaders.ts"
 
 const now = Date.parse("2026-03-01T12:00:00Z")
 const day = 86_400_000

@@ -11,8 +11,8 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Circuit from "../Circuit.ts"
 import type { Credential } from "../Endpoint.ts"
-import { illegal } from "../internal/options.ts"
-import * as internal from "../internal/provider.ts"
+import { illegal } from "../internal/util/options.ts"
+import * as internal from "../internal/configuration/provider.ts"
 import type { Capabilities, Retry, ServiceBackend } from "../ServiceBackend.ts"
 
 /**

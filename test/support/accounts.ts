@@ -4,8 +4,8 @@ import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { LimitStore } from "effect-imodel"
 import type { Redis } from "effect/persistence"
-import type { Account, Question } from "../../src/internal/account.ts"
-import * as Accounts from "../../src/internal/accounts.ts"
+import type { Account, Question } from "../../src/internal/limits/session.ts"
+import * as Accounts from "../../src/internal/limits/open.ts"
 
 /** The window of buckets that do not refill to speak of while a test runs, however slow the machine is. */
 export const day = 86_400_000

@@ -1,9 +1,9 @@
 /** One bucket as an executor has it: taken from, settled, and corrected by what the provider says. */
 import { Effect } from "effect"
 import { TokenBucket } from "effect-imodel"
-import type { Receipt } from "../../src/internal/account.ts"
-import * as Limits from "../../src/internal/limits.ts"
-import type { Allowance } from "../../src/internal/rateLimits.ts"
+import type { Receipt } from "../../src/internal/limits/session.ts"
+import * as Limits from "../../src/internal/limits/reservation.ts"
+import type { Allowance } from "../../src/internal/http/rateLimitHeaders.ts"
 
 const use = (requests: number) => ({ requests, input: 0, output: 0 })
 

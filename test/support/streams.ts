@@ -4,7 +4,7 @@ import { Effect, Result } from "effect"
 import { Prompt, Response as Parts } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { Calling, type Endpoint, type Errors, type iModel } from "effect-imodel"
-import { makeSink } from "../../src/internal/streaming.ts"
+import { makeSink } from "../../src/internal/calling/streaming.ts"
 
 /** A body of these pieces, as a `fetch` answers it. */
 export const bodyOf = (pieces: ReadonlyArray<Uint8Array>, contentType = "text/event-stream"): Response =>

@@ -5,7 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
-import { JsonObject, nullable } from "../chat.ts"
+import { JsonObject, nullable } from "../chat/arguments.ts"
 
 export const CacheControl = Schema.Struct({
   type: Schema.Literal("ephemeral"),

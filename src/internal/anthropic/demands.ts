@@ -1,5 +1,5 @@
 /** What the arguments of a message ask for, of that which not every model can do. */
-import { areAny, type Demands, demandsOfPrompt } from "../capabilities.ts"
+import { areAny, type Demands, demandsOfPrompt } from "../chat/capabilities.ts"
 import type { Block } from "./blocks.ts"
 import type { Message, MessagesRequest } from "./schema.ts"
 

@@ -6,9 +6,9 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Unsupported } from "../../Errors.ts"
-import { nullable, resultText } from "../chat.ts"
-import { describeIssue } from "../invalidArgument.ts"
-import { neverSent } from "../told.ts"
+import { nullable, resultText } from "../chat/arguments.ts"
+import { describeIssue } from "../util/schemaIssue.ts"
+import { neverSent } from "../errors/retryAfter.ts"
 import {
   type Block,
   CacheControl,

@@ -17,7 +17,7 @@ import {
   OutputFormat,
   promptOrMessages,
   RawPrompt
-} from "../chat.ts"
+} from "../chat/arguments.ts"
 import { AnswerBlock, Block, CacheControl, Citation, JsonRecord, other, Text } from "./blocks.ts"
 import { ToolChoice, WireTool } from "./tools.ts"
 

@@ -8,10 +8,10 @@ import * as Record from "effect/Record"
 import * as Result from "effect/Result"
 import type { Decoder, EventFailure } from "../../Endpoint.ts"
 import type { StreamPart } from "../../Calling.ts"
-import { toolParams } from "../chat.ts"
-import { describeIssue } from "../invalidArgument.ts"
-import { PartWriter } from "../parts.ts"
-import { wireDecoder } from "../wireDecoder.ts"
+import { toolParams } from "../chat/arguments.ts"
+import { describeIssue } from "../util/schemaIssue.ts"
+import { PartWriter } from "../chat/partWriter.ts"
+import { wireDecoder } from "../http/wireDecoder.ts"
 import {
   type Block,
   BlockParts,

@@ -5,7 +5,7 @@
  * Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-reference
  */
 import * as Schema from "effect/Schema"
-import { JsonObject, nullable } from "../chat.ts"
+import { JsonObject, nullable } from "../chat/arguments.ts"
 import { CacheControl, CitationsConfig } from "./blocks.ts"
 
 const common = {

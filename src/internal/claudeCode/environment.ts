@@ -6,8 +6,8 @@ import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { type Credential, readCredential } from "../credential.ts"
-import { type Scrub, scrubbing } from "../http.ts"
+import { type Credential, readCredential } from "../http/credential.ts"
+import { type Scrub, scrubbing } from "../http/failure.ts"
 
 export interface Environment {
   readonly variables: Readonly<Record<string, string | Redacted.Redacted>>

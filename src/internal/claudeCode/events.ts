@@ -6,7 +6,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
-import { nullable } from "../chat.ts"
+import { nullable } from "../chat/arguments.ts"
 
 const Tokens = {
   input_tokens: nullable(Schema.Int),

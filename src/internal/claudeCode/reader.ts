@@ -5,8 +5,8 @@ import * as Predicate from "effect/Predicate"
 import * as ResultOf from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Part, StreamPart } from "../../Calling.ts"
-import { describeIssue } from "../invalidArgument.ts"
-import { PartWriter } from "../parts.ts"
+import { describeIssue } from "../util/schemaIssue.ts"
+import { PartWriter } from "../chat/partWriter.ts"
 import { type Block, Event, eventTypes, type Increment, type Result, type Usage } from "./events.ts"
 
 /** The use of a tool, as far as it has come. */

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { JsonObject, JsonSchemaFormat, OutputFormat, promptOrMessages, RawPrompt } from "../chat.ts"
+import { JsonObject, JsonSchemaFormat, OutputFormat, promptOrMessages, RawPrompt } from "../chat/arguments.ts"
 
 const Message = Schema.Struct({
   role: Schema.Literals(["system", "user", "assistant"]),

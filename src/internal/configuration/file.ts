@@ -4,7 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { ConfigurationError } from "../../Errors.ts"
-import { once, wholly } from "../once.ts"
+import { once, wholly } from "../util/memoize.ts"
 import { type Path, readModels, refused } from "./read.ts"
 import { type Making, restore } from "./restore.ts"
 

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { ConfigurationError } from "../../Errors.ts"
-import { version } from "../configuration.ts"
-import { deepestIssue } from "../invalidArgument.ts"
-import { near } from "../near.ts"
+import { version } from "./json.ts"
+import { deepestIssue } from "../util/schemaIssue.ts"
+import { near } from "../util/suggest.ts"
 import { File, type Model, Single } from "./schema.ts"
 
 export type Path = ReadonlyArray<PropertyKey>

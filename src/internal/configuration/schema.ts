@@ -2,10 +2,10 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { misfitOfBaseUrl } from "../address.ts"
-import { version } from "../configuration.ts"
-import { variableName } from "../credential.ts"
-import { find, providers } from "../provider.ts"
+import { misfitOfBaseUrl } from "../http/request.ts"
+import { version } from "./json.ts"
+import { variableName } from "../http/credential.ts"
+import { find, providers } from "./provider.ts"
 
 const { optionalKey } = Schema
 

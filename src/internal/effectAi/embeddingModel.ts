@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { NormalizedResponse } from "../../Calling.ts"
 import type { BackendError, PermissionDenied, TimeoutError } from "../../Errors.ts"
-import { CallArguments, Key, Priority } from "../references.ts"
+import { CallArguments, Key, Priority } from "../executor/references.ts"
 import { toAiError } from "./errors.ts"
 
 /** What is needed of a model. */

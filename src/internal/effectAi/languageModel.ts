@@ -19,7 +19,7 @@ import * as Tracer from "effect/Tracer"
 import type { NormalizedResponse, Part, StreamPart } from "../../Calling.ts"
 import type { BackendError, PermissionDenied, TimeoutError } from "../../Errors.ts"
 import type { ChatArguments } from "../../ServiceBackend.ts"
-import { CallArguments } from "../references.ts"
+import { CallArguments } from "../executor/references.ts"
 import { toAiError } from "./errors.ts"
 import { withUsage } from "./parts.ts"
 

@@ -3,7 +3,7 @@ import * as Response from "effect/ai/Response"
 import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import type { Part } from "../../Calling.ts"
-import { urlSource } from "../parts.ts"
+import { urlSource } from "../chat/partWriter.ts"
 import type { GenerateContentChunk, Part as PartSchema } from "./schema.ts"
 
 type Answer = typeof GenerateContentChunk.Type

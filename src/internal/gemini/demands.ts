@@ -1,5 +1,5 @@
 /** What the arguments of `generateContent` ask for, of that which not every model can do. */
-import { areAny, type Demands, demandsOfPrompt, isImageType } from "../capabilities.ts"
+import { areAny, type Demands, demandsOfPrompt, isImageType } from "../chat/capabilities.ts"
 import type { Content, GenerateContentRequest, Part } from "./schema.ts"
 
 export const demandsOf = ({ contents = [], messages, prompt, tools }: GenerateContentRequest["Type"]): Demands => {

@@ -2,9 +2,9 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Decoder } from "../../Endpoint.ts"
-import { describeIssue } from "../invalidArgument.ts"
-import { PartWriter } from "../parts.ts"
-import { wireDecoder } from "../wireDecoder.ts"
+import { describeIssue } from "../util/schemaIssue.ts"
+import { PartWriter } from "../chat/partWriter.ts"
+import { wireDecoder } from "../http/wireDecoder.ts"
 import { append, finishOf, metadataOf, partReader, sourcesOf, usageOf } from "./answer.ts"
 import { ErrorBody, GenerateContentChunk, type Part as PartSchema } from "./schema.ts"
 

@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
-import type { FunctionTool, NeutralToolChoice, ProviderTool } from "../chat.ts"
-import { describeIssue } from "../invalidArgument.ts"
-import { neverSent } from "../told.ts"
+import type { FunctionTool, NeutralToolChoice, ProviderTool } from "../chat/arguments.ts"
+import { describeIssue } from "../util/schemaIssue.ts"
+import { neverSent } from "../errors/retryAfter.ts"
 import { type GenerateContentBody, Tool as ToolSchema } from "./schema.ts"
 
 type Tool = typeof ToolSchema.Type

@@ -11,8 +11,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type Calling, makeResponse, type NormalizedResponse } from "../../Calling.ts"
 import type { Hook } from "../../Hook.ts"
-import { isOutputSchema } from "../chat.ts"
-import { positiveDuration } from "../options.ts"
+import { isOutputSchema } from "../chat/arguments.ts"
+import { positiveDuration } from "../util/options.ts"
 import { forHost, middleware, unwrap } from "./make.ts"
 
 /**

@@ -4,7 +4,7 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Event } from "../../Hook.ts"
-import type { Host } from "./built.ts"
+import type { Host } from "./instance.ts"
 
 const capacity = 1024
 

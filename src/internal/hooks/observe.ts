@@ -7,7 +7,7 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import type { Calling, NormalizedResponse } from "../../Calling.ts"
 import type { Hook } from "../../Hook.ts"
-import type { Failure } from "../calling.ts"
+import type { Failure } from "../calling/lifecycle.ts"
 import { forHost, middleware } from "./make.ts"
 
 type Outcome = Exit.Exit<NormalizedResponse, Failure>

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { type Calling, makeResponse, type NormalizedResponse, type Part, type StreamPart } from "../../Calling.ts"
 import type { Hook } from "../../Hook.ts"
-import type { Args, Way } from "./built.ts"
+import type { Args, Way } from "./instance.ts"
 import { TypeId } from "./make.ts"
 
 /**

@@ -2,8 +2,8 @@
 import * as Response from "effect/ai/Response"
 import * as DateTime from "effect/DateTime"
 import type { Part } from "../../Calling.ts"
-import { toolParams } from "../chat.ts"
-import { urlSource } from "../parts.ts"
+import { toolParams } from "../chat/arguments.ts"
+import { urlSource } from "../chat/partWriter.ts"
 import type { ChatChunk, ChatCompletion, ReasoningField } from "./schema.ts"
 
 type Completion = typeof ChatCompletion.Type

@@ -2,7 +2,7 @@
 import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
 import * as Effect from "effect/Effect"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
-import { describeOutput, functionTools, isOutputSchema } from "../chat.ts"
+import { describeOutput, functionTools, isOutputSchema } from "../chat/arguments.ts"
 import { messagesOfPrompt } from "./prompt.ts"
 import type { ChatBody, ChatRequest } from "./schema.ts"
 

@@ -1,5 +1,5 @@
 /** What the arguments of a chat completion ask for, of that which not every model can do. */
-import { areAny, type Demands, demandsOfPrompt } from "../capabilities.ts"
+import { areAny, type Demands, demandsOfPrompt } from "../chat/capabilities.ts"
 import type { ChatMessage, ChatRequest } from "./schema.ts"
 
 type Message = typeof ChatMessage.Type

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import type { NormalizedResponse } from "../../Calling.ts"
-import { nullable } from "../chat.ts"
+import { nullable } from "../chat/arguments.ts"
 
 const Tokens = Schema.Array(Schema.Int).check(Schema.isMinLength(1))
 

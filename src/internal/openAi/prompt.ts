@@ -7,9 +7,9 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
-import { paramsText, resultText } from "../chat.ts"
-import { describeIssue } from "../invalidArgument.ts"
-import { neverSent } from "../told.ts"
+import { paramsText, resultText } from "../chat/arguments.ts"
+import { describeIssue } from "../util/schemaIssue.ts"
+import { neverSent } from "../errors/retryAfter.ts"
 import { type ChatMessage, ImageDetail, ReasoningField } from "./schema.ts"
 
 type Message = typeof ChatMessage.Type

@@ -7,8 +7,8 @@ import * as AiError from "effect/ai/AiError"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { BackendErrorReason } from "../../Errors.ts"
-import { contextLengthExceeded } from "../contextLength.ts"
-import type { FailedAnswer } from "../http.ts"
+import { contextLengthExceeded } from "../errors/contextLength.ts"
+import type { FailedAnswer } from "../http/failure.ts"
 import { ErrorBody } from "./schema.ts"
 
 export const reasonOf = (answer: FailedAnswer): BackendErrorReason => {

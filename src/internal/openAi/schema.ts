@@ -17,7 +17,7 @@ import {
   OutputFormat,
   promptOrMessages,
   RawPrompt
-} from "../chat.ts"
+} from "../chat/arguments.ts"
 
 const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
 

@@ -5,7 +5,7 @@
  * Which model has which: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
  */
 import * as Effect from "effect/Effect"
-import type { Tokenizer } from "../estimate.ts"
+import type { Tokenizer } from "../chat/estimate.ts"
 
 export const tokenizerOf = (model: string): Effect.Effect<Tokenizer | undefined> => {
   const load = /^(gpt-4o|gpt-4\.1|gpt-4\.5|gpt-5|chatgpt-4o|o\d)/.test(model)

@@ -3,8 +3,8 @@ import * as Config from "effect/Config"
 import * as Struct from "effect/Struct"
 import type { Auth } from "../../Endpoint.ts"
 import type { Capabilities } from "../../ServiceBackend.ts"
-import type { Credential } from "../credential.ts"
-import * as KnownModels from "../knownModels.ts"
+import type { Credential } from "../http/credential.ts"
+import * as KnownModels from "../chat/catalogue.ts"
 
 export interface Vendor {
   readonly baseUrl: Config.Config<string>

@@ -3,8 +3,8 @@ import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Simulator from "../../Simulator.ts"
-import { JsonObject, nullable } from "../chat.ts"
-import { untilAvailable } from "../strictLimit.ts"
+import { JsonObject, nullable } from "../chat/arguments.ts"
+import { untilAvailable } from "./strictLimit.ts"
 import {
   type Event,
   event,

@@ -4,7 +4,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Simulator from "../../Simulator.ts"
-import { JsonObject } from "../chat.ts"
+import { JsonObject } from "../chat/arguments.ts"
 import {
   type Generated,
   nameOfCall,

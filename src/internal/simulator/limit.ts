@@ -3,8 +3,8 @@ import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Simulator from "../../Simulator.ts"
-import { positive, positiveDuration } from "../options.ts"
-import { formatReset, makeBucket, refill, untilAvailable } from "../strictLimit.ts"
+import { positive, positiveDuration } from "../util/options.ts"
+import { formatReset, makeBucket, refill, untilAvailable } from "./strictLimit.ts"
 import type { Refusal, Standing } from "./wire.ts"
 
 export interface Limit {

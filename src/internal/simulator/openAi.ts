@@ -1,5 +1,5 @@
 /** OpenAI, whatever the operation: https://platform.openai.com/docs/api-reference. */
-import { formatReset, untilAvailable } from "../strictLimit.ts"
+import { formatReset, untilAvailable } from "./strictLimit.ts"
 import { type Refusal, type Refused, type Vendor } from "./wire.ts"
 
 const refusal = (status: number, message: string, fields: Readonly<Record<string, string>> = {}): Refused => ({

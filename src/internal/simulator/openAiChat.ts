@@ -1,7 +1,7 @@
 /** Chat completions: https://platform.openai.com/docs/api-reference/chat. */
 import * as Result from "effect/Result"
 import type * as Simulator from "../../Simulator.ts"
-import { toolParams } from "../chat.ts"
+import { toolParams } from "../chat/arguments.ts"
 import { ChatBody, type ChatMessage } from "../openAi/schema.ts"
 import { refuse, vendor } from "./openAi.ts"
 import {

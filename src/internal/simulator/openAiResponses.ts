@@ -2,7 +2,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Simulator from "../../Simulator.ts"
-import { JsonObject, nullable, toolParams } from "../chat.ts"
+import { JsonObject, nullable, toolParams } from "../chat/arguments.ts"
 import { vendor } from "./openAi.ts"
 import {
   type Event,

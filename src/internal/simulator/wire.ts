@@ -4,8 +4,8 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Simulator from "../../Simulator.ts"
-import { describeIssue } from "../invalidArgument.ts"
-import type { Bucket } from "../strictLimit.ts"
+import { describeIssue } from "../util/schemaIssue.ts"
+import type { Bucket } from "./strictLimit.ts"
 
 /** A provider: what all of its operations have in common. */
 export interface Vendor {

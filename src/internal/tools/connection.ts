@@ -11,9 +11,9 @@ import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { McpHttpOptions, McpStdioOptions } from "../../ToolBackend.ts"
-import { scrubbing } from "../http.ts"
-import { positiveDuration } from "../options.ts"
-import { Tail, whyNotStarted } from "../process.ts"
+import { scrubbing } from "../http/failure.ts"
+import { positiveDuration } from "../util/options.ts"
+import { Tail, whyNotStarted } from "../process/process.ts"
 
 type Connected<R> = Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R | Scope.Scope>
 

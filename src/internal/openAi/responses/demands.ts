@@ -1,5 +1,5 @@
 /** What the arguments of a response ask for, of that which not every model can do. */
-import { areAny, type Demands, demandsOfPrompt } from "../../capabilities.ts"
+import { areAny, type Demands, demandsOfPrompt } from "../../chat/capabilities.ts"
 import type { InputItem } from "./items.ts"
 import { isTemplate, type ResponseRequest } from "./schema.ts"
 

@@ -4,7 +4,7 @@
  * Source: https://platform.openai.com/docs/api-reference/responses-streaming
  */
 import * as Schema from "effect/Schema"
-import { nullable } from "../../chat.ts"
+import { nullable } from "../../chat/arguments.ts"
 import { ofTomorrow, OutputContent } from "./content.ts"
 import { OutputItem } from "./items.ts"
 import { answered } from "./schema.ts"

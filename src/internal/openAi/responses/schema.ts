@@ -14,7 +14,7 @@ import {
   nullable,
   OutputFormat,
   RawPrompt
-} from "../../chat.ts"
+} from "../../chat/arguments.ts"
 import { InputContent } from "./content.ts"
 import { InputItem, OutputItem } from "./items.ts"
 import { Tool, ToolChoice } from "./tools.ts"

@@ -6,9 +6,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Part } from "../../../Calling.ts"
 import type { Decoder, EventFailure } from "../../../Endpoint.ts"
-import { describeIssue } from "../../invalidArgument.ts"
-import { PartWriter } from "../../parts.ts"
-import { wireDecoder } from "../../wireDecoder.ts"
+import { describeIssue } from "../../util/schemaIssue.ts"
+import { PartWriter } from "../../chat/partWriter.ts"
+import { wireDecoder } from "../../http/wireDecoder.ts"
 import { ErrorBody } from "../schema.ts"
 import {
   finishOf,

@@ -4,7 +4,7 @@
  * Source: https://platform.openai.com/docs/api-reference/responses/create#responses-create-tools
  */
 import * as Schema from "effect/Schema"
-import { JsonObject, nullable } from "../../chat.ts"
+import { JsonObject, nullable } from "../../chat/arguments.ts"
 
 const optional = Schema.optional
 const Strings = Schema.Array(Schema.String)

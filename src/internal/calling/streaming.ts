@@ -1,0 +1,211 @@
+/** An answer that is handed out in parts while it comes: to whom, how far it has come, and how long it may be silent. */
+import * as Response from "effect/ai/Response"
+import * as Arr from "effect/Array"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { isNormalizedResponse, makeResponse, type NormalizedResponse, type Part, type StreamPart } from "../../Calling.ts"
+import { type BackendError, type BackendErrorReason, StreamInterrupted } from "../../Errors.ts"
+
+/** Hands parts to who reads the stream, and completes when they are taken. */
+export type Emit = (parts: ReadonlyArray<StreamPart>, usage?: Response.Usage) => Effect.Effect<void>
+
+/** Who reads the stream of a calling, and how far it has come. */
+export interface Sink {
+  readonly take: (parts: Arr.NonEmptyReadonlyArray<StreamPart>) => Effect.Effect<unknown>
+  firstPartTimeout: Duration.Duration | undefined
+  idleTimeout: Duration.Duration | undefined
+  /** Whether parts were handed out, so that another attempt would repeat them. */
+  begun: boolean
+  /** How much of the answer was handed out: its text, its reasoning, and the parameters of its calls, in characters. */
+  characters: number
+}
+
+export const makeSink = (
+  take: Sink["take"],
+  { firstPartTimeout, idleTimeout }: Pick<Sink, "firstPartTimeout" | "idleTimeout">
+): Sink => ({ take, firstPartTimeout, idleTimeout, begun: false, characters: 0 })
+
+type Reason = BackendError | BackendErrorReason
+
+/**
+ * Runs the work that emits. What fails once parts are out has broken off. What answers with bare data has said the rest in its
+ * parts.
+ */
+export const streamInto = <Data>(
+  sink: Sink,
+  work: (emit: Emit) => Effect.Effect<Data | NormalizedResponse<Data>, Reason>
+): Effect.Effect<NormalizedResponse<Data>, Reason> =>
+  Effect.clockWith((clock) => {
+    const now = clock.currentTimeMillisUnsafe()
+    const progress: Progress = {
+      text: "",
+      usage: undefined,
+      finish: undefined,
+      taking: false,
+      startedAt: now,
+      since: now
+    }
+    // What tells only of the answer is kept until there is something of it: an attempt that fails before can be made again.
+    let heading: ReadonlyArray<StreamPart> = []
+
+    const emit: Emit = (parts, usage) =>
+      Effect.suspend(() => {
+        progress.usage = usage ?? progress.usage
+        progress.since = clock.currentTimeMillisUnsafe()
+        if (!sink.begun && parts.every((part) => part.type === "response-metadata")) {
+          heading = [...heading, ...parts]
+          return Effect.void
+        }
+        const taken = sink.begun ? parts : [...heading, ...parts]
+        if (!Arr.isReadonlyArrayNonEmpty(taken)) return Effect.void
+        sink.begun = true
+        for (const part of parts) {
+          if ("delta" in part) sink.characters += part.delta.length
+          if (part.type === "text-delta") progress.text += part.delta
+          else if (part.type === "finish") progress.finish = part
+        }
+        progress.taking = true
+        return Effect.map(sink.take(taken), () => {
+          progress.taking = false
+          progress.since = clock.currentTimeMillisUnsafe()
+        })
+      })
+
+    const normalized = Effect.map(work(emit), (answer) => {
+      if (isNormalizedResponse(answer)) return answer
+      const { finish, text } = progress
+      return makeResponse({
+        data: answer,
+        ...(text !== "" && { text }),
+        ...(finish && { usage: finish.usage, finishReason: finish.reason })
+      })
+    })
+    const guarded = Effect.mapError(normalized, (error) => sink.begun ? interrupted(error, progress) : error)
+    return sink.firstPartTimeout === undefined && sink.idleTimeout === undefined
+      ? guarded
+      : Effect.raceFirst(guarded, watch(sink, progress, clock))
+  })
+
+interface Progress {
+  text: string
+  usage: Response.Usage | undefined
+  finish: Response.FinishPart | undefined
+  /** Whether who reads has not taken yet what was handed out: then it is not the backend that is silent. */
+  taking: boolean
+  readonly startedAt: number
+  /** When something came last, or was taken. */
+  since: number
+}
+
+/** What failed in the middle of an answer, with what there was of it. */
+export const interrupted = (error: Reason, { text, usage }: Pick<Progress, "text" | "usage">): BackendErrorReason => {
+  const reason = error._tag === "BackendError" ? error.reason : error
+  const known = usage !== undefined && { usage }
+  switch (reason._tag) {
+    case "StreamInterrupted":
+      return new StreamInterrupted({ ...reason, text: reason.text === "" ? text : reason.text, ...known })
+    // It has come whole, and is not what was asked for.
+    case "InvalidOutputError":
+      return reason
+    case "AllFailed":
+    case "CircuitOpen":
+    case "ContextLengthExceeded":
+    case "ToolFailure":
+    case "Unsupported":
+      return new StreamInterrupted({ description: reason.message, text, ...known })
+    default:
+      return new StreamInterrupted({ description: reason.message, text, ...known, reason })
+  }
+}
+
+/** Fails when the backend has been silent for too long. */
+const watch = (sink: Sink, progress: Progress, clock: Clock.Clock): Effect.Effect<never, BackendErrorReason> =>
+  Effect.suspend(() => {
+    const now = clock.currentTimeMillisUnsafe()
+    const limit = sink.begun ? sink.idleTimeout : sink.firstPartTimeout
+    const idleMillis = sink.idleTimeout === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(sink.idleTimeout)
+    const since = !sink.begun ? progress.startedAt : progress.taking ? now : progress.since
+    const left = limit === undefined ? Number.POSITIVE_INFINITY : since + Duration.toMillis(limit) - now
+    if (limit === undefined || left > 0) {
+      // It may begin at any time, and be silent from then on.
+      const rest = Math.max(1, Math.min(left, idleMillis))
+      return Number.isFinite(rest)
+        ? Effect.delay(Effect.suspend(() => watch(sink, progress, clock)), rest)
+        : Effect.never
+    }
+    const description = sink.begun
+      ? `nothing more came for ${Duration.format(limit)}`
+      : `nothing of it came within ${Duration.format(limit)}`
+    return Effect.fail(interrupted(new StreamInterrupted({ description }), progress))
+  })
+
+/** A whole answer as the parts of a stream. */
+export const streamPartsOf = (content: ReadonlyArray<Part>): ReadonlyArray<StreamPart> =>
+  content.flatMap((part, i): ReadonlyArray<StreamPart> => {
+    const id = String(i)
+    switch (part.type) {
+      case "text":
+        return [
+          Response.makePart("text-start", { id, metadata: part.metadata }),
+          Response.makePart("text-delta", { id, delta: part.text }),
+          Response.makePart("text-end", { id })
+        ]
+      case "reasoning":
+        return [
+          Response.makePart("reasoning-start", { id, metadata: part.metadata }),
+          Response.makePart("reasoning-delta", { id, delta: part.text }),
+          Response.makePart("reasoning-end", { id })
+        ]
+      default:
+        return [part]
+    }
+  })
+
+interface Block {
+  readonly type: "text" | "reasoning"
+  readonly metadata: Response.ProviderMetadata
+  text: string
+}
+
+/** The parts of a stream as a whole answer. */
+export const contentOf = (parts: ReadonlyArray<StreamPart>): ReadonlyArray<Part> => {
+  const content: Array<Part | Block> = []
+  const blocks = new Map<string, Block>()
+  const begin = (type: Block["type"], id: string, metadata: Response.ProviderMetadata) => {
+    const block: Block = { type, metadata, text: "" }
+    content.push(block)
+    blocks.set(`${type} ${id}`, block)
+    return block
+  }
+  for (const part of parts) {
+    switch (part.type) {
+      case "text-start":
+        begin("text", part.id, part.metadata)
+        break
+      case "reasoning-start":
+        begin("reasoning", part.id, part.metadata)
+        break
+      case "text-delta":
+      case "reasoning-delta": {
+        const type = part.type === "text-delta" ? "text" : "reasoning"
+        const block = blocks.get(`${type} ${part.id}`) ?? begin(type, part.id, {})
+        block.text += part.delta
+        break
+      }
+      case "text-end":
+      case "reasoning-end":
+      case "tool-params-start":
+      case "tool-params-delta":
+      case "tool-params-end":
+        break
+      default:
+        content.push(part)
+    }
+  }
+  return content.flatMap((part): ReadonlyArray<Part> => {
+    if (Response.isPart(part)) return [part]
+    const { metadata, text, type } = part
+    return text === "" ? [] : [Response.makePart(type, { text, metadata })]
+  })
+}

@@ -1,0 +1,247 @@
+/**
+ * The arguments that every chat backend takes, whatever its wire, as fields for its request schema: a prompt or plain
+ * messages, tools and the choice of them, and the format of the answer.
+ */
+import * as AiError from "effect/ai/AiError"
+import type * as LanguageModel from "effect/ai/LanguageModel"
+import * as Prompt from "effect/ai/Prompt"
+import type * as Response from "effect/ai/Response"
+import * as Tool from "effect/ai/Tool"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import * as SchemaGetter from "effect/SchemaGetter"
+import type { NormalizedResponse, Part } from "../../Calling.ts"
+import { Unsupported } from "../../Errors.ts"
+import { parseJson } from "../http/failure.ts"
+import { describeIssue } from "../util/schemaIssue.ts"
+import { neverSent } from "../errors/retryAfter.ts"
+
+/** A field of a wire that may be `null`. */
+export const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
+
+export const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
+
+// -----------------------------------------------------------------------------
+// Prompts and messages
+// -----------------------------------------------------------------------------
+
+const isRawPrompt = (u: unknown): u is Prompt.RawInput => typeof u === "string" || Prompt.isPrompt(u) || isMessages(u)
+
+const decodeMessages = Schema.decodeUnknownOption(Schema.NonEmptyArray(Prompt.Message))
+
+const isMessages = (u: unknown): boolean => Predicate.isIterable(u) && Option.isSome(decodeMessages([...u]))
+
+/** The field `prompt`. */
+export const RawPrompt = Schema.declare(isRawPrompt, { expected: "a text or an effect/ai Prompt" })
+
+/** That there is either a `prompt` or `messages`: a check of a request schema. */
+export const promptOrMessages = Schema.makeFilter((
+  { messages, prompt }: { readonly messages?: unknown; readonly prompt?: unknown }
+) =>
+  messages === undefined && prompt === undefined
+    ? { path: ["messages"], issue: "Give messages, or a prompt" }
+    : messages !== undefined && prompt !== undefined
+    ? { path: ["prompt"], issue: "Give either a prompt or messages, not both" }
+    : undefined
+)
+
+/** What the model is to see of a tool's result: the content made for it, or the result itself. */
+export const resultText = (
+  { modelOutput, result }: Prompt.ToolResultPart
+): Effect.Effect<string, AiError.InvalidRequestError> =>
+  modelOutput !== undefined
+    ? Effect.succeed(Prompt.toolModelOutputToText(modelOutput))
+    : textOrJson(result ?? null)
+
+/** The parameters of a call as text. Those that were no JSON when they came have stayed the text that they were. */
+export const paramsText = ({ params }: Prompt.ToolCallPart): Effect.Effect<string, AiError.InvalidRequestError> =>
+  textOrJson(params ?? {})
+
+const textOrJson = (value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
+  typeof value === "string" ? Effect.succeed(value) : Effect.try({
+    try: () => JSON.stringify(value),
+    catch: (error) => neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description: String(error) }))
+  })
+
+// -----------------------------------------------------------------------------
+// Tools
+// -----------------------------------------------------------------------------
+
+/** A tool that the caller runs, in the form of OpenAI's chat wire, which every chat backend understands. */
+export const FunctionTool = Schema.Struct({
+  type: Schema.Literal("function"),
+  function: Schema.Struct({
+    name: Schema.String,
+    description: Schema.optional(Schema.String),
+    parameters: Schema.optional(JsonObject),
+    strict: nullable(Schema.Boolean)
+  })
+})
+
+/** A tool that the provider runs. */
+export const ProviderTool = Schema.Struct({
+  type: Schema.Literal("provider"),
+  /** For example `"anthropic.web_search_20250305"`. */
+  id: Schema.String,
+  /** What the provider calls it. */
+  name: Schema.String,
+  args: Schema.Unknown
+})
+
+export const isTool = (u: unknown): u is Tool.Any => Predicate.hasProperty(u, Tool.TypeId)
+
+/** What is said of a tool to a model. */
+export const describeTool = (tool: Tool.Any): typeof FunctionTool.Type | typeof ProviderTool.Type => {
+  if (Tool.isProviderDefined(tool)) return { type: "provider", id: tool.id, name: tool.providerName, args: tool.args }
+  const description = Tool.getDescription(tool)
+  const strict = Tool.getStrictMode(tool)
+  return {
+    type: "function",
+    function: {
+      name: tool.name,
+      ...(description !== undefined && { description }),
+      parameters: Tool.getJsonSchema(tool),
+      ...(strict !== undefined && { strict })
+    }
+  }
+}
+
+/** One of the `tools`: a `Tool` of `effect/ai`, decoded into its description, or that description itself. */
+export const NeutralTool = Schema.Union([
+  Schema.declare(isTool, { expected: "a Tool of effect/ai" }).pipe(
+    Schema.decodeTo(Schema.Union([FunctionTool, ProviderTool]), {
+      decode: SchemaGetter.transform(describeTool),
+      encode: SchemaGetter.forbidden(() => "A description of a tool is no tool")
+    })
+  ),
+  FunctionTool
+])
+
+/** The tools of a wire that has none of the provider's. */
+export const functionTools = (
+  provider: string,
+  tools: ReadonlyArray<typeof NeutralTool.Type>
+): Effect.Effect<ReadonlyArray<typeof FunctionTool.Type>, Unsupported> =>
+  Effect.forEach(tools, (tool) =>
+    tool.type === "function"
+      ? Effect.succeed(tool)
+      : Effect.fail(new Unsupported({ provider, feature: `tools: the provider's tool ${tool.id}` })))
+
+/** The `tool_choice` in the words of `effect/ai`. */
+export const NeutralToolChoice = Schema.Union([
+  Schema.Literals(["auto", "none", "required"]),
+  Schema.Struct({ tool: Schema.String })
+])
+
+// -----------------------------------------------------------------------------
+// The format of the answer
+// -----------------------------------------------------------------------------
+
+/** A schema for the answer, decoded and encoded without services. */
+export interface OutputSchema extends Schema.ConstraintCodec<unknown, unknown> {}
+
+export const isOutputSchema = (u: unknown): u is OutputSchema => Schema.isSchema(u)
+
+/** The `response_format` as a schema: the answer is JSON, and decoded by it into the `value` of the response. */
+export const OutputFormat = Schema.declare(isOutputSchema, { expected: "a Schema" })
+
+/** The `response_format` as JSON schema, in the form of OpenAI's chat wire, which every chat backend understands. */
+export const JsonSchemaFormat = Schema.Struct({
+  type: Schema.Literal("json_schema"),
+  json_schema: Schema.Struct({
+    name: Schema.String,
+    description: Schema.optional(Schema.String),
+    schema: Schema.optional(JsonObject),
+    strict: nullable(Schema.Boolean)
+  })
+})
+
+/** A schema for the answer as its provider understands it. */
+export const describeOutput = (
+  format: OutputSchema,
+  transformer: LanguageModel.CodecTransformer
+): Effect.Effect<typeof JsonSchemaFormat.Type, AiError.InvalidRequestError> =>
+  Effect.try({
+    try: () => ({
+      type: "json_schema" as const,
+      json_schema: {
+        name: SchemaAST.resolveIdentifier(format.ast)?.replace(/[^\w-]/g, "_") ?? "output",
+        schema: transformer(format).jsonSchema,
+        strict: true
+      }
+    }),
+    catch: (error) =>
+      neverSent(new AiError.InvalidRequestError({ parameter: "response_format", description: notDescribed(error) }))
+  })
+
+/** What its dialect has no words for; that of OpenAI knows only objects. */
+const notDescribed = (error: unknown): string => {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.includes("Root JSON Schema") ? `${message}. Make it a field of a Schema.Struct` : message
+}
+
+/** What the text of an answer decodes to. */
+export const decodeOutput = <A>(
+  format: Schema.ConstraintCodec<A, unknown>,
+  transformer: LanguageModel.CodecTransformer,
+  text: string
+): Effect.Effect<A, AiError.InvalidOutputError> => {
+  const decoded = Schema.decodeResult(Schema.fromJsonString(transformer(format).codec))(text)
+  if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
+  const { message, path } = describeIssue(decoded.failure)
+  return Effect.fail(
+    new AiError.InvalidOutputError({ description: path === "" ? message : `${path}: ${message}` })
+  )
+}
+
+// -----------------------------------------------------------------------------
+// Answers
+// -----------------------------------------------------------------------------
+
+/** What a chat answer is in the normal shape: its parts, the model that gave it, and its value where there is to be one. */
+export const normalizeChat = (
+  content: ReadonlyArray<Part>,
+  model: string | undefined,
+  format: unknown,
+  transformer: LanguageModel.CodecTransformer
+): Effect.Effect<Partial<Pick<NormalizedResponse, "content" | "metadata" | "value">>, AiError.InvalidOutputError> => {
+  const told = { content, metadata: { ...(model !== undefined && { model }) } }
+  // A model that calls tools has not answered yet.
+  if (!isOutputSchema(format) || content.some((part) => part.type === "tool-call" && !part.providerExecuted)) {
+    return Effect.succeed(told)
+  }
+  let text = ""
+  for (const part of content) if (part.type === "text") text += part.text
+  return Effect.mapBoth(decodeOutput(format, transformer, text), {
+    onSuccess: (value) => ({ ...told, value }),
+    onFailure: ({ description }) => {
+      const finish = content.findLast((part) => part.type === "finish")
+      const why = withoutOutput(finish)
+      return new AiError.InvalidOutputError({
+        description: why === undefined ? description : `${why} (${description})`,
+        metadata: { imodel: { text } },
+        usage: { promptTokens: whole(finish?.usage.inputTokens), completionTokens: whole(finish?.usage.outputTokens) }
+      })
+    }
+  })
+}
+
+const whole = (tokens: { readonly total?: number | undefined } | undefined): number | undefined =>
+  Number.isSafeInteger(tokens?.total) ? tokens?.total : undefined
+
+/** Why an answer has not the output that was asked for, where its end tells. */
+const withoutOutput = (finish: Response.FinishPart | undefined): string | undefined => {
+  const told = Object.values(finish?.metadata ?? {})
+  const refusal = told.map((told) => Predicate.hasProperty(told, "refusal") && told.refusal).find(Predicate.isString)
+  if (refusal !== undefined) return `The model has refused: ${refusal}`
+  if (finish?.reason === "length") return "The answer has reached its token limit"
+  return finish?.reason === "content-filter" ? "The answer was refused or filtered" : undefined
+}
+
+/** The arguments of a tool as the model wrote them: decoded from JSON, or as they are when they are none. */
+export const toolParams = (written: string): unknown =>
+  written === "" ? {} : Option.getOrElse(parseJson(written), () => written)

@@ -1,0 +1,134 @@
+/**
+ * What a model was made of, as data. What was given and is no data (a function, a key by its value, a backend of one's own) is
+ * `null`: it is seen that there was something, and that it cannot be made again.
+ */
+import * as Duration from "effect/Duration"
+import type * as Schema from "effect/Schema"
+import type * as Circuit from "../../Circuit.ts"
+import type { Credential } from "../../Endpoint.ts"
+import type { Model, Options } from "../../Model.ts"
+import type { BalanceOptions, Models } from "../../Route.ts"
+import type { Backend, Capabilities, Retry } from "../../ServiceBackend.ts"
+import type { BackendFields, ModelFields } from "./schema.ts"
+import { ModelTypeId } from "../util/identity.ts"
+import { isNoCredential, toJsonObject } from "../util/json.ts"
+
+/** The version of the form. */
+export const version = 1
+
+export const toJson = (model: Model<never>): Schema.JsonObject => ({ version, ...model[ModelTypeId].configuration })
+
+const time = (input: Duration.Input | undefined) =>
+  input === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(input))
+
+const noData = (value: unknown) => value === undefined ? undefined : null
+
+interface Described {
+  readonly model: string
+  readonly apiKey?: Credential | undefined
+  readonly baseUrl?: string | undefined
+  readonly headers?: object | undefined
+  readonly retry?: Retry | undefined
+  readonly circuitBreaker?: Circuit.Options | true | undefined
+  readonly capabilities?: Capabilities | undefined
+  readonly maxTokens?: number | undefined
+  readonly reasoning?: boolean | undefined
+}
+
+/** A backend that says what it was made of. */
+export const configured = <Args, Data>(
+  backend: Backend<Args, Data>,
+  provider: string,
+  endpoint: string,
+  { apiKey, baseUrl, capabilities, circuitBreaker, headers, maxTokens, model, reasoning, retry }: Described
+): Backend<Args, Data> => ({
+  ...backend,
+  configuration: toJsonObject(
+    {
+      type: "provider",
+      provider,
+      endpoint,
+      model,
+      apiKey: apiKey === undefined || typeof apiKey === "string" ? apiKey : null,
+      baseUrl,
+      headers: noData(headers),
+      retry: retry && {
+        times: retry.times,
+        delay: time(retry.delay),
+        maxDelay: time(retry.maxDelay),
+        while: noData(retry.while)
+      },
+      circuitBreaker: circuitBreaker === undefined || circuitBreaker === true
+        ? circuitBreaker
+        : { failures: circuitBreaker.failures, openFor: time(circuitBreaker.openFor) },
+      capabilities: capabilities && toJsonObject(capabilities),
+      maxTokens,
+      reasoning
+    } satisfies Fields<BackendFields["provider"] | "headers">
+  )
+})
+
+/** A backend of several models, with what they were made of. */
+export const composed = <Args, Data>(
+  backend: Backend<Args, Data>,
+  type: "fallback" | "balance",
+  models: Models,
+  { answerTimeout, attempts, cooldown, patience, restart, strategy }: BalanceOptions
+): Backend<Args, Data> => ({
+  ...backend,
+  get configuration() {
+    return toJsonObject(
+      {
+        type,
+        models: models.map((model) => model[ModelTypeId].configuration),
+        attempts,
+        patience: time(patience),
+        cooldown: time(cooldown),
+        answerTimeout: time(answerTimeout),
+        restart,
+        strategy
+      } satisfies Fields<BackendFields["balance"]>
+    )
+  }
+})
+
+/** The options have been checked. */
+export const configurationOf = <Args, H>(
+  backend: Schema.JsonObject | null,
+  options: Options<Args, H>
+): Schema.JsonObject => toJsonObject({ backend, ...described(options) })
+
+const described = <Args, H>(options: Options<Args, H>) =>
+  ({
+    name: options.name,
+    metadata: options.metadata && toJsonObject(options.metadata, isNoCredential),
+    limitRequests: options.limitRequests,
+    limitTokens: options.limitTokens,
+    limitInputTokens: options.limitInputTokens,
+    limitOutputTokens: options.limitOutputTokens,
+    capacityRefreshTime: time(options.capacityRefreshTime),
+    headroom: time(options.headroom),
+    key: options.key,
+    onStoreFailure: options.onStoreFailure,
+    queueCapacity: options.queueCapacity,
+    concurrency: options.concurrency,
+    onLimit: options.onLimit,
+    maxDenials: options.maxDenials,
+    onFull: options.onFull,
+    expectedOutputTokens: options.expectedOutputTokens,
+    timeout: time(options.timeout),
+    queueTimeout: time(options.queueTimeout),
+    firstPartTimeout: time(options.firstPartTimeout),
+    idleTimeout: time(options.idleTimeout),
+    priority: options.priority,
+    cost: noData(options.cost),
+    executor: noData(options.executor),
+    rateLimiter: noData(options.rateLimiter),
+    hooks: noData(options.hooks?.length === 0 ? undefined : options.hooks)
+  }) satisfies Fields<keyof Options | Exclude<ModelFields, "backend">>
+
+/** The names of the options that a model has. */
+export const optionNames: ReadonlyArray<string> = Object.keys(described({}))
+
+/** None is forgotten. */
+type Fields<Names extends string> = { readonly [Name in Names]: unknown }

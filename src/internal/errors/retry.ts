@@ -1,0 +1,82 @@
+/** When a failed attempt is made again, and after what rest. */
+import type * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { BackendErrorReason } from "../../Errors.ts"
+import { durationOrZero, illegal } from "../util/options.ts"
+import { retryAfterOf } from "./retryAfter.ts"
+
+/**
+ * How failed attempts are made again. The rest before the first is `delay`, and twice as long before each further one, drawn
+ * evenly between half of it and the whole; a provider's `retry-after` is waited for in its place.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Retry {
+  /** How often, after the first attempt. @default 3 */
+  readonly times?: number | undefined
+  /** @default 500 milliseconds */
+  readonly delay?: Duration.Input | undefined
+  /** The longest rest. A provider that asks for a longer one is not asked again by the call. @default 10 minutes */
+  readonly maxDelay?: Duration.Input | undefined
+  /**
+   * Which failures.
+   * @default those that the provider surely did not work on: no connection, a connection reset before the answer, and the
+   * statuses 408, 409, 429, 500, 502, 503, 504 and 529
+   */
+  readonly while?: ((reason: BackendErrorReason) => boolean) | undefined
+}
+
+/** Refuses what is wrong with it. */
+export const checkRetry = Effect.fnUntraced(function*(
+  { delay, maxDelay, times }: Retry
+): Effect.fn.Return<void, Cause.IllegalArgumentError> {
+  if (times !== undefined && !(times >= 0)) {
+    return yield* illegal(`retry.times must be a number, zero or more, got ${times}`)
+  }
+  if (delay !== undefined) yield* durationOrZero("retry.delay", delay)
+  if (maxDelay !== undefined) yield* durationOrZero("retry.maxDelay", maxDelay)
+})
+
+/** How long a provider is obeyed that asks to be left alone, unless it is said. */
+export const longestRest = Duration.minutes(10)
+
+/** The rest after so many failures; `undefined` to give up. `random` is from 0 to 1. */
+export const retrying = (
+  retry: Retry
+): (reason: BackendErrorReason, failures: number, random: number) => Duration.Duration | undefined => {
+  const times = retry.times ?? 3
+  const delayMillis = Duration.toMillis(Duration.fromInputUnsafe(retry.delay ?? 500))
+  const maxDelayMillis = Duration.toMillis(Duration.fromInputUnsafe(retry.maxDelay ?? longestRest))
+  const isRepeated = retry.while ?? wasNotWorkedOn
+  return (reason, failures, random) => {
+    if (!(failures <= times) || !isRepeated(reason)) return undefined
+    const asked = retryAfterOf(reason)
+    if (asked !== undefined) {
+      const askedMillis = Duration.toMillis(asked)
+      // A little later, so that those who were told the same do not all come at once.
+      return askedMillis > maxDelayMillis ? undefined : Duration.millis(Math.ceil(askedMillis * (1 + random / 10)))
+    }
+    const whole = Math.min(maxDelayMillis, delayMillis * 2 ** (failures - 1))
+    return Duration.millis(Math.ceil(whole * (0.5 + random / 2)))
+  }
+}
+
+const repeated = new Set([408, 409, 429, 500, 502, 503, 504, 529])
+
+const wasNotWorkedOn = (reason: BackendErrorReason): boolean => {
+  switch (reason._tag) {
+    case "RateLimitError":
+      return true
+    case "InternalProviderError": {
+      const status = reason.http?.response?.status
+      // An answer of the 200s that tells of an error has not begun to answer.
+      return status === undefined || status < 300 || repeated.has(status)
+    }
+    case "NetworkError":
+      return reason.isRetryable
+    default:
+      return false
+  }
+}

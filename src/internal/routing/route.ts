@@ -1,0 +1,323 @@
+/** One backend of several models: who is asked, for how long, who is asked next, and what is told when nobody answers. */
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Breaker from "effect/persistence/CircuitBreaker"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import { type Calling, type StreamPart, TypeId as CallingTypeId } from "../../Calling.ts"
+import { CircuitOpen, StreamInterrupted, TimeoutError } from "../../Errors.ts"
+import type { Model } from "../../Model.ts"
+import type { CommonOptions } from "../../Route.ts"
+import type { Backend } from "../../ServiceBackend.ts"
+import type { CallingImpl } from "../calling/lifecycle.ts"
+import { allOf, backendOf, type Failed, isBackendReason, type Reason } from "./composite.ts"
+import { healthOf } from "../errors/health.ts"
+import { ModelTypeId } from "../util/identity.ts"
+import { positiveDuration, positiveInteger } from "../util/options.ts"
+import { retryAfterOf } from "../errors/retryAfter.ts"
+
+/** One of the models, and its callings that wait or run. */
+export interface Route<in Args, out Data> {
+  readonly key: string
+  readonly model: Model<Args, Data>
+  /** Each with what has it leave the line of this model. */
+  readonly callings: Map<Calling, Effect.Effect<unknown>>
+  /** When it answered last, or began to, since it was given up. */
+  answeredAt: number | undefined
+}
+
+export const routesOf = <Args, Data>(
+  models: Arr.NonEmptyReadonlyArray<Model<Args, Data>>
+): Arr.NonEmptyReadonlyArray<Route<Args, Data>> =>
+  Arr.map(models, (model, i) => ({ key: String(i), model, callings: new Map(), answeredAt: undefined }))
+
+/** How one of them did not answer. */
+interface Failure {
+  readonly _tag: "Failure"
+  readonly reason: Reason
+  /** Whether parts of its answer came. */
+  readonly begun: boolean
+  /** Whether it made all the attempts that it may. */
+  readonly exhausted: boolean
+  /** Whether others were answered by the same model meanwhile. */
+  readonly answersOthers: boolean
+}
+
+/** How long a stream has until its first part, where there is another model to ask, unless it is said. */
+const firstPartTimeout = Duration.seconds(10)
+
+/** How long a model has for an answer, or for the first part of one that streams, its queue included, likewise. */
+const longestMillis = 120_000
+
+const never = Number.POSITIVE_INFINITY
+
+/** Makes a backend that asks the routes in an order which is found anew for each call. */
+export const make = Effect.fnUntraced(function*<Args, Data>(
+  provider: string,
+  routes: Arr.NonEmptyReadonlyArray<Route<Args, Data>>,
+  order: (calling: CallingImpl<unknown>) => Effect.Effect<ReadonlyArray<Route<Args, Data>>>,
+  options: CommonOptions
+): Effect.fn.Return<Backend<Args, Data>, Cause.IllegalArgumentError> {
+  const attempts = yield* positiveInteger("attempts", options.attempts ?? 3)
+  const patience = yield* positiveDuration("patience", options.patience ?? Duration.seconds(10))
+  const cooldown = yield* positiveDuration("cooldown", options.cooldown ?? Duration.seconds(10))
+  const answerTimeout = options.answerTimeout === undefined
+    ? undefined
+    : yield* positiveDuration("answerTimeout", options.answerTimeout)
+  const buffered = options.restart ?? false
+  const breaker = yield* Breaker.make({ tripPolicy: Breaker.consecutive(1), openDuration: cooldown }).pipe(
+    Effect.provide(Breaker.layerStoreMemory(), { local: true }),
+    // It holds nothing that would have to be closed.
+    Effect.provideService(Scope.Scope, yield* Scope.make())
+  )
+
+  /** Has one of them answer. Where there are more to ask after it, it has less patience and less time. */
+  const ask = Effect.fnUntraced(function*(
+    route: Route<Args, Data>,
+    args: Args,
+    outer: CallingImpl<unknown>,
+    { allowed, limit, next }: { readonly allowed: number; readonly limit: number | undefined; readonly next: boolean }
+  ) {
+    const { model } = route
+    const { sink } = outer
+    const held: Array<StreamPart> = []
+    let begun = false
+    let text = ""
+    const noteAnswer = Effect.map(Clock.currentTimeMillis, (now) => {
+      route.answeredAt = now
+    })
+    const take = sink && Effect.fnUntraced(function*(parts: Arr.NonEmptyReadonlyArray<StreamPart>) {
+      if (!begun) yield* noteAnswer
+      begun = true
+      for (const part of parts) if (part.type === "text-delta") text += part.delta
+      if (buffered) return held.push(...parts)
+      sink.begun = true
+      return yield* sink.take(parts)
+    })
+    const calling = yield* Effect.mapError(
+      model[ModelTypeId].prepare(args, take, {
+        firstPartTimeout: sink?.firstPartTimeout,
+        idleTimeout: sink?.idleTimeout
+      }),
+      // A hook of the model refused to have it made.
+      (reason): Failure => ({ _tag: "Failure", reason, begun, exhausted: false, answersOthers: false })
+    )
+    const inner = calling[CallingTypeId]
+    outer.part = inner
+    const terms = {
+      model: model.name,
+      attempts: Math.min(allowed, outer.terms?.attempts ?? allowed),
+      patience: shorter(next ? patience : undefined, outer.terms?.patience)
+    }
+    inner.terms = terms
+    if (next && inner.sink !== undefined) inner.sink.firstPartTimeout ??= firstPartTimeout
+    const startedAt = yield* Clock.currentTimeMillis
+    const deadline = Math.min(startedAt + (limit ?? never), outer.deadlineMillis ?? never)
+    inner.deadlineMillis = Number.isFinite(deadline) ? deadline : undefined
+    // What nobody reads yet is not waited for longer than what has not begun.
+    if (buffered && limit !== undefined && inner.sink !== undefined) {
+      inner.sink.idleTimeout = shorter(inner.sink.idleTimeout, Duration.millis(limit))
+    }
+
+    const failure = (reason: Reason): Failure => ({
+      _tag: "Failure",
+      // The model has a time limit of its own.
+      reason: begun && reason._tag === "TimeoutError"
+        ? new StreamInterrupted({ description: reason.message, text })
+        : reason,
+      begun,
+      exhausted: inner.attempts.length >= terms.attempts,
+      answersOthers: !begun && route.answeredAt !== undefined && route.answeredAt >= startedAt
+    })
+    const answered = Effect.flatMap(model.invoke(calling), ({ response }) => response).pipe(
+      Effect.mapError((error) => failure(error._tag === "BackendError" ? error.reason : error))
+    )
+    const left = yield* Deferred.make<never, Failure>()
+    const late = Effect.suspend(() => {
+      if (begun || limit === undefined) return Effect.never
+      const phase = calling.execution.status === "pending" ? "queue" : "invocation"
+      return Effect.fail(failure(new TimeoutError({ phase, limit: Duration.millis(limit), callingId: calling.id })))
+    })
+    route.callings.set(calling, Deferred.fail(left, failure(leftAlone(model.name))))
+    const response = yield* Effect.raceAllFirst([
+      answered,
+      ...(next ? [Deferred.await(left)] : []),
+      ...(limit === undefined ? [] : [Effect.delay(late, limit)])
+    ]).pipe(
+      Effect.ensuring(Effect.sync(() => {
+        route.callings.delete(calling)
+        outer.attempts = [...outer.attempts, ...inner.attempts]
+      }))
+    )
+    yield* noteAnswer
+    if (sink !== undefined && Arr.isArrayNonEmpty(held)) {
+      sink.begun = true
+      yield* sink.take(held)
+    }
+    return {
+      ...response,
+      metadata: { model: model.name, ...response.metadata, attempts: outer.attempts.length }
+    }
+  })
+
+  /** Has those that wait in the line of a model turn to the next one. */
+  const dismiss = ({ callings }: Route<Args, Data>) =>
+    Effect.forEach(callings, ([{ execution }, leave]) => execution.status === "pending" ? leave : Effect.void, {
+      discard: true
+    })
+
+  /** Who is to be asked, in this order. Those that rest after a failure come last: they are asked rather than nobody. */
+  const standing = Effect.fnUntraced(function*(outer: CallingImpl<unknown>) {
+    const all = yield* Effect.forEach(
+      yield* order(outer),
+      (route) => Effect.map(Effect.orDie(breaker.state(route.key)), (state) => standingOf(route, state))
+    )
+    return [...all.filter(({ rests }) => !rests), ...all.filter(({ rests }) => rests)]
+  })
+
+  const run = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
+    const failures: Array<Failed> = []
+    const hasOthers = outer.terms?.patience !== undefined
+    // Of what the call names itself, nobody knows the window.
+    const namesModel = Predicate.hasProperty(args, "model") && args.model !== undefined
+    let waiting = yield* standing(outer)
+    for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
+      const { isBack, isTried, rests, route } = asked
+      if (rests !== undefined && hasOthers) {
+        failures.push({ model: route.model.name, reason: rests })
+        continue
+      }
+      const next = waiting.some((other) => rests !== undefined || other.rests === undefined)
+      const asking = ask(route, args, outer, {
+        allowed: isTried ? 1 : attempts,
+        limit: limitOf(outer, waiting.length, next, yield* Clock.currentTimeMillis),
+        next
+      })
+      const result = yield* Effect.result(
+        rests !== undefined || isBack ? asking : breaker.execute(asking, { key: route.key, classify: coolingOfExit })
+      )
+      if (Result.isSuccess(result)) return result.success
+      if (result.failure._tag === "CircuitBreakerError") {
+        waiting.push({ route, isBack: false, isTried: true, rests: leftAlone(route.model.name) })
+        continue
+      }
+      const { begun, reason } = result.failure
+      if (coolingOf(result.failure)._tag === "Failure") {
+        route.answeredAt = undefined
+        yield* dismiss(route)
+      }
+      const window = namesModel ? undefined : exceededBy(reason, route.model.contextWindow)
+      if (window !== undefined) waiting = waiting.filter((other) => !isWithin(window, other.route.model.contextWindow))
+      const stops = (begun && !buffered) || isFinal(reason, failures.every(wasPassedOver))
+      failures.push({ model: route.model.name, reason })
+      if (stops && isBackendReason(reason)) return yield* reason
+      if (stops) break
+    }
+    return yield* allOf(failures)
+  })
+
+  /**
+   * For how many milliseconds one of them is waited for, until its answer or the first part of it: its share of the time that
+   * the call has. One that is the last but for those that rest is waited for as long as that.
+   */
+  const limitOf = (
+    { deadlineMillis }: CallingImpl<unknown>,
+    others: number,
+    next: boolean,
+    now: number
+  ): number | undefined => {
+    if (next && answerTimeout !== undefined) return Duration.toMillis(answerTimeout)
+    const most = next ? longestMillis : never
+    const share = others === 0 || deadlineMillis === undefined ? most : (deadlineMillis - now) / (others + 1)
+    const limit = Math.min(most, share)
+    return Number.isFinite(limit) ? Math.ceil(limit) : undefined
+  }
+
+  return yield* backendOf(provider, Arr.map(routes, ({ model }) => model), run)
+})
+
+/** Whether a model rests, and for how long; and whether the next call only tries it. */
+const standingOf = <Args, Data>(route: Route<Args, Data>, state: Breaker.State) => {
+  const { answeredAt, model } = route
+  const isTrying = state._tag === "HalfOpen" && state.probing
+  // The call that tries it may take its time to the end of its answer.
+  const isBack = isTrying && answeredAt !== undefined
+  const rests = state._tag === "Open" && Duration.isPositive(state.retryAfter)
+    ? leftAlone(model.name, state.retryAfter)
+    : isTrying && !isBack
+    ? leftAlone(model.name)
+    : undefined
+  return { route, isBack, isTried: state._tag !== "Closed" && !isBack, rests }
+}
+
+const shorter = (
+  one: Duration.Duration | undefined,
+  other: Duration.Duration | undefined
+): Duration.Duration | undefined => one === undefined || other === undefined ? one ?? other : Duration.min(one, other)
+
+const leftAlone = (circuit: string, retryAfter?: Duration.Duration): CircuitOpen =>
+  new CircuitOpen({ circuit, ...(retryAfter !== undefined && { retryAfter }) })
+
+/** Whether it is the last word on the request, whoever is asked. */
+const isFinal = (reason: Reason, isFirst: boolean): boolean => {
+  switch (reason._tag) {
+    case "ContentPolicyError":
+      return true
+    case "StreamInterrupted":
+      return reason.reason?._tag === "ContentPolicyError"
+    // What only one of them refuses, after another had failed, says nothing of the request.
+    case "InvalidRequestError":
+      return isFirst && reason.parameter !== "model"
+    default:
+      return false
+  }
+}
+
+const wasPassedOver = ({ reason }: Failed): boolean => reason._tag === "Unsupported"
+
+/** The context window that the request does not fit into, as the provider tells, or as it is known to be. */
+const exceededBy = (reason: Reason, known: number | undefined): number | undefined =>
+  reason._tag === "ContextLengthExceeded" ? reason.contextWindow ?? known : undefined
+
+const isWithin = (window: number, other: number | undefined): boolean => other !== undefined && other <= window
+
+/** Whether the one that failed rests before it is asked by other calls. It does not, while it answers them. */
+const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breaker.Outcome => {
+  const unlessItAnswers = answersOthers ? Breaker.ignored : Breaker.failure()
+  switch (reason._tag) {
+    case "RateLimitError":
+      return restingFor(retryAfterOf(reason)) ?? unlessItAnswers
+    case "InternalProviderError":
+      return restingFor(retryAfterOf(reason)) ?? (exhausted ? unlessItAnswers : Breaker.ignored)
+    case "QuotaExhaustedError":
+      return Breaker.failure()
+    case "TimeoutError":
+      return reason.phase === "invocation" ? unlessItAnswers : Breaker.ignored
+    case "AllFailed":
+    case "PermissionDenied":
+      return Breaker.ignored
+    // An answer that breaks off is an accident; silence is not.
+    case "StreamInterrupted":
+      return begun ? Breaker.ignored : unlessItAnswers
+    default: {
+      const health = healthOf(reason)
+      if (health === "well") return Breaker.success
+      return health === "unwell" && exhausted ? unlessItAnswers : Breaker.ignored
+    }
+  }
+}
+
+const restingFor = (retryAfter: Duration.Duration | undefined) => retryAfter && Breaker.failure({ retryAfter })
+
+const coolingOfExit = (exit: Exit.Exit<unknown, Failure>): Breaker.Outcome => {
+  if (exit._tag === "Success") return Breaker.success
+  const failure = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+  return failure === undefined ? Breaker.ignored : coolingOf(failure)
+}
