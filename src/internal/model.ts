@@ -28,7 +28,15 @@ import type { Args, Built } from "./hooks/instance.ts"
 import * as Events from "./hooks/events.ts"
 import * as Way from "./hooks/pipeline.ts"
 import { identify, ModelTypeId, uuid } from "./util/identity.ts"
-import { durationOrZero, illegal, misfitOf, notNegative, onlyKnown, positive, positiveDuration } from "./util/options.ts"
+import {
+  durationOrZero,
+  illegal,
+  misfitOf,
+  notNegative,
+  onlyKnown,
+  positive,
+  positiveDuration
+} from "./util/options.ts"
 import * as Pool from "./executor/pool.ts"
 import { makeSink, type Sink } from "./calling/streaming.ts"
 

@@ -4,7 +4,13 @@ import * as Arr from "effect/Array"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { isNormalizedResponse, makeResponse, type NormalizedResponse, type Part, type StreamPart } from "../../Calling.ts"
+import {
+  isNormalizedResponse,
+  makeResponse,
+  type NormalizedResponse,
+  type Part,
+  type StreamPart
+} from "../../Calling.ts"
 import { type BackendError, type BackendErrorReason, StreamInterrupted } from "../../Errors.ts"
 
 /** Hands parts to who reads the stream, and completes when they are taken. */

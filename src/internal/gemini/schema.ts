@@ -8,7 +8,14 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
-import { JsonObject, JsonSchemaFormat, NeutralTool, NeutralToolChoice, OutputFormat, RawPrompt } from "../chat/arguments.ts"
+import {
+  JsonObject,
+  JsonSchemaFormat,
+  NeutralTool,
+  NeutralToolChoice,
+  OutputFormat,
+  RawPrompt
+} from "../chat/arguments.ts"
 
 const { optional } = Schema
 
