@@ -12,7 +12,6 @@ import type * as Equal from "effect/Equal"
 import type * as Inspectable from "effect/Inspectable"
 import * as Predicate from "effect/Predicate"
 import type { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "./Errors.ts"
-import type { CallingImpl } from "./internal/calling/lifecycle.ts"
 
 /**
  * @category type IDs
@@ -41,7 +40,7 @@ export const TypeId = "~effect-imodel/Calling"
  * @since 0.1.0
  */
 export interface Calling<out Data = unknown> extends Equal.Equal, Inspectable.Inspectable {
-  readonly [TypeId]: CallingImpl<Data>
+  readonly [TypeId]: typeof TypeId
   /** A UUID. */
   readonly id: string
   readonly createdAt: DateTime.Utc

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as AiError from "effect/ai/AiError"
-import type * as Response from "effect/ai/Response"
 import type * as Cause from "effect/Cause"
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -19,10 +18,8 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as HttpMethod from "effect/http/HttpMethod"
 import * as Predicate from "effect/Predicate"
-import type * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
 import * as Circuit from "./Circuit.ts"
-import { type Calling, type NormalizedResponse, type StreamPart, TypeId } from "./Calling.ts"
+import type { Calling, NormalizedResponse } from "./Calling.ts"
 import type { BackendErrorReason, Unsupported } from "./Errors.ts"
 import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from "./internal/http/request.ts"
 import { makeReader } from "./internal/http/response.ts"
@@ -33,6 +30,10 @@ import { streamPartsOf } from "./internal/calling/streaming.ts"
 import { neverSent } from "./internal/errors/retryAfter.ts"
 import { wireDecoder } from "./internal/http/wireDecoder.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
+import type { ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
+import { implOf } from "./internal/calling/lifecycle.ts"
+
+export type { Decoder, EventFailure, ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
 
 export type { FailedAnswer }
 
@@ -118,70 +119,6 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly contextWindow?: number | undefined
   /** What valid arguments ask for that it cannot do. @default as for `ServiceBackend.make` */
   readonly unsupported?: ((payload: Request["Type"]) => Unsupported | undefined) | undefined
-}
-
-/**
- * How an answer is streamed.
- *
- * @category options
- * @since 0.1.0
- */
-export interface StreamOptions<Payload, Data> {
-  /** The rest of the path of a call that streams. @default the `path` */
-  readonly path?: string | undefined
-  /** Its JSON body. @default the body of a call that does not, with `stream: true` */
-  readonly body?: ((payload: Payload) => Effect.Effect<unknown, BackendErrorReason>) | undefined
-  /** Makes what puts the events of one answer together. */
-  readonly decoder: (payload: Payload) => Decoder<Data>
-}
-
-/**
- * Puts the events of one answer together, one after the other. The event `[DONE]` does not reach it: it ends the stream.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Decoder<out Data> {
-  /** Takes the `data` of the next event, decoded from JSON, and its name (`"message"` when it has none). */
-  readonly push: (data: unknown, event: string) => Result.Result<ReadonlyArray<StreamPart>, EventFailure>
-  /**
-   * Whether the provider has said that nothing more is to come; `"perhaps"` when the answer is whole and the wire has no word
-   * for its end: the end of the body is, or a silence of 5 seconds, or of a little less than the `idleTimeout` if that is less.
-   */
-  readonly isOver: () => boolean | "perhaps"
-  /**
-   * What is there when the stream has ended: the last parts, and the answer; `undefined` when it is not whole. `isBroken` tells
-   * that the connection broke before the body had ended.
-   */
-  readonly end: (isBroken: boolean) => { readonly parts: ReadonlyArray<StreamPart>; readonly data: Data } | undefined
-  /** The tokens used so far, if they are known. */
-  readonly usage: () => Response.Usage | undefined
-  /**
-   * Told that an event made no sense and was passed over. What comes after it is kept back then until `end`, which answers with
-   * `undefined` unless it is sure that nothing of the answer was in that event.
-   * @default the answer has broken off with it
-   */
-  readonly skip?: (() => void) | undefined
-}
-
-/**
- * Why an event is no part of an answer: it tells of an error, to be read as the body of a failed answer, or it makes no sense.
- *
- * @category models
- * @since 0.1.0
- */
-export type EventFailure =
-  | { readonly _tag: "ErrorEvent"; readonly body: unknown }
-  | { readonly _tag: "MalformedEvent"; readonly description: string }
-
-/**
- * A schema of answers, decoded without services.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ResponseSchema extends Schema.Top {
-  readonly DecodingServices: never
 }
 
 /**
@@ -282,7 +219,7 @@ export const make = Effect.fnUntraced(function*<
       answer(Effect.gen(function*() {
         const response = yield* client.execute(yield* request(payload, streamedPath, streamedBody))
         const head = yield* reader.head(response, calling)
-        const { sink } = calling[TypeId]
+        const { sink } = implOf(calling)
         if (isEventStream(response)) {
           return yield* reader.stream(head, payload, decoder(payload), emit, sink?.idleTimeout)
         }

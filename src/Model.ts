@@ -4,11 +4,13 @@
  * @since 0.1.0
  */
 import type * as Tool from "effect/ai/Tool"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Equal from "effect/Equal"
+import type * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Calling, NormalizedResponse, StreamPart } from "./Calling.ts"
@@ -271,6 +273,14 @@ export interface Options<in Args = Arguments, out H = never> {
   /** @default none */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
 }
+
+/**
+ * Why a model cannot be made: a wrong option, or a `RateLimiter` whose store fails.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type OptionsError = Cause.IllegalArgumentError | RateLimiter.RateLimiterError
 
 /**
  * The program's model, as a service: `iModel.iModel`.

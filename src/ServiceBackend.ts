@@ -23,17 +23,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type * as Types from "effect/Types"
-import {
-  type Calling,
-  isNormalizedResponse,
-  makeResponse,
-  type NormalizedResponse,
-  type Part,
-  TypeId as CallingTypeId
-} from "./Calling.ts"
+import { type Calling, isNormalizedResponse, makeResponse, type NormalizedResponse, type Part } from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason, Unsupported } from "./Errors.ts"
-import { CallingImpl, type Work } from "./internal/calling/lifecycle.ts"
+import { CallingImpl, implOf, type Work } from "./internal/calling/lifecycle.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
 import { estimateTokens, fourCharacters } from "./internal/chat/estimate.ts"
 import { identify, noMetadata } from "./internal/util/identity.ts"
@@ -349,7 +342,7 @@ export const make = <S extends RequestSchema, Data>(
       ))
     const work: Work<Data, S["Type"]> = {
       run: (payload, calling) => {
-        const { sink } = calling[CallingTypeId]
+        const { sink } = implOf(calling)
         const attempt = sink === undefined
           ? call(payload, calling)
           : streamInto(sink, (emit) => streaming(payload, emit, calling))

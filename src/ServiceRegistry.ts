@@ -28,7 +28,6 @@
 import type * as McpClient from "effect/ai/McpClient"
 import type * as McpClientError from "effect/ai/McpClientError"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
@@ -36,76 +35,20 @@ import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Scope from "effect/Scope"
-import {
-  type ConfigurationError,
-  type DuplicateModel,
-  type McpConfigError,
-  type ModelNotFound,
-  ModelUnavailable
-} from "./Errors.ts"
+import { type ConfigurationError, type DuplicateModel, type McpConfigError, ModelUnavailable } from "./Errors.ts"
 import * as iModel from "./iModel.ts"
 import { readFile } from "./internal/configuration/file.ts"
 import { readMcpConfig } from "./internal/registry/mcpConfig.ts"
 import { wholly } from "./internal/util/memoize.ts"
 import * as internal from "./internal/registry/registry.ts"
 import * as ToolBackend from "./ToolBackend.ts"
+import type { McpConfigOptions, Registered, Registry } from "./internal/registry/options.ts"
+
+export type { Format, McpConfigOptions, Registered, Registry, ToolSchema } from "./internal/registry/options.ts"
 
 // -----------------------------------------------------------------------------
 // Models
 // -----------------------------------------------------------------------------
-
-/**
- * A model of whatever types. It is invoked with `invokeUnknown`: its backend checks the arguments.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Registered extends iModel.Model<never> {}
-
-/**
- * In whose form the schema of a tool is.
- *
- * @category models
- * @since 0.1.0
- */
-export type Format = "openai" | "anthropic" | "gemini"
-
-/**
- * A tool in the words of a provider.
- *
- * @category models
- * @since 0.1.0
- */
-export type ToolSchema = Readonly<Record<string, unknown>>
-
-/**
- * @category models
- * @since 0.1.0
- */
-export interface Registry {
-  /** Adds a model under its `name`. */
-  readonly register: (
-    model: Registered,
-    options?: { readonly update?: boolean | undefined }
-  ) => Effect.Effect<void, DuplicateModel>
-  /** Forgets a model. It lives on in its own scope. */
-  readonly unregister: (nameOrId: string) => Effect.Effect<void, ModelNotFound>
-  /** The model of that name or id, which is made now if it has not been yet. */
-  readonly get: (nameOrId: string) => Effect.Effect<Registered, ModelNotFound | ModelUnavailable>
-  readonly has: (nameOrId: string) => Effect.Effect<boolean>
-  /** In the order in which they came. */
-  readonly names: Effect.Effect<ReadonlyArray<string>>
-  readonly size: Effect.Effect<number>
-  /** The models that have the tag. All are made for that, if they have not been yet. */
-  readonly byTag: (tag: string) => Effect.Effect<ReadonlyArray<Registered>, ModelUnavailable>
-  /** What a provider is to be told of the tools: of these names, or of all. What is no tool is left out. */
-  readonly toolSchemas: (
-    format: Format,
-    names?: ReadonlyArray<string>
-  ) => Effect.Effect<ReadonlyArray<ToolSchema>, ModelNotFound | ModelUnavailable>
-  /** What it makes lives in this. */
-  readonly scope: Scope.Scope
-}
 
 /**
  * The registry of the program, as a service.
@@ -264,17 +207,6 @@ const registerAll = Effect.fnUntraced(function*<E, R>(
         : Effect.andThen(Effect.ignore(Effect.forEach(names, unregister)), Scope.close(own, exit))
   )
 })
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface McpConfigOptions {
-  /** Whether its tools replace those of the same names. @default false */
-  readonly update?: boolean | undefined
-  /** The longest time until a server is connected, and then until it has named its tools. @default 30 seconds */
-  readonly timeout?: Duration.Input | undefined
-}
 
 /**
  * Registers the tools of all servers in a configuration of the kind `.mcp.json`, and answers with their names. Each begins with the

@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
-import { type Calling, type Execution, isCalling, makeResponse, type NormalizedResponse, TypeId } from "./Calling.ts"
+import { type Calling, type Execution, isCalling, makeResponse, type NormalizedResponse } from "./Calling.ts"
 import { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "./Errors.ts"
-import { CallingImpl, type Work } from "./internal/calling/lifecycle.ts"
+import { CallingImpl, implOf, type Work } from "./internal/calling/lifecycle.ts"
 import { withUsage } from "./internal/effectAi/parts.ts"
 import { isNoCredential, toJson, toJsonObject, withoutCredentials } from "./internal/util/json.ts"
 
@@ -100,7 +100,7 @@ const keep = (calling: Calling): Effect.Effect<Kept, SchemaIssue.Issue> => {
   if (execution.status === "pending" || execution.status === "processing") {
     return Effect.fail(new SchemaIssue.InvalidValue({ message: `Expected a calling that has settled: ${id} has not` }))
   }
-  const { tokens } = calling[TypeId]
+  const { tokens } = implOf(calling)
   return Effect.succeed({
     version: 1,
     id,

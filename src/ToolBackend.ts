@@ -26,7 +26,6 @@
  */
 import type * as McpClient from "effect/ai/McpClient"
 import type * as McpClientError from "effect/ai/McpClientError"
-import type * as McpSchema from "effect/ai/McpSchema"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Cause from "effect/Cause"
@@ -49,45 +48,31 @@ import * as mcp from "./internal/tools/mcp.ts"
 import * as toolkits from "./internal/tools/toolkit.ts"
 import * as typescript from "./internal/tools/typescript.ts"
 import { type Backend, make as makeBackend, type RequestSchema } from "./ServiceBackend.ts"
+import type {
+  Handler,
+  McpHttpOptions,
+  McpOptions,
+  McpStdioOptions,
+  McpTool,
+  Options,
+  ResultSchema,
+  ToolkitTool
+} from "./internal/tools/options.ts"
+
+export type {
+  Handler,
+  McpHttpOptions,
+  McpOptions,
+  McpStdioOptions,
+  McpTool,
+  Options,
+  ResultSchema,
+  ToolkitTool
+} from "./internal/tools/options.ts"
 
 // -----------------------------------------------------------------------------
 // Models
 // -----------------------------------------------------------------------------
-
-/**
- * A schema of what a tool answers, encoded without services.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ResultSchema extends Schema.Top {
-  readonly EncodingServices: never
-}
-
-/**
- * Does what a tool does: it answers with a value, a Promise of one or an Effect of one. The `signal` is aborted when nobody waits
- * for the answer any more.
- *
- * @category models
- * @since 0.1.0
- */
-export type Handler<in Params, out A, out E, out R> = (
-  params: Params,
-  context: { readonly calling: Calling; readonly signal: AbortSignal }
-) => A | Promise<A> | Effect.Effect<A, E, R>
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface Options {
-  /** The longest time that a call may run. Then it is a `ToolFailure`. @default for ever */
-  readonly timeout?: Duration.Input | undefined
-  /** @default "1" */
-  readonly version?: string | undefined
-  /** Beside `"tool"`. */
-  readonly tags?: Iterable<string> | undefined
-}
 
 // -----------------------------------------------------------------------------
 // Constructors
@@ -191,14 +176,6 @@ const handle = <Params, A, E, R>(
 // -----------------------------------------------------------------------------
 
 /**
- * A tool of a toolkit. Its arguments are decoded by the tool's schema when it is called.
- *
- * @category models
- * @since 0.1.0
- */
-export type ToolkitTool = Backend<Readonly<Record<string, unknown>>, unknown>
-
-/**
  * Makes a backend of each tool of a toolkit of `effect/ai`, carried out by the handlers in context. What the handlers need is taken
  * while they are made. Tools that a provider defines are left out.
  *
@@ -247,25 +224,6 @@ export const fromToolkit: <Tools extends Readonly<Record<string, Tool.Any>>>(
 // -----------------------------------------------------------------------------
 
 /**
- * A tool of an MCP server. Its `data` is what the server said.
- *
- * @category models
- * @since 0.1.0
- */
-export type McpTool = Backend<Readonly<Record<string, unknown>>, McpSchema.CallToolResult>
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface McpOptions {
-  /** Put before the names of the tools, so that they differ from those of other servers. @default "" */
-  readonly prefix?: string | undefined
-  /** Only the tools of these names, without the prefix. @default all */
-  readonly only?: ReadonlyArray<string> | undefined
-}
-
-/**
  * Makes a backend of each tool of an MCP server. They have one connection, which lives in the current scope; when it breaks, the call
  * that met it fails with a `ToolFailure`, of which the `cause` says why, and the next one connects again.
  *
@@ -296,20 +254,6 @@ export const fromMcp: <R>(
 ) => Effect.Effect<ReadonlyArray<McpTool>, McpClientError.McpClientError, R | Scope.Scope> = mcp.fromMcp
 
 /**
- * @category options
- * @since 0.1.0
- */
-export interface McpStdioOptions {
-  /** A name to be found on the `PATH`, or a path. */
-  readonly command: string
-  readonly args?: ReadonlyArray<string> | undefined
-  /** Beside the environment of this process. */
-  readonly env?: Readonly<Record<string, string>> | undefined
-  /** The longest time until it is connected, and then until it has named its tools. @default 30 seconds */
-  readonly timeout?: Duration.Input | undefined
-}
-
-/**
  * Starts an MCP server and connects to it, by its standard input and output. It ends with the scope.
  *
  * **Details**
@@ -328,17 +272,6 @@ export const mcpStdio: (
   McpClientError.McpClientError,
   ChildProcessSpawner.ChildProcessSpawner | Scope.Scope
 > = connection.stdio
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface McpHttpOptions {
-  readonly url: string
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  /** The longest time until it is connected, and then until it has named its tools. @default 30 seconds */
-  readonly timeout?: Duration.Input | undefined
-}
 
 /**
  * Connects to an MCP server over HTTP (the transport "Streamable HTTP").

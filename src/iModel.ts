@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import type * as Arr from "effect/Array"
-import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -39,6 +38,7 @@ import { restore } from "./internal/configuration/restore.ts"
 import * as internal from "./internal/model.ts"
 import { type Abortable, type Promised, promised } from "./internal/promise.ts"
 import { CallArguments, CaptureContent } from "./internal/executor/references.ts"
+import type { HedgeOptions } from "./internal/routing/options.ts"
 import * as Share from "./internal/routing/share.ts"
 import {
   type BatchOptions,
@@ -47,6 +47,7 @@ import {
   type InvokeOptions,
   type Model,
   type Options,
+  type OptionsError,
   type ResponseOf,
   type StreamOptions,
   TypeId
@@ -55,7 +56,8 @@ import * as Route from "./Route.ts"
 import { type Arguments, type Backend, makeMock, Mock, type MockHandler, ServiceBackend } from "./ServiceBackend.ts"
 
 export { iModel, TypeId }
-export type { BatchOptions, CreateOptions, InvokeOptions, Model, Options, ResponseOf, StreamOptions }
+export type { HedgeOptions } from "./internal/routing/options.ts"
+export type { BatchOptions, CreateOptions, InvokeOptions, Model, Options, OptionsError, ResponseOf, StreamOptions }
 
 // -----------------------------------------------------------------------------
 // Constructors
@@ -167,19 +169,6 @@ export const balance = <const Several extends Route.Models>(
 }
 
 /**
- * @category options
- * @since 0.1.0
- */
-export interface HedgeOptions {
-  /**
-   * A call is made a second time when it takes longer than this percentage of the last hundred answers did; of a stream, its
-   * first part. The first twenty calls are made once.
-   * @default 95
-   */
-  readonly percentile?: number | undefined
-}
-
-/**
  * Makes a model that asks another one a second time when it takes longer than most, and answers with what comes first. The other
  * attempt is interrupted, and gives back what it had not used. It costs one call in twenty, and saves the longest waits.
  *
@@ -237,14 +226,6 @@ export const share = <Args, Data>(
   options?: Options<Args>
 ): Effect.Effect<Model<Args, Data>, OptionsError, Scope.Scope> =>
   Effect.flatMap(Share.make(model), (backend) => make(backend, options))
-
-/**
- * Why a model cannot be made: a wrong option, or a `RateLimiter` whose store fails.
- *
- * @category errors
- * @since 0.1.0
- */
-export type OptionsError = Cause.IllegalArgumentError | RateLimiter.RateLimiterError
 
 // -----------------------------------------------------------------------------
 // Layers

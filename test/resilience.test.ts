@@ -5,6 +5,7 @@ import { Calling, Executor, iModel, ServiceBackend, TokenBucket } from "effect-i
 import { AiError } from "effect/ai"
 import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
+import { implOf } from "../src/internal/calling/lifecycle.ts"
 
 type Failure = AiError.InternalProviderError | AiError.RateLimitError
 
@@ -298,7 +299,7 @@ describe("a backend", () => {
       const executor = yield* Executor.make({ requests })
       const backend = yield* makeBackend((_id, calling) =>
         Effect.suspend(() => {
-          calling[Calling.TypeId].hear(saying({ limit: 10, remaining: 0 }, true))
+          implOf(calling).hear(saying({ limit: 10, remaining: 0 }, true))
           return Effect.fail(new AiError.RateLimitError({}))
         }).pipe(Effect.delay(10))
       )
@@ -314,7 +315,7 @@ describe("a backend", () => {
       const backend = yield* makeBackend((id, calling) =>
         Effect.sync(() => {
           const { limits } = saying({ limit: 1000, remaining: 800 }, false)
-          calling[Calling.TypeId].hear({
+          implOf(calling).hear({
             limits: { ...limits, requests: undefined, tokens: limits.requests },
             refused: false
           })

@@ -13,30 +13,22 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Calling, isCalling, type StreamPart, TypeId } from "../Calling.ts"
+import { type Calling, isCalling, type StreamPart } from "../Calling.ts"
 import { BackendError, type BackendErrorReason, type PermissionDenied, type TimeoutError } from "../Errors.ts"
 import * as Executor from "../Executor.ts"
 import * as Hook from "../Hook.ts"
-import type { OptionsError } from "../iModel.ts"
-import type { CreateOptions, InvokeOptions, Model, Options, StreamOptions } from "../Model.ts"
+import type { CreateOptions, InvokeOptions, Model, Options, OptionsError, StreamOptions } from "../Model.ts"
 import type { Backend, Cost } from "../ServiceBackend.ts"
 import * as Blocking from "./executor/blocking.ts"
-import type { Runner } from "./calling/lifecycle.ts"
+import { implOf, type Runner } from "./calling/lifecycle.ts"
 import { decodeOutput } from "./chat/arguments.ts"
 import { configurationOf, optionNames } from "./configuration/json.ts"
 import type { Args, Built } from "./hooks/instance.ts"
 import * as Events from "./hooks/events.ts"
 import * as Way from "./hooks/pipeline.ts"
 import { identify, ModelTypeId, uuid } from "./util/identity.ts"
-import {
-  durationOrZero,
-  illegal,
-  misfitOf,
-  notNegative,
-  onlyKnown,
-  positive,
-  positiveDuration
-} from "./util/options.ts"
+import { durationOrZero, illegal, notNegative, onlyKnown, positive, positiveDuration } from "./util/options.ts"
+import { misfitOf } from "./callOptions.ts"
 import * as Pool from "./executor/pool.ts"
 import { makeSink, type Sink } from "./calling/streaming.ts"
 
@@ -111,7 +103,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     circuit === undefined
       ? place(calling, invokeOptions)
       : Effect.flatMap(circuit.refusal, (refusal) => {
-        if (refusal !== undefined) calling[TypeId].refuse(refusal)
+        if (refusal !== undefined) implOf(calling).refuse(refusal)
         return place(calling, invokeOptions)
       })
 
@@ -149,7 +141,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   const prepare = (args: Args, take?: Sink["take"], streamOptions?: StreamOptions) =>
     Effect.map(create(args, streamOptions), (calling) => {
       if (take !== undefined) {
-        calling[TypeId].sink = makeSink(take, {
+        implOf(calling).sink = makeSink(take, {
           firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
           idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
         })
@@ -239,13 +231,13 @@ const createChanged = <C extends Calling, E>(
   Effect.suspend(() => {
     const id = uuid()
     return Effect.tap(Effect.flatMap(change(args, id), create), (calling) =>
-      Effect.sync(() => calling[TypeId].identify(id)))
+      Effect.sync(() => implOf(calling).identify(id)))
   })
 
 const joinWithin = <A>(calling: Calling<A>, runner: Runner, limit: Duration.Input | undefined) =>
   limit === undefined
-    ? calling[TypeId].join(runner)
-    : Effect.suspend(() => calling[TypeId].joinWithin(runner, Duration.fromInputUnsafe(limit)))
+    ? implOf(calling).join(runner)
+    : Effect.suspend(() => implOf(calling).joinWithin(runner, Duration.fromInputUnsafe(limit)))
 
 /** With its place in the lines of whoever it is admitted by. */
 const placed = <A, E>(joined: Effect.Effect<A, E>, options: InvokeOptions | undefined) =>
@@ -262,8 +254,8 @@ const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration
 /** One that nobody has started fails; one that is under way is joined. */
 const refused = <A>(calling: Calling<A>, runner: Runner, reason: BackendErrorReason) =>
   Effect.suspend(() => {
-    calling[TypeId].refuse(reason)
-    return calling[TypeId].join(runner)
+    implOf(calling).refuse(reason)
+    return implOf(calling).join(runner)
   })
 
 const findExecutor = Effect.fnUntraced(function*<Args, Data, H>(

@@ -5,6 +5,7 @@ import { Prompt, Response as Parts } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { Calling, type Endpoint, type Errors, type iModel } from "effect-imodel"
 import { makeSink } from "../../src/internal/calling/streaming.ts"
+import { implOf } from "../../src/internal/calling/lifecycle.ts"
 
 /** A body of these pieces, as a `fetch` answers it. */
 export const bodyOf = (pieces: ReadonlyArray<Uint8Array>, contentType = "text/event-stream"): Response =>
@@ -54,7 +55,7 @@ export const streamed = <Args, Data>(
   Effect.gen(function*() {
     const calling = yield* model.createCalling(args)
     const parts: Array<Calling.StreamPart> = []
-    calling[Calling.TypeId].sink = makeSink(
+    implOf(calling).sink = makeSink(
       (taken) => Effect.sync(() => parts.push(...taken)),
       { firstPartTimeout: undefined, idleTimeout: undefined }
     )

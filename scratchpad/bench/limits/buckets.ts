@@ -1,5 +1,10 @@
 /** Two token buckets that are taken from together. Shares nothing with the library: it is the oracle. */
-import type { Limits } from "./job.ts"
+/** Two limits that hold at once, each a bucket that starts full and refills evenly. */
+export interface Limits {
+  readonly requests: number
+  readonly tokens: number
+  readonly windowMillis: number
+}
 
 export type Kind = "requests" | "tokens"
 

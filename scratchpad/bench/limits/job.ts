@@ -1,12 +1,5 @@
 /** The work that every client has to do, the limit that it has to keep, and the least time in which that is possible. */
-import { makeBuckets } from "./buckets.ts"
-
-/** Two limits that hold at once, each a bucket that starts full and refills evenly. */
-export interface Limits {
-  readonly requests: number
-  readonly tokens: number
-  readonly windowMillis: number
-}
+import { type Limits, makeBuckets } from "./buckets.ts"
 
 export interface Call {
   readonly prompt: string

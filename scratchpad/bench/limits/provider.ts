@@ -1,7 +1,7 @@
 /** The server, as its parent sees it. */
 import { fork } from "node:child_process"
 import { once } from "node:events"
-import type { Limits } from "./job.ts"
+import type { Limits } from "./buckets.ts"
 import type { Question, Report } from "./server.ts"
 
 export interface Provider {

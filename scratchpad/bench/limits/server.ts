@@ -7,7 +7,8 @@
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http"
 import { setTimeout as delay } from "node:timers/promises"
 import { type Buckets, type Kind, type Lack, makeBuckets } from "./buckets.ts"
-import { latency, type Limits, seeded } from "./job.ts"
+import { latency, seeded } from "./job.ts"
+import type { Limits } from "./buckets.ts"
 
 export type Question = { readonly limits: Limits } | "report"
 

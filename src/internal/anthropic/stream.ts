@@ -6,7 +6,7 @@
 import * as Predicate from "effect/Predicate"
 import * as Record from "effect/Record"
 import * as Result from "effect/Result"
-import type { Decoder, EventFailure } from "../../Endpoint.ts"
+import type { Decoder, EventFailure } from "../http/decoder.ts"
 import type { StreamPart } from "../../Calling.ts"
 import { toolParams } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"

@@ -28,15 +28,16 @@ import {
 } from "../../Calling.ts"
 import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError } from "../../Errors.ts"
 import { uuid } from "../util/identity.ts"
-import type { Said } from "../limits/reservation.ts"
+import type { RateLimitReport } from "../http/rateLimitHeaders.ts"
 import type { Node } from "../executor/priorityQueue.ts"
 import type { Sink } from "./streaming.ts"
+import type { Tokens } from "./tokens.ts"
 import { measureAttempt, type Operation, traceAttempt } from "./telemetry.ts"
 
 /** Runs callings, and takes back those that nobody waits for any more. */
 export interface Runner {
   /** Is told what the provider said of its limits, in its answer to a calling that runs. */
-  readonly heard: (calling: CallingImpl<unknown>, said: Said) => void
+  readonly heard: (calling: CallingImpl<unknown>, said: RateLimitReport) => void
   /** Takes a pending calling, at once. */
   readonly start: (calling: CallingImpl<unknown>) => void
   /** Stops what was started and has not settled: its waiting, or its work. Completes when nothing of it is left. */
@@ -48,12 +49,6 @@ export type Failure = TimeoutError | PermissionDenied | BackendError
 
 /** How an invocation ends: with the settled calling, or because it was not permitted, or too late. */
 type Outcome<Data> = Exit.Exit<Calling<Data>, TimeoutError | PermissionDenied>
-
-/** What a calling is expected to cost, in tokens. */
-export interface Tokens {
-  readonly input: number
-  readonly output: number
-}
 
 /** What a backend does for a calling. */
 export interface Work<out Data, Payload> {
@@ -144,8 +139,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     this.metadata = metadata
   }
 
-  get [TypeId](): CallingImpl<Data, P> {
-    return this
+  get [TypeId](): typeof TypeId {
+    return TypeId
   }
 
   get id(): string {
@@ -347,7 +342,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   }
 
   /** Tells what the provider said of its limits. */
-  hear(said: Said): void {
+  hear(said: RateLimitReport): void {
     this.runner?.heard(this, said)
   }
 
@@ -460,6 +455,12 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     this.waiters = undefined
     for (; waiter !== undefined; waiter = waiter.next) waiter.notify()
   }
+}
+
+/** The implementation behind a calling. All callings are made here. */
+export const implOf = <Data>(calling: Calling<Data>): CallingImpl<Data> => {
+  if (calling instanceof CallingImpl) return calling
+  throw new TypeError("A calling must be made by createCalling or invoke of a model")
 }
 
 const none: ReadonlyArray<Attempt> = []

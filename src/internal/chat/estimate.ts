@@ -6,7 +6,7 @@
  * an image or a file costs depends on its size in pixels or pages, not in bytes: each counts as a thousand tokens.
  */
 import * as Predicate from "effect/Predicate"
-import type { Tokens } from "../calling/lifecycle.ts"
+import type { Tokens } from "../calling/tokens.ts"
 import { describeTool, isTool } from "./arguments.ts"
 
 /** Counts the tokens of a text. */

@@ -7,9 +7,8 @@ import type * as Schema from "effect/Schema"
 import type * as Circuit from "../../Circuit.ts"
 import type { Credential } from "../../Endpoint.ts"
 import type { Model, Options } from "../../Model.ts"
-import type { BalanceOptions, Models } from "../../Route.ts"
+import type { BalanceOptions, Models } from "../routing/options.ts"
 import type { Backend, Capabilities, Retry } from "../../ServiceBackend.ts"
-import type { BackendFields, ModelFields } from "./schema.ts"
 import { ModelTypeId } from "../util/identity.ts"
 import { isNoCredential, toJsonObject } from "../util/json.ts"
 
@@ -35,60 +34,74 @@ interface Described {
   readonly reasoning?: boolean | undefined
 }
 
-/** A backend that says what it was made of. */
+const describeProvider = (
+  provider: string,
+  endpoint: string,
+  { apiKey, baseUrl, capabilities, circuitBreaker, headers, maxTokens, model, reasoning, retry }: Described
+) => ({
+  type: "provider",
+  provider,
+  endpoint,
+  model,
+  apiKey: apiKey === undefined || typeof apiKey === "string" ? apiKey : null,
+  baseUrl,
+  headers: noData(headers),
+  retry: retry && {
+    times: retry.times,
+    delay: time(retry.delay),
+    maxDelay: time(retry.maxDelay),
+    while: noData(retry.while)
+  },
+  circuitBreaker: circuitBreaker === undefined || circuitBreaker === true
+    ? circuitBreaker
+    : { failures: circuitBreaker.failures, openFor: time(circuitBreaker.openFor) },
+  capabilities: capabilities && toJsonObject(capabilities),
+  maxTokens,
+  reasoning
+})
+
+/** The fields that are written of a provider's backend. */
+export type ProviderFields = keyof ReturnType<typeof describeProvider>
+
+/** Adds to a provider's backend the configuration that it was made of. */
 export const configured = <Args, Data>(
   backend: Backend<Args, Data>,
   provider: string,
   endpoint: string,
-  { apiKey, baseUrl, capabilities, circuitBreaker, headers, maxTokens, model, reasoning, retry }: Described
+  options: Described
 ): Backend<Args, Data> => ({
   ...backend,
-  configuration: toJsonObject(
-    {
-      type: "provider",
-      provider,
-      endpoint,
-      model,
-      apiKey: apiKey === undefined || typeof apiKey === "string" ? apiKey : null,
-      baseUrl,
-      headers: noData(headers),
-      retry: retry && {
-        times: retry.times,
-        delay: time(retry.delay),
-        maxDelay: time(retry.maxDelay),
-        while: noData(retry.while)
-      },
-      circuitBreaker: circuitBreaker === undefined || circuitBreaker === true
-        ? circuitBreaker
-        : { failures: circuitBreaker.failures, openFor: time(circuitBreaker.openFor) },
-      capabilities: capabilities && toJsonObject(capabilities),
-      maxTokens,
-      reasoning
-    } satisfies Fields<BackendFields["provider"] | "headers">
-  )
+  configuration: toJsonObject(describeProvider(provider, endpoint, options))
 })
 
-/** A backend of several models, with what they were made of. */
+const describeRoute = (
+  type: "fallback" | "balance",
+  models: Models,
+  { answerTimeout, attempts, cooldown, patience, restart, strategy }: BalanceOptions
+) => ({
+  type,
+  models: models.map((model) => model[ModelTypeId].configuration),
+  attempts,
+  patience: time(patience),
+  cooldown: time(cooldown),
+  answerTimeout: time(answerTimeout),
+  restart,
+  strategy
+})
+
+/** The fields that are written of a backend of several models. */
+export type RouteFields = keyof ReturnType<typeof describeRoute>
+
+/** Adds to a backend of several models the configurations that these were made of. */
 export const composed = <Args, Data>(
   backend: Backend<Args, Data>,
   type: "fallback" | "balance",
   models: Models,
-  { answerTimeout, attempts, cooldown, patience, restart, strategy }: BalanceOptions
+  options: BalanceOptions
 ): Backend<Args, Data> => ({
   ...backend,
   get configuration() {
-    return toJsonObject(
-      {
-        type,
-        models: models.map((model) => model[ModelTypeId].configuration),
-        attempts,
-        patience: time(patience),
-        cooldown: time(cooldown),
-        answerTimeout: time(answerTimeout),
-        restart,
-        strategy
-      } satisfies Fields<BackendFields["balance"]>
-    )
+    return toJsonObject(describeRoute(type, models, options))
   }
 })
 
@@ -125,10 +138,10 @@ const described = <Args, H>(options: Options<Args, H>) =>
     executor: noData(options.executor),
     rateLimiter: noData(options.rateLimiter),
     hooks: noData(options.hooks?.length === 0 ? undefined : options.hooks)
-  }) satisfies Fields<keyof Options | Exclude<ModelFields, "backend">>
+  }) satisfies { readonly [Name in keyof Options]: unknown }
 
 /** The names of the options that a model has. */
 export const optionNames: ReadonlyArray<string> = Object.keys(described({}))
 
-/** None is forgotten. */
-type Fields<Names extends string> = { readonly [Name in Names]: unknown }
+/** The fields that are written of a model, beside its backend. */
+export type OptionFields = keyof ReturnType<typeof described>

@@ -10,7 +10,6 @@ import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import { TypeId } from "../../Calling.ts"
 import {
   type BackendErrorReason,
   CostExceedsCapacity,
@@ -20,11 +19,11 @@ import {
   QueueFull,
   TimeoutError
 } from "../../Errors.ts"
-import type { Counts, Executor, Options, SubmitOptions } from "../../Executor.ts"
+import type { Counts, Executor, Options, SubmitOptions } from "./options.ts"
 import type { TokenBucket } from "../../TokenBucket.ts"
 import type { Receipt } from "../limits/session.ts"
 import * as Buckets from "../limits/buckets.ts"
-import type { CallingImpl, Runner } from "../calling/lifecycle.ts"
+import { type CallingImpl, implOf, type Runner } from "../calling/lifecycle.ts"
 import * as Limits from "../limits/reservation.ts"
 import { Line } from "./priorityQueue.ts"
 import * as Metrics from "./metrics.ts"
@@ -375,11 +374,11 @@ export const make = Effect.fnUntraced(function*(
   return {
     submit: (calling, submitOptions) =>
       submitOptions === undefined
-        ? calling[TypeId].join(defaultRunner)
+        ? implOf(calling).join(defaultRunner)
         : Effect.suspend(() =>
           submitOptions.timeout === undefined
-            ? calling[TypeId].join(runner(submitOptions))
-            : calling[TypeId].joinWithin(runner(submitOptions), Duration.fromInputUnsafe(submitOptions.timeout))
+            ? implOf(calling).join(runner(submitOptions))
+            : implOf(calling).joinWithin(runner(submitOptions), Duration.fromInputUnsafe(submitOptions.timeout))
         ),
     counts: Effect.sync(countsNow),
     size: Effect.sync(() => Math.min(line.size, queueCapacity)),

@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type Calling, type NormalizedResponse, TypeId } from "../../Calling.ts"
-import type { Hook } from "../../Hook.ts"
-import type { Failure } from "../calling/lifecycle.ts"
+import type { Calling, NormalizedResponse } from "../../Calling.ts"
+import type { Hook } from "./hook.ts"
+import { type Failure, implOf } from "../calling/lifecycle.ts"
 import { estimateTokens, fourCharacters } from "../chat/estimate.ts"
 import { useOf } from "../limits/reservation.ts"
 import { illegal, positive, positiveDuration } from "../util/options.ts"
@@ -163,7 +163,7 @@ const spent = (
   if (Exit.isFailure(exit)) {
     const error = Option.getOrUndefined(Exit.findErrorOption(exit))
     const answer = error?._tag === "BackendError" ? Exit.fail(error.reason) : Exit.interrupt()
-    return spendingOf(price, useOf({ requests: 1, ...estimate }, answer, calling[TypeId].sink))
+    return spendingOf(price, useOf({ requests: 1, ...estimate }, answer, implOf(calling).sink))
   }
   const { inputTokens, outputTokens } = exit.value.usage
   const input = { ...inputTokens, total: inputTokens.total ?? estimate.input }

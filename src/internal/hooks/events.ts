@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Event } from "../../Hook.ts"
+import type { Event } from "./event.ts"
 import type { Host } from "./instance.ts"
 
 const capacity = 1024

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Calling, NormalizedResponse, StreamPart } from "../../Calling.ts"
 import type { PermissionDenied, TimeoutError } from "../../Errors.ts"
-import type { Event } from "../../Hook.ts"
+import type { Event } from "./event.ts"
 import type { Failure } from "../calling/lifecycle.ts"
 
 /** The model for which a hook is made, and where it tells what it did. */

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { HookRejected, PermissionDenied, TimeoutError } from "../../Errors.ts"
-import type { Event } from "../../Hook.ts"
+import type { Event } from "./event.ts"
 import type { Host } from "./instance.ts"
 
 interface Attended<B> {

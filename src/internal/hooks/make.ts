@@ -9,13 +9,13 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Calling, NormalizedResponse, StreamPart } from "../../Calling.ts"
 import { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "../../Errors.ts"
-import type { Any, Data, Error, Event, Hook, Middleware, Options, Services } from "../../Hook.ts"
+import { TypeId } from "./hook.ts"
+import type { Event } from "./event.ts"
+import type { Any, Data, Error, Hook, Middleware, Options, Services } from "./hook.ts"
 import type { Failure } from "../calling/lifecycle.ts"
 import { positiveDuration } from "../util/options.ts"
 import { attending, rejecting } from "./instrument.ts"
 import * as Built from "./instance.ts"
-
-export const TypeId = "~effect-imodel/Hook"
 
 export const make = <A = never, R1 = never, R2 = never, R3 = never, R4 = never, R5 = never>(
   options: Options<A, R1, R2, R3, R4, R5>

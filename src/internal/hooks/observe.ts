@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import type { Calling, NormalizedResponse } from "../../Calling.ts"
-import type { Hook } from "../../Hook.ts"
+import type { Hook } from "./hook.ts"
 import type { Failure } from "../calling/lifecycle.ts"
 import { forHost, middleware } from "./make.ts"
 

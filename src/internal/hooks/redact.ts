@@ -4,9 +4,9 @@ import * as Response from "effect/ai/Response"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { type Calling, makeResponse, type NormalizedResponse, type Part, type StreamPart } from "../../Calling.ts"
-import type { Hook } from "../../Hook.ts"
+import type { Hook } from "./hook.ts"
 import type { Args, Way } from "./instance.ts"
-import { TypeId } from "./make.ts"
+import { TypeId } from "./hook.ts"
 
 /**
  * Replaces what matches the pattern, in the texts of arguments before they are sent, and of answers before they are read: text,

@@ -24,6 +24,12 @@ export interface RateLimits {
   readonly outputTokens: Allowance | undefined
 }
 
+/** The rate limits that a response reports, and whether the provider refused the request by them. */
+export interface RateLimitReport {
+  readonly limits: RateLimits
+  readonly refused: boolean
+}
+
 /** The names are in lower case, as Effect and `fetch` give them. */
 type Headers = Readonly<Record<string, string | undefined>>
 

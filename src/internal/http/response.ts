@@ -8,8 +8,8 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import { type Calling, makeResponse, type NormalizedResponse, type StreamPart, TypeId } from "../../Calling.ts"
-import type { Decoder, EventFailure } from "../../Endpoint.ts"
+import { type Calling, makeResponse, type NormalizedResponse, type StreamPart } from "../../Calling.ts"
+import type { Decoder, EventFailure } from "./decoder.ts"
 import { type BackendErrorReason, StreamInterrupted } from "../../Errors.ts"
 import { excerptOf, type FailedAnswer, failedAnswer, networkError, parseJson, type Scrub } from "./failure.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
@@ -17,6 +17,7 @@ import { type RateLimits, rateLimitsOf } from "./rateLimitHeaders.ts"
 import { readEvents } from "./sse.ts"
 import type { Emit } from "../calling/streaming.ts"
 import { notingRetryAfter } from "../errors/retryAfter.ts"
+import { implOf } from "../calling/lifecycle.ts"
 
 /** What the answers of an API look like. */
 export interface Format<in Payload, in out Data> {
@@ -42,7 +43,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
   ): Effect.Effect<Head, BackendErrorReason> =>
     Effect.clockWith((clock) => {
       const limits = rateLimitsOf(response.headers, clock.currentTimeMillisUnsafe())
-      calling[TypeId].hear({ limits, refused: response.status === 429 })
+      implOf(calling).hear({ limits, refused: response.status === 429 })
       if (response.status < 200 || response.status >= 300) {
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => failed(response, text))
       }

@@ -3,10 +3,16 @@ import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as RateLimiter from "effect/persistence/RateLimiter"
-import type { Options } from "../../Executor.ts"
 import * as TokenBucket from "../../TokenBucket.ts"
 import { inMemory } from "./open.ts"
 import type { Buckets } from "./reservation.ts"
+
+/** The buckets that are to be made, and the key under which they are shared. */
+interface Options
+  extends Partial<Readonly<Record<keyof Buckets, TokenBucket.TokenBucket | TokenBucket.Options | undefined>>>
+{
+  readonly key?: string | undefined
+}
 
 type Made<A> = Effect.Effect<A, Cause.IllegalArgumentError | RateLimiter.RateLimiterError>
 

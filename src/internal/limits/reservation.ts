@@ -14,10 +14,9 @@ import type { BackendErrorReason } from "../../Errors.ts"
 import { type TokenBucket, TypeId } from "../../TokenBucket.ts"
 import { type Answer, type Change, priceOf, type Question, type Receipt, type Stored, type Taken } from "./session.ts"
 import * as Accounts from "./open.ts"
-import type { CallingImpl } from "../calling/lifecycle.ts"
+import type { Tokens } from "../calling/tokens.ts"
 import { charactersPerToken } from "../chat/estimate.ts"
-import type { Allowance, RateLimits } from "../http/rateLimitHeaders.ts"
-import type { Sink } from "../calling/streaming.ts"
+import type { Allowance, RateLimitReport } from "../http/rateLimitHeaders.ts"
 import { wasNeverSent } from "../errors/retryAfter.ts"
 
 /** What a calling takes, or has used: a request, and tokens of its input and output. */
@@ -51,18 +50,12 @@ interface Limit {
   unconfirmed: number
 }
 
-/** What the provider said of its limits in an answer, and whether that answer was a refusal. */
-export interface Said {
-  readonly limits: RateLimits
-  readonly refused: boolean
-}
-
 /** What an admitted calling took, and what the provider said when it answered. */
 export interface Answered {
   readonly receipt: Receipt
   /** The limits that it was taken from. */
   readonly by: Limits | undefined
-  readonly said: Said | undefined
+  readonly said: RateLimitReport | undefined
 }
 
 /** How the callings stand of which one wants to be admitted. */
@@ -99,7 +92,7 @@ export interface Limits {
    */
   readonly settle: (reserved: Use, used: Use, answered?: Pick<Answered, "receipt" | "said"> | undefined) => void
   /** Learns what the provider said in its answer to what the receipt is for. Answers whether that is news. */
-  readonly learn: (receipt: Receipt, said: Said) => boolean
+  readonly learn: (receipt: Receipt, said: RateLimitReport) => boolean
   /** The provider has answered, so that it would have said if its limits were smaller. Answers whether that is news. */
   readonly confirm: () => boolean
   /** The provider has asked to hold everything back for so many milliseconds. */
@@ -310,10 +303,14 @@ const priceSaid = (bucket: TokenBucket, { limit, remaining, resetAfter }: Allowa
   return priceOf(windowMillis, isSlower ? Math.min(limit, capacity) : capacity)
 }
 
-export const reservationOf = ({ tokens }: CallingImpl<unknown>): Use => ({ requests: 1, ...tokens })
+export const reservationOf = ({ tokens }: { readonly tokens: Tokens }): Use => ({ requests: 1, ...tokens })
 
 /** What an attempt really used, as far as that is known; `sink` is who read its answer, if that was streamed. */
-export const useOf = (reserved: Use, exit: Exit.Exit<unknown, BackendErrorReason>, sink: Sink | undefined): Use => {
+export const useOf = (
+  reserved: Use,
+  exit: Exit.Exit<unknown, BackendErrorReason>,
+  sink: { readonly characters: number } | undefined
+): Use => {
   if (Exit.isSuccess(exit)) {
     if (!isNormalizedResponse(exit.value)) return reserved
     const { inputTokens, outputTokens } = exit.value.usage

@@ -1,7 +1,7 @@
 /** Puts the chunks of a chat completion together. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Decoder } from "../../Endpoint.ts"
+import type { Decoder } from "../http/decoder.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { PartWriter } from "../chat/partWriter.ts"
 import { wireDecoder } from "../http/wireDecoder.ts"

@@ -2,7 +2,7 @@
 import * as Tool from "effect/ai/Tool"
 import * as Effect from "effect/Effect"
 import { DuplicateModel, ModelNotFound, type ModelUnavailable } from "../../Errors.ts"
-import type { Format, Registered, Registry, ToolSchema } from "../../ServiceRegistry.ts"
+import type { Format, Registered, Registry, ToolSchema } from "./options.ts"
 import { near } from "../util/suggest.ts"
 import { once } from "../util/memoize.ts"
 

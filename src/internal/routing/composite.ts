@@ -7,11 +7,11 @@ import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { type NormalizedResponse, TypeId as CallingTypeId } from "../../Calling.ts"
+import type { NormalizedResponse } from "../../Calling.ts"
 import { AllFailed, type BackendErrorReason, type PermissionDenied, type TimeoutError } from "../../Errors.ts"
 import type { Model } from "../../Model.ts"
 import { type Backend, TypeId } from "../../ServiceBackend.ts"
-import { CallingImpl, type Work } from "../calling/lifecycle.ts"
+import { CallingImpl, implOf, type Work } from "../calling/lifecycle.ts"
 import { estimateTokens, fourCharacters } from "../chat/estimate.ts"
 import { identify, noMetadata } from "../util/identity.ts"
 
@@ -24,7 +24,7 @@ export const backendOf = Effect.fnUntraced(function*<Args, Data>(
   const work: Work<Data, Args & Readonly<Record<string, unknown>>> = {
     retry: undefined,
     operation: undefined,
-    run: (args, calling) => run(args, calling[CallingTypeId])
+    run: (args, calling) => run(args, implOf(calling))
   }
   return {
     [TypeId]: { _Args: identity, _Data: identity },

@@ -4,11 +4,11 @@ import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { type StreamPart, TypeId as CallingTypeId } from "../../Calling.ts"
-import type { HedgeOptions } from "../../iModel.ts"
+import type { StreamPart } from "../../Calling.ts"
+import type { HedgeOptions } from "./options.ts"
 import type { Model } from "../../Model.ts"
 import type { Backend } from "../../ServiceBackend.ts"
-import type { CallingImpl } from "../calling/lifecycle.ts"
+import { type CallingImpl, implOf } from "../calling/lifecycle.ts"
 import { allOf, backendOf, passOn, type Reason } from "./composite.ts"
 import { ModelTypeId } from "../util/identity.ts"
 import { illegal } from "../util/options.ts"
@@ -54,7 +54,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         idleTimeout: sink?.idleTimeout
       })
       const answered = Effect.flatMap(prepared, (calling) => {
-        const inner = calling[CallingTypeId]
+        const inner = implOf(calling)
         passOn(outer, inner, model.name)
         inner.twin = outer.part
         outer.part ??= inner

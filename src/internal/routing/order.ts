@@ -3,9 +3,8 @@ import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { TypeId } from "../../Calling.ts"
-import type { Snapshot } from "../../Executor.ts"
-import type { CallingImpl } from "../calling/lifecycle.ts"
+import type { Snapshot } from "../executor/options.ts"
+import { type CallingImpl, implOf } from "../calling/lifecycle.ts"
 import { illegal, positive } from "../util/options.ts"
 import type { Route } from "./route.ts"
 
@@ -62,7 +61,7 @@ const remaining = <Args, Data>({ limits, pausedFor }: Snapshot, { callings }: Ro
   const waiting = { requests: 0, inputTokens: 0, outputTokens: 0, tokens: 0 }
   for (const calling of callings.keys()) {
     if (calling.execution.status !== "pending") continue
-    const { input, output } = calling[TypeId].tokens
+    const { input, output } = implOf(calling).tokens
     waiting.requests += 1
     waiting.inputTokens += input
     waiting.outputTokens += output

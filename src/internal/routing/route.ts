@@ -11,12 +11,12 @@ import * as Breaker from "effect/persistence/CircuitBreaker"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import { type Calling, type StreamPart, TypeId as CallingTypeId } from "../../Calling.ts"
+import type { Calling, StreamPart } from "../../Calling.ts"
 import { CircuitOpen, StreamInterrupted, TimeoutError } from "../../Errors.ts"
 import type { Model } from "../../Model.ts"
-import type { CommonOptions } from "../../Route.ts"
+import type { CommonOptions } from "./options.ts"
 import type { Backend } from "../../ServiceBackend.ts"
-import type { CallingImpl } from "../calling/lifecycle.ts"
+import { type CallingImpl, implOf } from "../calling/lifecycle.ts"
 import { allOf, backendOf, type Failed, isBackendReason, type Reason } from "./composite.ts"
 import { healthOf } from "../errors/health.ts"
 import { ModelTypeId } from "../util/identity.ts"
@@ -109,7 +109,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       // A hook of the model refused to have it made.
       (reason): Failure => ({ _tag: "Failure", reason, begun, exhausted: false, answersOthers: false })
     )
-    const inner = calling[CallingTypeId]
+    const inner = implOf(calling)
     outer.part = inner
     const terms = {
       model: model.name,

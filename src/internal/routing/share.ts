@@ -4,11 +4,11 @@ import * as MutableHashMap from "effect/MutableHashMap"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Record from "effect/Record"
-import { type Calling, type NormalizedResponse, TypeId as CallingTypeId } from "../../Calling.ts"
+import type { Calling, NormalizedResponse } from "../../Calling.ts"
 import type { BackendErrorReason } from "../../Errors.ts"
 import type { Model } from "../../Model.ts"
 import type { Backend } from "../../ServiceBackend.ts"
-import type { CallingImpl } from "../calling/lifecycle.ts"
+import { type CallingImpl, implOf } from "../calling/lifecycle.ts"
 import { allOf, backendOf, passOn } from "./composite.ts"
 import { ModelTypeId } from "../util/identity.ts"
 
@@ -23,7 +23,7 @@ export const make = <Args, Data>(model: Model<Args, Data>): Effect.Effect<Backen
         firstPartTimeout: outer.sink?.firstPartTimeout,
         idleTimeout: outer.sink?.idleTimeout
       })
-      const inner = calling[CallingTypeId]
+      const inner = implOf(calling)
       // What one of them has no time for, another may.
       if (Option.isSome(found)) inner.deadlineMillis = later(inner.deadlineMillis, outer.deadlineMillis)
       else passOn(outer, inner, model.name)

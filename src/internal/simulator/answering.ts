@@ -1,6 +1,6 @@
 /** What is answered: what the user's function says, or what is drawn from the seed. */
 import * as Effect from "effect/Effect"
-import type * as Simulator from "../../Simulator.ts"
+import type * as Simulator from "./options.ts"
 import * as Draw from "./draw.ts"
 import type { Asked, Generated, Issue, Reply, Stamp } from "./wire.ts"
 

@@ -2,7 +2,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type * as Simulator from "../../Simulator.ts"
+import type * as Simulator from "./options.ts"
 import { JsonObject, nullable } from "../chat/arguments.ts"
 import { untilAvailable } from "./strictLimit.ts"
 import {

@@ -1,6 +1,6 @@
 /** What a fault does to an answer. */
 import * as Duration from "effect/Duration"
-import type * as Simulator from "../../Simulator.ts"
+import type * as Simulator from "./options.ts"
 import type { Event, Refusal, Reply } from "./wire.ts"
 
 /** The refusal that a fault is, if it is one. */

@@ -3,7 +3,7 @@ import type * as JsonSchema from "effect/JsonSchema"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type * as Simulator from "../../Simulator.ts"
+import type * as Simulator from "./options.ts"
 import { JsonObject } from "../chat/arguments.ts"
 import {
   type Generated,

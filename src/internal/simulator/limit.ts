@@ -2,7 +2,7 @@
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Simulator from "../../Simulator.ts"
+import type * as Simulator from "./options.ts"
 import { positive, positiveDuration } from "../util/options.ts"
 import { formatReset, makeBucket, refill, untilAvailable } from "./strictLimit.ts"
 import type { Refusal, Standing } from "./wire.ts"

@@ -1,6 +1,6 @@
 /** Chat completions: https://platform.openai.com/docs/api-reference/chat. */
 import * as Result from "effect/Result"
-import type * as Simulator from "../../Simulator.ts"
+import type * as Simulator from "./options.ts"
 import { toolParams } from "../chat/arguments.ts"
 import { ChatBody, type ChatMessage } from "../openAi/schema.ts"
 import { refuse, vendor } from "./openAi.ts"

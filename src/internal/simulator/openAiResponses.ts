@@ -1,7 +1,7 @@
 /** Responses: https://platform.openai.com/docs/api-reference/responses. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type * as Simulator from "../../Simulator.ts"
+import type * as Simulator from "./options.ts"
 import { JsonObject, nullable, toolParams } from "../chat/arguments.ts"
 import { vendor } from "./openAi.ts"
 import {

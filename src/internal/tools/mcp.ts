@@ -12,7 +12,7 @@ import type * as Scope from "effect/Scope"
 import { makeResponse, type NormalizedResponse, type Part } from "../../Calling.ts"
 import { ToolFailure } from "../../Errors.ts"
 import { make } from "../../ServiceBackend.ts"
-import type { McpOptions, McpTool } from "../../ToolBackend.ts"
+import type { McpOptions, McpTool } from "./options.ts"
 
 export const fromMcp = Effect.fnUntraced(function*<R>(
   connect: Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R>,

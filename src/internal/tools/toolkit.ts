@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { make } from "../../ServiceBackend.ts"
-import type { ToolkitTool } from "../../ToolBackend.ts"
+import type { ToolkitTool } from "./options.ts"
 import { failureOf, responseOf } from "./answer.ts"
 
 export function fromToolkit<Tools extends Record<string, Tool.Any>>(

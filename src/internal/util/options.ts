@@ -1,10 +1,8 @@
 /** Options are checked when a thing is made: a wrong one is an `IllegalArgumentError` that names it and what it must be. */
-import * as AiError from "effect/ai/AiError"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { StreamOptions } from "../../Model.ts"
 import { didYouMean } from "./suggest.ts"
 
 export const illegal = (message: string): Effect.Effect<never, Cause.IllegalArgumentError> =>
@@ -70,27 +68,5 @@ export const durationOrZero = (
 export const notNegative = (name: string, n: number): Effect.Effect<number, Cause.IllegalArgumentError> =>
   n >= 0 && Number.isFinite(n) ? Effect.succeed(n) : illegal(`${name} must be a number, zero or more, got ${shown(n)}`)
 
-/** What is wrong with the options of a call, if anything is. */
-export const misfitOf = (options: StreamOptions): AiError.InvalidRequestError | undefined => {
-  const { priority } = options
-  const late = limits.find((name) => {
-    const input = options[name]
-    return input !== undefined && !Option.exists(Duration.fromInput(input), Duration.isPositive)
-  })
-  if (late !== undefined) {
-    return misfit(
-      late,
-      `It must be a duration longer than zero, such as "1 minute" or milliseconds, got ${shown(options[late])}`
-    )
-  }
-  return priority === undefined || (typeof priority === "number" && !Number.isNaN(priority))
-    ? undefined
-    : misfit("priority", `It must be a number, got ${shown(priority)}`)
-}
-
-const limits = ["timeout", "queueTimeout", "firstPartTimeout", "idleTimeout"] as const
-
-const misfit = (parameter: string, description: string) => new AiError.InvalidRequestError({ parameter, description })
-
 // A text in quotes: one of digits is no number.
-const shown = (value: unknown): string => typeof value === "string" ? JSON.stringify(value) : String(value)
+export const shown = (value: unknown): string => typeof value === "string" ? JSON.stringify(value) : String(value)

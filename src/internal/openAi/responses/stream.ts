@@ -5,7 +5,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Part } from "../../../Calling.ts"
-import type { Decoder, EventFailure } from "../../../Endpoint.ts"
+import type { Decoder, EventFailure } from "../../http/decoder.ts"
 import { describeIssue } from "../../util/schemaIssue.ts"
 import { PartWriter } from "../../chat/partWriter.ts"
 import { wireDecoder } from "../../http/wireDecoder.ts"

@@ -1,0 +1,5 @@
+/** The estimated cost of a calling, in tokens. */
+export interface Tokens {
+  readonly input: number
+  readonly output: number
+}

@@ -1,0 +1,70 @@
+/** The interface of a registry, and the options of MCP servers. */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import { type DuplicateModel, type ModelNotFound, ModelUnavailable } from "../../Errors.ts"
+import type { Model } from "../../Model.ts"
+
+/**
+ * A model of whatever types. It is invoked with `invokeUnknown`: its backend checks the arguments.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Registered extends Model<never> {}
+
+/**
+ * In whose form the schema of a tool is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Format = "openai" | "anthropic" | "gemini"
+
+/**
+ * A tool in the words of a provider.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ToolSchema = Readonly<Record<string, unknown>>
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Registry {
+  /** Adds a model under its `name`. */
+  readonly register: (
+    model: Registered,
+    options?: { readonly update?: boolean | undefined }
+  ) => Effect.Effect<void, DuplicateModel>
+  /** Forgets a model. It lives on in its own scope. */
+  readonly unregister: (nameOrId: string) => Effect.Effect<void, ModelNotFound>
+  /** The model of that name or id, which is made now if it has not been yet. */
+  readonly get: (nameOrId: string) => Effect.Effect<Registered, ModelNotFound | ModelUnavailable>
+  readonly has: (nameOrId: string) => Effect.Effect<boolean>
+  /** In the order in which they came. */
+  readonly names: Effect.Effect<ReadonlyArray<string>>
+  readonly size: Effect.Effect<number>
+  /** The models that have the tag. All are made for that, if they have not been yet. */
+  readonly byTag: (tag: string) => Effect.Effect<ReadonlyArray<Registered>, ModelUnavailable>
+  /** What a provider is to be told of the tools: of these names, or of all. What is no tool is left out. */
+  readonly toolSchemas: (
+    format: Format,
+    names?: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<ToolSchema>, ModelNotFound | ModelUnavailable>
+  /** What it makes lives in this. */
+  readonly scope: Scope.Scope
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface McpConfigOptions {
+  /** Whether its tools replace those of the same names. @default false */
+  readonly update?: boolean | undefined
+  /** The longest time until a server is connected, and then until it has named its tools. @default 30 seconds */
+  readonly timeout?: Duration.Input | undefined
+}
