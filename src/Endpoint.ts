@@ -15,7 +15,6 @@ import type * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as HttpMethod from "effect/http/HttpMethod"
 import * as Predicate from "effect/Predicate"
 import * as Circuit from "./Circuit.ts"
@@ -26,14 +25,15 @@ import { makeReader } from "./internal/http/response.ts"
 import { type Credential, readCredential } from "./internal/http/credential.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http/failure.ts"
 import { checkRetry } from "./internal/errors/retry.ts"
-import { streamPartsOf } from "./internal/calling/streaming.ts"
+import { statedError } from "./internal/http/statedError.ts"
+import { type Tolerance, tolerantDecoder } from "./internal/http/tolerantDecoder.ts"
 import { neverSent } from "./internal/errors/retryAfter.ts"
 import { wireDecoder } from "./internal/http/wireDecoder.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 import type { ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
 import { implOf } from "./internal/calling/lifecycle.ts"
 
-export type { Decoder, EventFailure, ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
+export type { Decoder, Ended, EventFailure, ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
 
 export type { FailedAnswer }
 
@@ -99,7 +99,19 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
     | undefined
   /** How an answer is asked for and read as a stream of server-sent events. @default it is not, and is streamed as one */
   readonly stream?: StreamOptions<Request["Type"], Answer["Type"]> | undefined
-  /** Why an answer failed whose status is not of the 200s, or whose body has an `error`. @default by its status */
+  /**
+   * Which fields of the `response` may have a wrong shape. They are repaired or left out, and noted in `metadata.imodel.notes`; so
+   * are those of the events of a stream, by its decoder.
+   * @default none
+   */
+  readonly tolerance?: Tolerance | undefined
+  /**
+   * The error that a body with a status of the 200s states, as the body of a failed answer; `undefined` for none. Events of a stream
+   * are asked as well.
+   * @default what has an `error`, or is of the type `"error"`
+   */
+  readonly error?: ((json: unknown) => unknown) | undefined
+  /** Why an answer failed whose status is not of the 200s, or whose body states an error. @default by its status */
   readonly reason?: ((answer: FailedAnswer) => BackendErrorReason) | undefined
   /** The tokens that a call will cost, as an estimate; `undefined` for the default. @default as for `ServiceBackend.make` */
   readonly cost?: ((payload: Request["Type"]) => ServiceBackend.Cost | undefined) | undefined
@@ -165,8 +177,11 @@ export const make = Effect.fnUntraced(function*<
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
   const { authenticate, scrub } = yield* readAuth(options.auth ?? { type: "none" })
   const reader = makeReader<Request["Type"], Answer["Type"]>({
-    decode: wireDecoder(options.response),
+    decode: options.tolerance === undefined
+      ? wireDecoder(options.response)
+      : tolerantDecoder(options.response, options.tolerance),
     normalize: options.normalize,
+    errorOf: options.error ?? statedError,
     reasonOf: options.reason ?? reasonOfStatus,
     scrub
   })
@@ -206,7 +221,7 @@ export const make = Effect.fnUntraced(function*<
       request(payload, wholePath, wholeBody).pipe(
         Effect.flatMap(client.execute),
         Effect.flatMap((response) => reader.head(response, calling)),
-        Effect.flatMap((head) => reader.whole(head, payload))
+        Effect.flatMap((head) => reader.whole(head, payload, options.stream?.decoder))
       )
     )
 
@@ -219,13 +234,7 @@ export const make = Effect.fnUntraced(function*<
       answer(Effect.gen(function*() {
         const response = yield* client.execute(yield* request(payload, streamedPath, streamedBody))
         const head = yield* reader.head(response, calling)
-        const { sink } = implOf(calling)
-        if (isEventStream(response)) {
-          return yield* reader.stream(head, payload, decoder(payload), emit, sink?.idleTimeout)
-        }
-        const whole = yield* reader.whole(head, payload)
-        yield* emit(streamPartsOf(whole.content))
-        return whole
+        return yield* reader.stream(head, payload, decoder(payload), emit, implOf(calling).sink?.idleTimeout)
       }))
   }
 
@@ -266,10 +275,6 @@ const discreet = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   })
 
 const always = () => true
-
-// Some who speak a provider's protocol do not stream.
-const isEventStream = ({ headers }: HttpClientResponse.HttpClientResponse): boolean =>
-  !/\bjson\b/.test(headers["content-type"] ?? "")
 
 const notJson = ({ cause, reason }: HttpBody.HttpBodyError) =>
   new AiError.InvalidRequestError({ description: `The arguments are not JSON: ${String(cause ?? reason._tag)}` })

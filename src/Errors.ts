@@ -12,6 +12,7 @@ import * as Response from "effect/ai/Response"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { messageOf } from "./internal/errors/reasonMessage.ts"
 import { retryAfterOf } from "./internal/errors/retryAfter.ts"
 import { describe } from "./internal/errors/describe.ts"
 
@@ -462,7 +463,7 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
   }
 
   override get message(): string {
-    return this.reason.message
+    return messageOf(this.reason)
   }
 }
 

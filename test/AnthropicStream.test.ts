@@ -148,7 +148,7 @@ const eventsOf = (message: Message, lengths: ReadonlyArray<number> = [5]): Reado
       content: [],
       stop_reason: null,
       stop_sequence: null,
-      usage: { ...message.usage, output_tokens: 1 }
+      usage: { ...message.usage, output_tokens: Math.min(1, message.usage.output_tokens ?? 0) }
     }
   },
   { type: "ping" },
@@ -295,10 +295,15 @@ describe("the events of a message", () => {
   it.each([
     {
       name: "a delta of a block that has not begun",
-      events: [eventsOf(message)[0], { type: "content_block_stop", index: 7 }]
+      events: [
+        eventsOf(message)[0],
+        { type: "content_block_delta", index: 7, delta: { type: "input_json_delta", partial_json: "{" } }
+      ]
     },
-    { name: "a block before its message", events: [{ type: "content_block_stop", index: 0 }] },
-    { name: "a wrong shape", events: [{ type: "message_start", message: { id: 3 } }] }
+    {
+      name: "a text of a wrong shape",
+      events: [{ type: "content_block_delta", index: 0, delta: { type: "text_delta", text: 3 } }]
+    }
   ])("make no sense: $name", ({ events }) => {
     const decoder = makeDecoder()
     const results = events.map((event) => decoder.push(event, "message"))
@@ -385,7 +390,7 @@ layer(FetchHttpClient.layer)("Anthropic's stream", (it) => {
       { type: "api_error", reason: "InternalProviderError" },
       { type: "billing_error", reason: "QuotaExhaustedError" },
       { type: "authentication_error", reason: "AuthenticationError" },
-      { type: "an_error_of_tomorrow", reason: "UnknownError" }
+      { type: "an_error_of_tomorrow", reason: "InternalProviderError" }
     ] as const
   )(
     "fails as a whole answer would when nothing came before the error: $type",

@@ -585,14 +585,10 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
           assert.strictEqual(finishReason, expected)
         }))
 
-      it.effect("is empty when there is no choice", () =>
+      it.effect("is none when there is no choice", () =>
         Effect.gen(function*() {
-          const { finishReason, text, toolCalls } = yield* respondTo({ ...completion, choices: [] })
-          assert.deepStrictEqual({ finishReason, text, toolCalls }, {
-            finishReason: "unknown",
-            text: "",
-            toolCalls: []
-          })
+          const error = yield* Effect.flip(respondTo({ ...completion, choices: [] }))
+          assert.strictEqual(error._tag === "BackendError" ? error.reason._tag : error._tag, "InvalidResponseError")
         }))
 
       it.effect("settles the calling, which the arguments and the answer can be read from", () =>

@@ -687,12 +687,17 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
       },
       { fields: { status: "incomplete", incomplete_details: { reason: "constructor" } }, expected: "other" },
       { fields: { status: "queued", output: [] }, expected: "unknown" },
-      { fields: { status: "failed" }, expected: "error" },
       { fields: { status: "cancelled" }, expected: "other" }
     ])("says $expected for $fields", ({ expected, fields }) =>
       Effect.gen(function*() {
         const { finishReason } = yield* respondTo({ ...blue, ...fields })
         assert.strictEqual(finishReason, expected)
+      }))
+
+    it.effect("is none when it has failed without a reason", () =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(respondTo({ ...blue, status: "failed" }))
+        assert.match(error.message, /The response has failed/)
       }))
 
     it.effect("counts cached tokens within the input's, and reasoning tokens within the output's", () =>

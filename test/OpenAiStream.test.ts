@@ -167,11 +167,11 @@ describe("a streamed chat completion", () => {
         "text-end",
         "tool-params-start",
         "tool-params-start",
+        "tool-params-delta",
+        "tool-params-delta",
+        "tool-params-delta",
+        "tool-params-delta",
         "tool-params-start",
-        "tool-params-delta",
-        "tool-params-delta",
-        "tool-params-delta",
-        "tool-params-delta",
         "tool-params-end",
         "tool-call",
         "tool-params-end",
@@ -226,7 +226,12 @@ describe("a streamed chat completion", () => {
     refusal: Text,
     cited: Schema.Boolean,
     logprobs: Schema.Boolean,
-    calls: Schema.Array(Schema.Struct({ name: Text, args: Schema.Union([Schema.Json.check(isReadable), Text]) })).check(
+    calls: Schema.Array(
+      Schema.Struct({
+        name: Text.check(Schema.isMinLength(1)),
+        args: Schema.Union([Schema.Json.check(isReadable), Text])
+      })
+    ).check(
       Schema.isMaxLength(3)
     ),
     reason: Schema.Literals(["stop", "length", "tool_calls", "content_filter"])

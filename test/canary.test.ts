@@ -48,7 +48,7 @@ const failures: ReadonlyArray<readonly [string, Answer]> = [
     ])
   ),
   ["no JSON", { body: `<html>${message}</html>` }],
-  ["another shape", { body: { [canary]: canary, choices: canary, content: canary, candidates: canary } }],
+  ["another shape", { body: { [canary]: canary, choices: canary, content: [canary], candidates: canary } }],
   ["an error within a 200", { body: openAi }],
   ["a redirect", { status: 302, headers: { location: `http://127.0.0.1:1/?key=${canary}` }, body: message }],
   ["a closed connection", { end: "close" }],

@@ -225,7 +225,7 @@ describe("rateLimits", () => {
         ]
       }
     })
-    const delay = (body: unknown) => millisOf(retryDelayOf(body))
+    const delay = (body: unknown) => millisOf(retryDelayOf(body, 0))
     assert.strictEqual(delay(body("17s")), 17_000)
     assert.strictEqual(delay(body("16.5s")), 16_500)
     assert.strictEqual(delay(body("45.837906927s")), 45_837.906_927)
@@ -325,7 +325,7 @@ describe("rateLimits", () => {
     ([body, retryDelay]) => {
       const detail = { "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: retryDelay.join("") }
       for (const answer of [body, [body], { error: body }, { error: { details: [body, detail] } }]) {
-        const millis = millisOf(retryDelayOf(answer))
+        const millis = millisOf(retryDelayOf(answer, 0))
         if (millis !== undefined) assert.isTrue(millis >= 0 && millis <= longest, String(millis))
       }
     },

@@ -31,7 +31,9 @@ import * as Wire from "../internal/anthropic/schema.ts"
 import { makeDecoder } from "../internal/anthropic/stream.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
 import { normalizeChat } from "../internal/chat/arguments.ts"
+import { renamingCalls } from "../internal/chat/callRenaming.ts"
 import { configured } from "../internal/configuration/json.ts"
+import { mapParts } from "../internal/http/decoderParts.ts"
 import * as KnownModels from "../internal/chat/catalogue.ts"
 import { positiveInteger } from "../internal/util/options.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
@@ -161,14 +163,20 @@ export const makeMessages = Effect.fnUntraced(function*(
     callHeaders: headersOf,
     request: Wire.messagesRequest(options.model),
     response: Wire.Answer,
+    tolerance: Wire.tolerance,
     body: bodyOf(yield* positiveInteger("maxTokens", options.maxTokens ?? 4096)),
-    stream: { decoder: makeDecoder },
+    stream: { decoder: (payload) => mapParts(makeDecoder(), renamingCalls(payload)) },
     reason: reasonOf,
     operation: { name: "chat" },
     retry: options.retry,
     circuitBreaker: options.circuitBreaker,
-    normalize: (data, { response_format }) =>
-      normalizeChat(contentOf(data), data.model, response_format, toCodecAnthropic)
+    normalize: (data, payload) =>
+      normalizeChat(
+        contentOf(data).map(renamingCalls(payload)),
+        data.model ?? undefined,
+        payload.response_format,
+        toCodecAnthropic
+      )
   })
   return configured(backend, "anthropic", "messages", options)
 })

@@ -19,8 +19,10 @@ import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import type { BackendErrorReason } from "../Errors.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
+import { renamingCalls } from "../internal/chat/callRenaming.ts"
 import { configured } from "../internal/configuration/json.ts"
 import { describeOutput, isOutputSchema, normalizeChat } from "../internal/chat/arguments.ts"
+import { mapParts } from "../internal/http/decoderParts.ts"
 import { contentOf, usageOf } from "../internal/gemini/answer.ts"
 import { demandsOf } from "../internal/gemini/demands.ts"
 import { conversationOf } from "../internal/gemini/prompt.ts"
@@ -181,9 +183,14 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
     path: "/models/{model}:generateContent",
     request: Wire.generateContentRequest(Wire.bareModel(options.model)),
     response: Wire.GenerateContentResponse,
+    tolerance: Wire.tolerance,
     body: toBody,
     operation: { name: "generate_content", provider: "gcp.gemini" },
-    stream: { path: "/models/{model}:streamGenerateContent?alt=sse", body: toBody, decoder: makeDecoder },
+    stream: {
+      path: "/models/{model}:streamGenerateContent?alt=sse",
+      body: toBody,
+      decoder: (payload) => mapParts(makeDecoder(), renamingCalls(payload))
+    },
     normalize
   })
   return configured(backend, provider, "generateContent", options)
@@ -294,14 +301,19 @@ const transformer: LanguageModel.CodecTransformer = (schema) =>
 
 const normalize = Effect.fnUntraced(function*(
   data: GenerateContentResponse,
-  { response_format }: Wire.GenerateContentRequest["Type"]
+  payload: Wire.GenerateContentRequest["Type"]
 ): Effect.fn.Return<Partial<NormalizedResponse<GenerateContentResponse>>, BackendErrorReason> {
   if (isBlocked(data)) {
     const { blockReason, blockReasonMessage } = data.promptFeedback ?? {}
     const why = blockReasonMessage === undefined ? "" : `: ${blockReasonMessage}`
     return yield* new AiError.ContentPolicyError({ description: `The prompt was blocked (${blockReason}${why})` })
   }
-  return yield* normalizeChat(contentOf(data), data.modelVersion, response_format, transformer)
+  return yield* normalizeChat(
+    contentOf(data).map(renamingCalls(payload)),
+    data.modelVersion,
+    payload.response_format,
+    transformer
+  )
 })
 
 // -----------------------------------------------------------------------------

@@ -20,20 +20,24 @@ import * as Endpoint from "../Endpoint.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
 import { normalizeChat } from "../internal/chat/arguments.ts"
 import { configured } from "../internal/configuration/json.ts"
+import { mapParts } from "../internal/http/decoderParts.ts"
 import { contentOf } from "../internal/openAi/answer.ts"
 import { toBody } from "../internal/openAi/body.ts"
+import { chatError } from "../internal/openAi/chatError.ts"
 import { demandsOf } from "../internal/openAi/demands.ts"
 import * as Vectors from "../internal/openAi/embeddings.ts"
 import { reasonOf } from "../internal/openAi/reason.ts"
 import { normalize as normalizeResponse } from "../internal/openAi/responses/answer.ts"
 import { toBody as toResponseBody, toStreamedBody } from "../internal/openAi/responses/body.ts"
 import { demandsOf as demandsOfResponse } from "../internal/openAi/responses/demands.ts"
+import { responseError } from "../internal/openAi/responses/responseError.ts"
 import * as Responses from "../internal/openAi/responses/schema.ts"
 import { makeDecoder as makeResponseDecoder } from "../internal/openAi/responses/stream.ts"
 import { tokenizerOf } from "../internal/openAi/tokenizer.ts"
 import { oneOf } from "../internal/util/options.ts"
 import * as Wire from "../internal/openAi/schema.ts"
 import { makeDecoder } from "../internal/openAi/stream.ts"
+import { markingVendor } from "../internal/chat/origin.ts"
 import * as Vendors from "../internal/openAi/vendors.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
@@ -210,9 +214,21 @@ export const makeChat = Effect.fnUntraced(function*(
           ...body,
           stream: true
         })),
-      decoder: makeDecoder
+      decoder: (payload) => mapParts(makeDecoder(payload), markingVendor(provider))
     },
-    normalize: (data, { response_format }) => normalizeChat(contentOf(data), data.model, response_format, toCodecOpenAI)
+    error: chatError,
+    tolerance: Wire.tolerance,
+    normalize: (data, payload) =>
+      Effect.flatMap(
+        contentOf(data, payload),
+        (content) =>
+          normalizeChat(
+            content.map(markingVendor(provider)),
+            data.model ?? undefined,
+            payload.response_format,
+            toCodecOpenAI
+          )
+      )
   })
   return configured(backend, provider, "chat", options)
 })
@@ -333,9 +349,15 @@ export const makeResponses = Effect.fnUntraced(function*(
     body: (payload) => toResponseBody(provider, payload),
     stream: {
       body: (payload) => toStreamedBody(provider, payload),
-      decoder: makeResponseDecoder
+      decoder: (payload) => mapParts(makeResponseDecoder(payload), markingVendor(provider))
     },
-    normalize: normalizeResponse
+    error: responseError,
+    tolerance: Responses.tolerance,
+    normalize: (data, payload) =>
+      Effect.map(normalizeResponse(data, payload), (response) => ({
+        ...response,
+        ...(response.content && { content: response.content.map(markingVendor(provider)) })
+      }))
   })
   return configured(backend, provider, "responses", options)
 })

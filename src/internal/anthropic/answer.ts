@@ -1,6 +1,7 @@
 /** What a message says, as the parts of an answer. What must be sent back with them later is in their metadata. */
 import * as Response from "effect/ai/Response"
 import type { Part } from "../../Calling.ts"
+import { toolParams } from "../chat/arguments.ts"
 import type { AnswerBlock, Citation, JsonRecord } from "./blocks.ts"
 import type { Answer } from "./schema.ts"
 
@@ -33,7 +34,13 @@ export class BlockParts {
       this.call(block)
       const providerExecuted = isProviderExecuted(block)
       return [
-        Response.makePart("tool-call", { id, name, params: input, providerExecuted, metadata: callMetadata(block) })
+        Response.makePart("tool-call", {
+          id,
+          name,
+          params: toolParams(input),
+          providerExecuted,
+          metadata: callMetadata(block)
+        })
       ]
     }
     if (isToolResult(block)) return [this.result(block)]
@@ -103,8 +110,8 @@ export const textMetadata = (
 ): Response.ProviderMetadata => citations == null || citations.length === 0 ? {} : { anthropic: { citations } }
 
 export const thinkingMetadata = (
-  { signature }: { readonly signature?: string | undefined }
-): Response.ProviderMetadata => signature === undefined ? {} : { anthropic: { signature } }
+  { signature }: { readonly signature?: string | null | undefined }
+): Response.ProviderMetadata => ({ anthropic: { ...(signature != null && { signature }) } })
 
 export const callMetadata = (block: ToolUse): Response.ProviderMetadata => {
   const anthropic = {
@@ -117,7 +124,7 @@ export const callMetadata = (block: ToolUse): Response.ProviderMetadata => {
 }
 
 export const metadataOf = ({ id, model }: Answer): Response.ResponseMetadataPart =>
-  Response.makePart("response-metadata", { id, modelId: model, timestamp: undefined })
+  Response.makePart("response-metadata", { id: id ?? undefined, modelId: model ?? undefined, timestamp: undefined })
 
 export const finishOf = (data: Answer): Response.FinishPart => {
   const anthropic = {

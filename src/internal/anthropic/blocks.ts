@@ -3,6 +3,7 @@
  *
  * Source: https://platform.claude.com/docs/en/api/messages/create, and Anthropic's published SDK.
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import { JsonObject, nullable } from "../chat/arguments.ts"
@@ -207,14 +208,25 @@ export const other = (known: RegExp) =>
     })
   )
 
+/** A text that some leave out, or send as `null`, where it is empty. */
+export const textOrEmpty = Schema.NullOr(Schema.String).pipe(
+  Schema.decodeTo(Schema.String, {
+    decode: SchemaGetter.transform((text) => text ?? ""),
+    encode: SchemaGetter.passthrough()
+  }),
+  Schema.withDecodingDefault(Effect.succeed(""))
+)
+
+const AnswerText = Schema.Struct({ ...Text.fields, text: textOrEmpty })
+
 /** A block of an answer. One of another kind is handed back as it is when the conversation goes on. */
 export const AnswerBlock = Schema.Union([
-  Text,
-  Schema.Struct({ ...Thinking.fields, signature: Schema.optional(Schema.String) }),
+  AnswerText,
+  Schema.Struct({ ...Thinking.fields, thinking: textOrEmpty, signature: nullable(Schema.String) }),
   RedactedThinking,
-  ToolUse,
+  Schema.Struct({ ...ToolUse.fields, id: textOrEmpty, input: Schema.optional(Schema.Unknown) }),
   ContainerUpload,
-  ProviderToolUse,
+  Schema.Struct({ ...ProviderToolUse.fields, id: textOrEmpty, input: Schema.optional(Schema.Unknown) }),
   ProviderToolResult,
   other(/^(text|thinking|redacted_thinking|container_upload|(.+_)?tool_use|.+_tool_result)$/)
 ])

@@ -1,13 +1,16 @@
 /** An `effect/ai` prompt as a system prompt and messages. What the wire cannot carry is refused. */
 import * as AiError from "effect/ai/AiError"
-import * as Prompt from "effect/ai/Prompt"
+import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Unsupported } from "../../Errors.ts"
+import { withOwnCallIds } from "../chat/callRenaming.ts"
 import { nullable, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
+import { withoutForeign } from "../chat/origin.ts"
 import { neverSent } from "../errors/retryAfter.ts"
 import {
   type Block,
@@ -45,7 +48,7 @@ export const conversationOfPrompt = Effect.fnUntraced(function*(
   input: Prompt.RawInput
 ): Effect.fn.Return<Conversation, Refused> {
   if (typeof input === "string") return { system: undefined, messages: [{ role: "user", content: input }] }
-  const messages = yield* Effect.forEach(Prompt.make(input).content, messageOf)
+  const messages = yield* Effect.forEach(withOwnCallIds(withoutForeign(input, "anthropic")).content, messageOf)
   return conversationOf(messages)
 })
 
@@ -81,7 +84,7 @@ const messageOf = Effect.fnUntraced(function*(message: Prompt.Message): Effect.f
       return { role: "user", content: shortened(blocks) }
     }
     case "assistant": {
-      const blocks = yield* Effect.forEach(message.content, assistantBlock)
+      const blocks = yield* Effect.forEach(message.content.filter((part) => !isUnsigned(part)), assistantBlock)
       if (cacheControl != null && message.content.at(-1)?.type === "reasoning") {
         return yield* unsupported("a cacheControl for a message that ends with a reasoning part")
       }
@@ -235,6 +238,12 @@ const placeOf = (data: Prompt.FilePart["data"]) => {
   return isAddress
     ? { type: "url" as const, url: text }
     : { type: "base64" as const, data: text.replace(/^data:[^,]*,/, "") }
+}
+
+/** A thought that came over this wire without a signature: nothing takes it back. */
+const isUnsigned = (part: Prompt.AssistantMessagePart): boolean => {
+  const own = part.type === "reasoning" ? part.options["anthropic"] : undefined
+  return own != null && !Predicate.hasProperty(own, "signature") && !Predicate.hasProperty(own, "redactedData")
 }
 
 const assistantBlock = Effect.fnUntraced(function*(

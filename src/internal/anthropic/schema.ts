@@ -7,6 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import {
   FunctionTool,
   JsonObject,
@@ -18,7 +19,8 @@ import {
   promptOrMessages,
   RawPrompt
 } from "../chat/arguments.ts"
-import { AnswerBlock, Block, CacheControl, Citation, JsonRecord, other, Text } from "./blocks.ts"
+import type { Tolerance } from "../http/tolerantDecoder.ts"
+import { AnswerBlock, Block, CacheControl, Citation, JsonRecord, other, Text, textOrEmpty } from "./blocks.ts"
 import { ToolChoice, WireTool } from "./tools.ts"
 
 // -----------------------------------------------------------------------------
@@ -182,47 +184,63 @@ const stopped = {
   container: nullable(JsonRecord)
 }
 
-export const Answer = Schema.Struct({
-  id: Schema.String,
-  type: Schema.optional(Schema.String),
-  role: Schema.optional(Schema.String),
-  model: Schema.String,
-  content: Schema.Array(AnswerBlock),
+const AnswerSoFar = Schema.Struct({
+  id: nullable(Schema.String),
+  type: nullable(Schema.String),
+  role: nullable(Schema.String),
+  model: nullable(Schema.String),
+  content: Schema.NullOr(Schema.Union([Schema.Array(AnswerBlock), Schema.String])).pipe(
+    Schema.decodeTo(Schema.Array(Schema.toType(AnswerBlock)), {
+      decode: SchemaGetter.transform((content) =>
+        typeof content === "string" ? [{ type: "text" as const, text: content }] : content ?? []
+      ),
+      encode: SchemaGetter.passthrough()
+    }),
+    Schema.withDecodingDefault(Effect.succeed([]))
+  ),
   ...stopped,
   diagnostics: nullable(Schema.Json),
   context_management: nullable(Schema.Json),
   usage: nullable(Usage)
 })
 
+export const Answer = AnswerSoFar.check(
+  Schema.makeFilter(({ content, stop_reason }) =>
+    content.length === 0 && stop_reason == null
+      ? { path: ["content"], issue: "There is neither content nor a stop_reason" }
+      : undefined
+  )
+)
+
+/** The fields that are the answer itself. */
+export const tolerance: Tolerance = {
+  essential: new Set(["content", "text", "thinking", "name", "partial_json", "delta", "content_block"])
+}
+
 const Delta = Schema.Union([
-  Schema.Struct({ type: Schema.Literal("text_delta"), text: Schema.String }),
-  Schema.Struct({ type: Schema.Literal("thinking_delta"), thinking: Schema.String }),
-  Schema.Struct({ type: Schema.Literal("signature_delta"), signature: Schema.String }),
-  Schema.Struct({ type: Schema.Literal("input_json_delta"), partial_json: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("text_delta"), text: textOrEmpty }),
+  Schema.Struct({ type: Schema.Literal("thinking_delta"), thinking: textOrEmpty }),
+  Schema.Struct({ type: Schema.Literal("signature_delta"), signature: textOrEmpty }),
+  Schema.Struct({ type: Schema.Literal("input_json_delta"), partial_json: Schema.Unknown }),
   Schema.Struct({ type: Schema.Literal("citations_delta"), citation: Citation }),
   other(/^(text|thinking|signature|input_json|citations)_delta$/)
 ])
 
 /** An event of a stream. There may be others, which are to be passed over. */
 export const StreamEvent = Schema.Union([
-  Schema.Struct({ type: Schema.Literal("message_start"), message: Answer }),
-  Schema.Struct({ type: Schema.Literal("content_block_start"), index: Schema.Int, content_block: AnswerBlock }),
-  Schema.Struct({ type: Schema.Literal("content_block_delta"), index: Schema.Int, delta: Delta }),
-  Schema.Struct({ type: Schema.Literal("content_block_stop"), index: Schema.Int }),
+  Schema.Struct({ type: Schema.Literal("message_start"), message: nullable(AnswerSoFar) }),
+  Schema.Struct({
+    type: Schema.Literal("content_block_start"),
+    index: nullable(Schema.Int),
+    content_block: AnswerBlock
+  }),
+  Schema.Struct({ type: Schema.Literal("content_block_delta"), index: nullable(Schema.Int), delta: Delta }),
+  Schema.Struct({ type: Schema.Literal("content_block_stop"), index: nullable(Schema.Int) }),
   Schema.Struct({
     type: Schema.Literal("message_delta"),
-    delta: Schema.Struct(stopped),
+    delta: nullable(Schema.Struct(stopped)),
     usage: nullable(Usage),
     context_management: nullable(Schema.Json)
   }),
   Schema.Struct({ type: Schema.Literal("message_stop") })
 ])
-
-/** The body of a failure, and of the event `error`. */
-export const ErrorBody = Schema.Struct({
-  error: Schema.Struct({
-    type: nullable(Schema.String),
-    message: Schema.String,
-    details: nullable(Schema.Struct({ error_code: nullable(Schema.String) }))
-  })
-})

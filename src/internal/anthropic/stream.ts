@@ -7,11 +7,12 @@ import * as Predicate from "effect/Predicate"
 import * as Record from "effect/Record"
 import * as Result from "effect/Result"
 import type { Decoder, EventFailure } from "../http/decoder.ts"
+import * as Struct from "effect/Struct"
 import type { StreamPart } from "../../Calling.ts"
 import { toolParams } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
+import { Notes, tolerantDecoder } from "../http/tolerantDecoder.ts"
 import { PartWriter } from "../chat/partWriter.ts"
-import { wireDecoder } from "../http/wireDecoder.ts"
 import {
   type Block,
   BlockParts,
@@ -25,7 +26,7 @@ import {
   usageOf
 } from "./answer.ts"
 import type { JsonRecord } from "./blocks.ts"
-import { type Answer, StreamEvent } from "./schema.ts"
+import { type Answer, StreamEvent, tolerance } from "./schema.ts"
 
 type Answer = typeof Answer.Type
 type Event = typeof StreamEvent.Type
@@ -42,7 +43,7 @@ const eventTypes: ReadonlySet<unknown> = new Set<Event["type"]>([
   "message_stop"
 ])
 
-const decodeEvent = wireDecoder(StreamEvent)
+const decodeEvent = tolerantDecoder(StreamEvent, tolerance)
 
 export const makeDecoder = (): Decoder<Answer> => {
   const parts = new PartWriter()
@@ -51,36 +52,57 @@ export const makeDecoder = (): Decoder<Answer> => {
   let message: Answer | undefined
   let isOver = false
 
+  const notes = new Notes()
+  /** The index of the block that began last, which is meant where an event has none. */
+  let current = -1
+
+  /** What is said of the message as a whole: a later value replaces an earlier one, but nothing replaces something. */
+  const update = ({ usage, ...fields }: Partial<Answer>) => {
+    if (message === undefined) {
+      message = { content: [], ...fields, usage }
+      parts.write(metadataOf(message))
+    } else message = { ...message, ...given(fields), usage: usageUntil(message.usage, usage) }
+  }
+
+  const begin = (index: number, block: Block) => {
+    const draft = new BlockDraft(index, block, parts, blockParts)
+    blocks.set(index, draft)
+    current = index
+    return draft
+  }
+
   /** Reads an event, or says why it cannot be one. */
   const read = (event: Event): string | undefined => {
     if (event.type === "message_start") {
-      message = event.message
-      parts.write(metadataOf(message))
+      const { content = [], ...fields } = event.message ?? {}
+      update(fields)
+      for (const block of content) begin(current + 1, block).end()
       return undefined
     }
-    if (message === undefined) return `${event.type} before message_start`
+    // Some leave out the first event.
+    if (message === undefined) update({})
     switch (event.type) {
       case "content_block_start": {
-        blocks.set(event.index, new BlockDraft(event.index, event.content_block, parts, blockParts))
+        blocks.get(current)?.end()
+        begin(event.index ?? current + 1, event.content_block)
         return undefined
       }
-      case "content_block_delta":
+      case "content_block_delta": {
+        const index = event.index ?? current
+        const known = blocks.get(index)
+        const block = known === undefined ? blockOf(event.delta) : undefined
+        const draft = block === undefined ? known : begin(Math.max(index, 0), block)
+        if (draft === undefined) return `${event.type} of block ${index}, which has not begun`
+        draft.add(event.delta)
+        return undefined
+      }
       case "content_block_stop": {
-        const draft = blocks.get(event.index)
-        if (draft === undefined) return `${event.type} of block ${event.index}, which has not begun`
-        if (event.type === "content_block_stop") draft.end()
-        else draft.add(event.delta)
+        blocks.get(event.index ?? current)?.end()
         return undefined
       }
       case "message_delta": {
         const { context_management, delta, usage } = event
-        // The numbers are of the whole message, not of what came since. What is not told anew stays as it was.
-        message = {
-          ...message,
-          ...given(delta),
-          ...given({ context_management }),
-          ...(usage != null && { usage: { ...message.usage, ...given(usage) } })
-        }
+        update({ ...delta, context_management, usage })
         return undefined
       }
       case "message_stop": {
@@ -95,10 +117,13 @@ export const makeDecoder = (): Decoder<Answer> => {
   return {
     push: (data, name) => {
       const type = Predicate.hasProperty(data, "type") ? data.type : name
-      if (type === "error") return Result.fail<EventFailure>({ _tag: "ErrorEvent", body: data })
-      // A `ping`, and what there may be tomorrow.
-      if (!eventTypes.has(type)) return nothing
-      const decoded = decodeEvent(data)
+      if (name === "error") {
+        return Result.fail<EventFailure>({ _tag: "ErrorEvent", body: data })
+      }
+      const isWhole = type === "message" && Predicate.hasProperty(data, "content")
+      // A `ping`, and kinds of events that are not known yet.
+      if (!isWhole && !eventTypes.has(type)) return nothing
+      const decoded = decodeEvent(eventOf(data, isWhole ? "message_start" : type), notes)
       if (Result.isFailure(decoded)) {
         const { message, path } = describeIssue(decoded.failure)
         return malformed(`${path}: ${message}`)
@@ -119,7 +144,7 @@ export const makeDecoder = (): Decoder<Answer> => {
       for (const draft of blocks.values()) draft.end()
       const data = { ...message, content: Array.from(blocks.values(), (draft) => draft.block) }
       parts.write(finishOf(data))
-      return { parts: parts.take(), data }
+      return { parts: parts.take(), data, notes: notes.all }
     }
   }
 }
@@ -128,12 +153,36 @@ const nothing: Result.Result<ReadonlyArray<StreamPart>, EventFailure> = Result.s
 
 const malformed = (description: string) => Result.fail<EventFailure>({ _tag: "MalformedEvent", description })
 
+/** An event as it is documented. Some send the whole message as one, or name its type beside the data alone. */
+const eventOf = (data: unknown, type: unknown): unknown =>
+  type === "message_start" && Predicate.hasProperty(data, "content")
+    ? { type, message: data }
+    : Predicate.isObject(data)
+    ? { ...data, type }
+    : data
+
 /** The fields that have a value. */
 const given = <Fields extends object>(fields: Fields): Partial<Fields> => {
   const some: Partial<Fields> = {}
   for (const key in fields) if (fields[key] != null) some[key] = fields[key]
   return some
 }
+
+/** The counts are of the whole message, not of what came since. A zero is a placeholder where there was a count before. */
+const usageUntil = (before: Answer["usage"], now: Answer["usage"]): Answer["usage"] => {
+  if (before == null || now == null) return now ?? before
+  const counts = given(now)
+  const zeros = Struct.keys(counts).filter((key) => counts[key] === 0 && before[key] != null)
+  return { ...before, ...Struct.omit(counts, zeros) }
+}
+
+/** The block that a delta belongs to which has not begun. */
+const blockOf = (delta: Delta): Block | undefined =>
+  delta.type === "text_delta"
+    ? { type: "text", text: "" }
+    : delta.type === "thinking_delta"
+    ? { type: "thinking", thinking: "" }
+    : undefined
 
 /** A block, as far as it has come. */
 class BlockDraft {
@@ -184,8 +233,11 @@ class BlockDraft {
         return
       }
       case "input_json_delta": {
-        this.written += delta.partial_json
-        return parts.toolParams(this.index, delta.partial_json)
+        const written = typeof delta.partial_json === "string"
+          ? delta.partial_json
+          : JSON.stringify(delta.partial_json ?? "")
+        this.written += written
+        return parts.toolParams(this.index, written)
       }
       default:
         if (block.type === "other") this.block = { ...block, value: appended(block.value, delta.value) }
@@ -198,7 +250,7 @@ class BlockDraft {
     const { block, index, parts } = this
     if (isToolUse(block)) {
       // What is not sent in pieces is there from the beginning.
-      if (this.written === "") parts.toolParams(index, JSON.stringify(block.input ?? {}))
+      if (this.written === "") parts.toolParams(index, JSON.stringify(toolParams(block.input)))
       else this.block = { ...block, input: toolParams(this.written) }
       return parts.endTool(index, callMetadata(block))
     }

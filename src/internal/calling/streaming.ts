@@ -12,6 +12,7 @@ import {
   type StreamPart
 } from "../../Calling.ts"
 import { type BackendError, type BackendErrorReason, StreamInterrupted } from "../../Errors.ts"
+import { messageOf } from "../errors/reasonMessage.ts"
 
 /** Hands parts to who reads the stream, and completes when they are taken. */
 export type Emit = (parts: ReadonlyArray<StreamPart>, usage?: Response.Usage) => Effect.Effect<void>
@@ -119,9 +120,9 @@ export const interrupted = (error: Reason, { text, usage }: Pick<Progress, "text
     case "ContextLengthExceeded":
     case "ToolFailure":
     case "Unsupported":
-      return new StreamInterrupted({ description: reason.message, text, ...known })
+      return new StreamInterrupted({ description: messageOf(reason), text, ...known })
     default:
-      return new StreamInterrupted({ description: reason.message, text, ...known, reason })
+      return new StreamInterrupted({ description: messageOf(reason), text, ...known, reason })
   }
 }
 

@@ -242,6 +242,18 @@ const withoutOutput = (finish: Response.FinishPart | undefined): string | undefi
   return finish?.reason === "content-filter" ? "The answer was refused or filtered" : undefined
 }
 
-/** The arguments of a tool as the model wrote them: decoded from JSON, or as they are when they are none. */
-export const toolParams = (written: string): unknown =>
-  written === "" ? {} : Option.getOrElse(parseJson(written), () => written)
+/**
+ * The arguments of a tool: decoded from the JSON that the model wrote, or as they are when it is none. Without arguments, or with
+ * `null` for them, they are an empty object. Some servers send an object in place of its JSON, or encode the JSON twice, or
+ * put an empty object before it.
+ */
+export const toolParams = (written: unknown): unknown => {
+  if (written == null) return {}
+  if (typeof written !== "string") return written
+  if (written.trim() === "") return {}
+  const parsed = Option.orElse(parseJson(written), () => parseJson(written.replace(/^\{\}(?=\s*\{)/, "")))
+  if (Option.isNone(parsed)) return written
+  const { value } = parsed
+  if (typeof value !== "string") return value ?? {}
+  return Option.getOrElse(Option.filter(parseJson(value), Predicate.isObject), () => value)
+}

@@ -8,6 +8,7 @@ import * as AiError from "effect/ai/AiError"
 import { type BackendErrorReason, ContextLengthExceeded, type ProcessFailure, Unsupported } from "../../Errors.ts"
 import * as Anthropic from "../anthropic/reason.ts"
 import type { Scrub } from "../http/failure.ts"
+import { describedBy } from "../errors/reasonMessage.ts"
 import type { Result } from "./events.ts"
 import { provider } from "./prompt.ts"
 
@@ -21,10 +22,10 @@ export const reasonOf = (result: Result, error: string | undefined, scrub: Scrub
   const { api_error: apiError, api_error_status: status, api_error_type: type } = result
   if (result.terminal_reason === "prompt_too_long") return new ContextLengthExceeded({ description })
   if (unknownSession.test(message)) return new AiError.InvalidRequestError({ parameter: "resume", description })
-  if (spent.test(message)) return new AiError.QuotaExhaustedError({})
+  if (spent.test(message)) return new AiError.QuotaExhaustedError({ metadata: describedBy(description) })
   if (status != null || type != null) {
     return Anthropic.reasonOf({
-      status: status ?? 500,
+      status: status ?? 200,
       at: status == null ? "as Claude Code tells" : `HTTP ${status}, as Claude Code tells`,
       body: type == null ? undefined : { type: "error", error: { type, message } },
       excerpt: message,
@@ -36,9 +37,9 @@ export const reasonOf = (result: Result, error: string | undefined, scrub: Scrub
     case "authentication_failed":
       return notLoggedIn(description)
     case "billing_error":
-      return new AiError.QuotaExhaustedError({})
+      return new AiError.QuotaExhaustedError({ metadata: describedBy(description) })
     case "rate_limit":
-      return new AiError.RateLimitError({})
+      return new AiError.RateLimitError({ metadata: describedBy(description) })
     case "invalid_request":
       return new AiError.InvalidRequestError({ description })
     case "server_error":

@@ -23,7 +23,7 @@ export interface Retry {
   /**
    * Which failures.
    * @default those that the provider surely did not work on: no connection, a connection reset before the answer, and the
-   * statuses 408, 409, 429, 500, 502, 503, 504 and 529
+   * statuses 408, 409, 429, 498, 500, 502, 503, 504, 520 to 524, 527, 529 and 530
    */
   readonly while?: ((reason: BackendErrorReason) => boolean) | undefined
 }
@@ -63,7 +63,8 @@ export const retrying = (
   }
 }
 
-const repeated = new Set([408, 409, 429, 500, 502, 503, 504, 529])
+/** Those from 520 on are Cloudflare's, for an origin that does not answer; 529 is Anthropic's. */
+const repeated = new Set([408, 409, 429, 498, 500, 502, 503, 504, 520, 521, 522, 523, 524, 527, 529, 530])
 
 const wasNotWorkedOn = (reason: BackendErrorReason): boolean => {
   switch (reason._tag) {

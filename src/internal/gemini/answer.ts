@@ -4,12 +4,13 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import type { Part } from "../../Calling.ts"
 import { urlSource } from "../chat/partWriter.ts"
-import type { GenerateContentChunk, Part as PartSchema } from "./schema.ts"
+import { toolParams } from "../chat/arguments.ts"
+import type { AnswerPart, GenerateContentChunk } from "./schema.ts"
 
 type Answer = typeof GenerateContentChunk.Type
 type Candidate = NonNullable<Answer["candidates"]>[number]
 type Usage = NonNullable<Answer["usageMetadata"]>
-type WirePart = typeof PartSchema.Type
+type WirePart = typeof AnswerPart.Type
 
 export const contentOf = (data: Answer): ReadonlyArray<Part> => {
   const candidate = data.candidates?.[0]
@@ -59,13 +60,13 @@ export const partReader = (responseId: string | undefined): (part: WirePart) => 
   let calls = 0
   /** What ran last at the provider: results can be without an id, too. */
   let executed = ""
-  const idOf = (id: string | undefined) => id ?? `${responseId ?? "call"}-${calls++}`
+  const idOf = (id: string | undefined) => id || `${responseId ?? "call"}-${calls++}`
 
   return (part) => {
     const metadata = extrasOf(part)
     if (part.text !== undefined) return textOf(part, part.text, metadata)
     const { codeExecutionResult, executableCode, functionCall, inlineData, toolCall, toolResponse } = part
-    const callOf = (id: string, name: string, params: object, providerExecuted = true) =>
+    const callOf = (id: string, name: string, params: unknown, providerExecuted = true) =>
       Response.makePart("tool-call", { id, name, params, providerExecuted, metadata })
     const resultOf = (id: string, name: string, result: object, isFailure = false) =>
       Response.makePart("tool-result", {
@@ -79,8 +80,8 @@ export const partReader = (responseId: string | undefined): (part: WirePart) => 
         metadata
       })
     if (functionCall !== undefined) {
-      const { args = {}, id, name } = functionCall
-      return callOf(idOf(id), name, args, false)
+      const { args, id, name } = functionCall
+      return callOf(idOf(id), name, toolParams(args), false)
     }
     if (executableCode !== undefined) {
       const { id, ...code } = executableCode
@@ -145,7 +146,7 @@ export const sourcesOf = (candidate: Candidate | undefined): ReadonlyArray<Sourc
 export const finishOf = (candidate: Candidate | undefined, usage: Usage | undefined): Response.FinishPart => {
   const { content, continuationToken, finishMessage, finishReason } = candidate ?? {}
   const calls = content?.parts?.some((part) => part.functionCall !== undefined) === true
-  const reason = finishReasons.get(finishReason ?? "") ?? "other"
+  const reason = finishReasons.get(finishReason?.toUpperCase() ?? "") ?? "other"
   return Response.makePart("finish", {
     // A call of a tool is a stop like any other to Gemini.
     reason: reason === "stop" && calls ? "tool-calls" : reason,
@@ -186,12 +187,24 @@ const finishReasons = new Map<string, Response.FinishReason>([
 // Cached tokens are part of the prompt's. What the provider's tools put into the prompt, and what was thought, is not part of
 // any other number. A number that is not there is zero. https://ai.google.dev/api/generate-content#UsageMetadata
 export const usageOf = (usage: Usage | undefined): Response.Usage => {
-  if (usage?.promptTokenCount === undefined) return { inputTokens: {}, outputTokens: {} }
-  const { cachedContentTokenCount: cacheRead, candidatesTokenCount: text = 0, thoughtsTokenCount: reasoning } = usage
-  const total = usage.promptTokenCount + (usage.toolUsePromptTokenCount ?? 0)
+  if (usage === undefined || Object.keys(usage).length === 0) return { inputTokens: {}, outputTokens: {} }
+  const {
+    cachedContentTokenCount: cacheRead,
+    candidatesTokenCount: text,
+    promptTokenCount: prompt,
+    thoughtsTokenCount: reasoning
+  } = usage
+  const output = {
+    total: (text ?? 0) + (reasoning ?? 0),
+    ...(reasoning !== undefined && { reasoning, text: text ?? 0 })
+  }
+  if (prompt === undefined) {
+    return { inputTokens: {}, outputTokens: text === undefined && reasoning === undefined ? {} : output }
+  }
+  const total = prompt + (usage.toolUsePromptTokenCount ?? 0)
   return {
     inputTokens: { total, ...(cacheRead !== undefined && { cacheRead, uncached: total - cacheRead }) },
-    outputTokens: { total: text + (reasoning ?? 0), ...(reasoning !== undefined && { reasoning, text }) }
+    outputTokens: output
   }
 }
 

@@ -1,13 +1,15 @@
 /** An `effect/ai` prompt as contents. What the wire cannot carry is refused. */
 import * as AiError from "effect/ai/AiError"
-import * as Prompt from "effect/ai/Prompt"
+import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
+import { withOwnCallIds } from "../chat/callRenaming.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
+import { withoutForeign } from "../chat/origin.ts"
 import { neverSent } from "../errors/retryAfter.ts"
 import { codeExecution } from "./answer.ts"
 import { type Content as ContentSchema, Part as PartSchema, PartOptions } from "./schema.ts"
@@ -29,7 +31,7 @@ export const conversationOf = Effect.fnUntraced(function*(
   const system: Array<Part> = []
   const contents: Array<Content> = []
   let previous: Prompt.Message["role"] | undefined
-  for (const message of Prompt.make(input).content) {
+  for (const message of withOwnCallIds(withoutForeign(input, "gemini")).content) {
     if (message.role === "system") {
       system.push({ text: message.content })
       continue

@@ -16,6 +16,7 @@ import {
   OutputFormat,
   RawPrompt
 } from "../chat/arguments.ts"
+import type { Tolerance } from "../http/tolerantDecoder.ts"
 
 const { optional } = Schema
 
@@ -388,10 +389,25 @@ const GroundingMetadata = Schema.Struct({
   googleMapsWidgetContextToken: optional(Schema.String)
 })
 
+/** A part of an answer. The arguments of a call are as they came: an object, or its JSON as a text. */
+export const AnswerPart = Schema.Struct({
+  ...Part.fields,
+  functionCall: optional(Schema.Struct({
+    id: optional(Schema.String),
+    name: Schema.String,
+    args: optional(Schema.Unknown)
+  }))
+})
+
+/** The fields that are the answer itself. */
+export const tolerance: Tolerance = {
+  essential: new Set(["candidates", "content", "parts", "text", "functionCall", "inlineData", "name"])
+}
+
 const Candidate = Schema.Struct({
   index: optional(Schema.Int),
   /** There is none when nothing was generated. */
-  content: optional(Schema.Struct({ role: optional(Schema.String), parts: optional(Schema.Array(Part)) })),
+  content: optional(Schema.Struct({ role: optional(Schema.String), parts: optional(Schema.Array(AnswerPart)) })),
   finishReason: optional(Schema.NullOr(Schema.String)),
   finishMessage: optional(Schema.String),
   continuationToken: optional(Schema.String),
@@ -430,8 +446,8 @@ export const GenerateContentChunk = Schema.Struct({
 
 export const GenerateContentResponse = GenerateContentChunk.check(
   Schema.makeFilter(({ candidates, promptFeedback }) =>
-    candidates === undefined && promptFeedback === undefined
-      ? { path: ["candidates"], issue: "There are neither candidates nor promptFeedback" }
+    (candidates ?? []).length === 0 && promptFeedback?.blockReason === undefined
+      ? { path: ["candidates"], issue: "There are neither candidates nor promptFeedback.blockReason" }
       : undefined
   )
 )

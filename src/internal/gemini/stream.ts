@@ -1,25 +1,26 @@
 /** Puts the chunks of an answer of Gemini's together. */
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type { Decoder } from "../http/decoder.ts"
+import * as Struct from "effect/Struct"
 import { describeIssue } from "../util/schemaIssue.ts"
+import { Notes, tolerantDecoder } from "../http/tolerantDecoder.ts"
 import { PartWriter } from "../chat/partWriter.ts"
-import { wireDecoder } from "../http/wireDecoder.ts"
 import { append, finishOf, metadataOf, partReader, sourcesOf, usageOf } from "./answer.ts"
-import { ErrorBody, GenerateContentChunk, type Part as PartSchema } from "./schema.ts"
+import { type AnswerPart, GenerateContentChunk, tolerance } from "./schema.ts"
 
 type Answer = typeof GenerateContentChunk.Type
 type Candidate = NonNullable<Answer["candidates"]>[number]
-type WirePart = typeof PartSchema.Type
+type WirePart = typeof AnswerPart.Type
 
-const decodeChunk = wireDecoder(GenerateContentChunk)
-const isError = Schema.is(ErrorBody)
+const decodeChunk = tolerantDecoder(GenerateContentChunk, tolerance)
 
 export const makeDecoder = (): Decoder<Answer> => {
   const parts = new PartWriter()
   const candidates = new Map<number, CandidateDraft>()
   let readPart: ReturnType<typeof partReader> | undefined
   let whole: Answer = {}
+
+  const notes = new Notes()
 
   /** Whether more came after a finish: some models finish with every chunk. */
   let hasContinued = false
@@ -30,7 +31,11 @@ export const makeDecoder = (): Decoder<Answer> => {
   }
 
   const read = ({ candidates: drafts = [], usageMetadata, ...rest }: Answer) => {
-    whole = { ...whole, ...rest, ...(usageMetadata && { usageMetadata: { ...whole.usageMetadata, ...usageMetadata } }) }
+    whole = {
+      ...whole,
+      ...rest,
+      ...(usageMetadata && { usageMetadata: usageUntil(whole.usageMetadata, usageMetadata) })
+    }
     for (const chunk of drafts) {
       if (readPart === undefined) {
         readPart = partReader(whole.responseId)
@@ -50,8 +55,7 @@ export const makeDecoder = (): Decoder<Answer> => {
 
   return {
     push: (event) => {
-      if (isError(event)) return Result.fail({ _tag: "ErrorEvent", body: event })
-      const decoded = decodeChunk(event)
+      const decoded = decodeChunk(event, notes)
       if (Result.isFailure(decoded)) {
         const { message, path } = describeIssue(decoded.failure)
         return Result.fail({ _tag: "MalformedEvent", description: `${path}: ${message}` })
@@ -60,20 +64,27 @@ export const makeDecoder = (): Decoder<Answer> => {
       return Result.succeed(parts.take())
     },
     // Nothing tells the last chunk.
-    isOver: () => isFinished() && !hasContinued ? "perhaps" : false,
+    isOver: () => !isFinished() ? false : hasContinued ? "doubtful" : "perhaps",
     usage,
     skip: () => parts.leaveGap(),
     end: (isBroken) => {
       if (isBroken || !isFinished() || !parts.closeGap(usage())) return undefined
-      if (candidates.size === 0) return { parts: [], data: whole }
+      if (candidates.size === 0) return { parts: [], data: whole, notes: notes.all }
       const sorted = [...candidates].toSorted(([a], [b]) => a - b).map(([, candidate]) => candidate.whole())
       const data = { ...whole, candidates: sorted }
       parts.end()
       for (const source of sourcesOf(sorted[0])) parts.write(source)
       parts.write(finishOf(sorted[0], data.usageMetadata))
-      return { parts: parts.take(), data }
+      return { parts: parts.take(), data, notes: notes.all }
     }
   }
+}
+
+/** The counts are of the whole answer. A zero is a placeholder where there was a count before. */
+const usageUntil = (before: Answer["usageMetadata"], now: NonNullable<Answer["usageMetadata"]>) => {
+  if (before === undefined) return now
+  const zeros = Struct.keys(now).filter((key) => now[key] === 0 && before[key] !== undefined)
+  return { ...before, ...Struct.omit(now, zeros) }
 }
 
 /** Whether the prompt was refused. Then there are no candidates. */

@@ -5,6 +5,7 @@ import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import { type StreamPart } from "../../Calling.ts"
 import type { BackendErrorReason } from "../../Errors.ts"
+import type { Over } from "./sse.ts"
 
 /**
  * How an answer is streamed.
@@ -31,15 +32,16 @@ export interface Decoder<out Data> {
   /** Takes the `data` of the next event, decoded from JSON, and its name (`"message"` when it has none). */
   readonly push: (data: unknown, event: string) => Result.Result<ReadonlyArray<StreamPart>, EventFailure>
   /**
-   * Whether the provider has said that nothing more is to come; `"perhaps"` when the answer is whole and the wire has no word
+   * Whether the provider has said that nothing more is to come. `"perhaps"` when the answer is whole and the wire has no word
    * for its end: the end of the body is, or a silence of 5 seconds, or of a little less than the `idleTimeout` if that is less.
+   * `"doubtful"` when it is whole, but more may come after such a silence: then it is a minute.
    */
-  readonly isOver: () => boolean | "perhaps"
+  readonly isOver: () => Over
   /**
    * What is there when the stream has ended: the last parts, and the answer; `undefined` when it is not whole. `isBroken` tells
    * that the connection broke before the body had ended.
    */
-  readonly end: (isBroken: boolean) => { readonly parts: ReadonlyArray<StreamPart>; readonly data: Data } | undefined
+  readonly end: (isBroken: boolean) => Ended<Data> | undefined
   /** The tokens used so far, if they are known. */
   readonly usage: () => Response.Usage | undefined
   /**
@@ -48,6 +50,20 @@ export interface Decoder<out Data> {
    * @default the answer has broken off with it
    */
   readonly skip?: (() => void) | undefined
+}
+
+/**
+ * A stream that has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ended<out Data> {
+  /** The last parts. */
+  readonly parts: ReadonlyArray<StreamPart>
+  readonly data: Data
+  /** Fields of a wrong shape that were left out of the events. @default none */
+  readonly notes?: ReadonlyArray<string> | undefined
 }
 
 /**

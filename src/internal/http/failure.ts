@@ -43,7 +43,7 @@ export const failedAnswer = (
     const body = scrubDeep(scrub, Option.getOrUndefined(parseJson(text)))
     // JSON can escape a secret past recognition, so what is JSON is shown as it was decoded.
     const excerpt = excerptOf(body === undefined ? scrub(text) : JSON.stringify(body))
-    const told = rateLimitsOf(response.headers, now).retryAfter ?? retryDelayOf(body)
+    const told = rateLimitsOf(response.headers, now).retryAfter ?? retryDelayOf(body, now)
     return {
       status: response.status,
       at: `HTTP ${response.status} from ${response.request.method} ${urlOf(response.request)}`,

@@ -53,20 +53,58 @@ const retryAfterOf = (headers: Headers, nowMillis: number): Duration.Duration | 
 }
 
 /**
- * Gemini says how long to wait in the body of its error, which comes in an array when the answer was to be a stream
- * (https://github.com/googleapis/python-genai/issues/1875, https://github.com/google-gemini/gemini-cli/issues/6454).
+ * The delay that the body of an error states:
+ *
+ * - Gemini in its details, in an array when the answer was to be a stream
+ *   (https://github.com/googleapis/python-genai/issues/1875, https://github.com/google-gemini/gemini-cli/issues/6454)
+ * - OpenRouter in `metadata`, with the headers of its own limits and of the provider behind it
+ *   (https://github.com/Gitlawb/openclaude/issues/936)
+ * - OpenAI, Groq and Azure in the message: "Please try again in 7m12.5s"
  */
-export const retryDelayOf = (body: unknown): Duration.Duration | undefined => {
+export const retryDelayOf = (body: unknown, nowMillis: number): Duration.Duration | undefined => {
   for (const item of Array.isArray(body) ? body : [body]) {
-    for (const detail of isDetailedError(item) ? item.error.details : []) {
+    if (!isFailure(item)) continue
+    const { details = [], message = "", metadata } = item.error
+    for (const detail of details) {
       const delay = isRetryInfo(detail) ? durationOf(goDurationOf(detail.retryDelay)) : undefined
       if (delay !== undefined) return delay
     }
+    const delay = (metadata && delayOfMetadata(metadata, nowMillis)) ?? delayOfMessage(message)
+    if (delay !== undefined) return delay
   }
   return undefined
 }
 
-const isDetailedError = Schema.is(Schema.Struct({ error: Schema.Struct({ details: Schema.Array(Schema.Unknown) }) }))
+const Metadata = Schema.Struct({
+  headers: Schema.optional(Schema.Record(Schema.String, Schema.Unknown)),
+  retry_after_seconds: Schema.optional(Schema.Finite)
+})
+
+const isFailure = Schema.is(Schema.Struct({
+  error: Schema.Struct({
+    message: Schema.optional(Schema.String),
+    details: Schema.optional(Schema.Array(Schema.Unknown)),
+    metadata: Schema.optional(Metadata)
+  })
+}))
+
+const delayOfMetadata = (
+  { headers = {}, retry_after_seconds = Number.NaN }: typeof Metadata.Type,
+  nowMillis: number
+): Duration.Duration | undefined => {
+  const limits = rateLimitsOf(
+    Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)])),
+    nowMillis
+  )
+  const exhausted = limits.requests?.remaining === 0 ? limits.requests.resetAfter : undefined
+  return limits.retryAfter ?? durationOf(retry_after_seconds * 1000) ?? exhausted
+}
+
+const delayOfMessage = (message: string): Duration.Duration | undefined => {
+  const [, text = "", unit = ""] =
+    /(?:try again|retry) (?:in|after) ([\d.dhms]{1,24})(?: (second))?/i.exec(message.slice(0, 2_000)) ?? []
+  return durationOf(goDurationOf(unit === "" ? text.replace(/\.$/, "") : `${text}s`))
+}
 
 /** https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto */
 const isRetryInfo = Schema.is(

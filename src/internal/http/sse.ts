@@ -15,61 +15,112 @@ import * as Stream from "effect/Stream"
  */
 const drainMillis = 100
 
-/** How long more is waited for when the answer is perhaps whole: a little less than what would be taken for a break, at most. */
-const silenceMillis = (idleTimeout: Duration.Duration | undefined): number =>
-  idleTimeout === undefined ? 5_000 : Math.min(5_000, 0.9 * Duration.toMillis(idleTimeout))
+/** How long more is waited for: 5 seconds at most, or until shortly before the silence counts as a break. */
+const silenceMillis = (idleTimeout: Duration.Duration | undefined, isLong: boolean): number => {
+  const beforeBreak = idleTimeout === undefined ? Number.POSITIVE_INFINITY : 0.9 * Duration.toMillis(idleTimeout)
+  return isLong ? Math.min(60_000, beforeBreak) : Math.min(5_000, beforeBreak)
+}
 
 /** In characters. An event may hold a picture: of 4096 by 4096 pixels, not compressed, it has 90 million in base64. */
 const maxEventSize = 128 * 1024 * 1024
 
-/** How much is kept of a body that has no events. */
-const beginningLength = 10_000
+/**
+ * Whether an answer is over. `"perhaps"`: it is whole and usually nothing more comes. `"doubtful"`: it is whole, but this provider
+ * has gone on after such an end, or may.
+ */
+export type Over = boolean | "perhaps" | "doubtful"
+
+/** The event that ends a stream. */
+export const isDone = ({ data }: Sse.Event): boolean => data === "[DONE]" || data.trim() === "[DONE]"
+
+/** Whether an event says nothing: some servers keep the connection open with it. */
+const isEmpty = ({ data }: Sse.Event): boolean => data === "" || data === "null"
 
 /**
- * Has the events of each chunk read. Completes when the body has ended, or whoever reads them has answered that nothing more is
- * to come; or, where that is never sure, that perhaps nothing is, and nothing did. Answers with the beginning of a body that had
- * no events, which is the page of a proxy, for example.
+ * Has the events of each chunk read. Completes when the body has ended, or `read` has answered that nothing more is to come; or,
+ * where that is never certain, when nothing more came for a while. Answers with the text of a body that had no events: a whole
+ * answer, or the page of a proxy.
+ *
+ * The last event counts without the blank line that ends an event. `read` is told so, since it may be cut.
  */
 export const readEvents = <E>(
   response: HttpClientResponse.HttpClientResponse,
-  read: (events: ReadonlyArray<Sse.Event>) => Effect.Effect<boolean | "perhaps", E>,
+  read: (events: ReadonlyArray<Sse.Event>, isUnterminated: boolean) => Effect.Effect<Over, E>,
   idleTimeout: Duration.Duration | undefined
 ): Effect.Effect<string, E | Sse.SseError | HttpClientError.HttpClientError> =>
   Effect.scoped(Effect.gen(function*() {
     let events: Array<Sse.Event> = []
     let hasEvents = false
-    let beginning = ""
+    let held = ""
     const parser = Sse.makeParser((event) => {
-      if (event._tag === "Event") events.push(event)
-      hasEvents = true
+      if (event._tag !== "Event" || isEmpty(event)) return
+      events.push(event)
+      hasEvents ||= !isDone(event)
     }, { maxEventSize })
     const decoder = new TextDecoder()
     // Nobody else pulls, so it needs none of what `Stream.toPull` does at each pull to keep them apart.
     const pull = yield* Channel.toPullScoped(Stream.toChannel(response.stream), yield* Effect.scope)
 
+    const feed = (text: string): Sse.SseError | undefined => {
+      const error = parser.feed(text)
+      held = hasEvents || held.length > maxEventSize ? "" : held + text
+      return error
+    }
+    const taken = (): ReadonlyArray<Sse.Event> => {
+      const taken = events
+      events = []
+      return taken
+    }
     const next = Effect.flatMap(pull, (chunks) => {
       for (const chunk of chunks) {
-        const text = decoder.decode(chunk, { stream: true })
-        const error = parser.feed(text)
+        const error = feed(decoder.decode(chunk, { stream: true }))
         if (error !== undefined) return Effect.fail(error)
-        if (!hasEvents && beginning.length < beginningLength) beginning += text
       }
-      const read = events
-      events = []
-      return Effect.succeed(read)
+      return Effect.succeed(taken())
     })
-    // What the body ends with, without the empty line that ends an event, is none: it was cut.
     const readOn = (
       pulled: typeof next
     ): Effect.Effect<void, E | Sse.SseError | HttpClientError.HttpClientError> =>
       Pull.matchEffect(pulled, {
         onSuccess: (events) =>
-          Effect.flatMap(read(events), (over) => over === true ? drain : readOn(over === "perhaps" ? nextSoon : next)),
+          Effect.flatMap(
+            read(events, false),
+            (over) => over === true ? drain : readOn(over === false ? next : nextSoon(over === "doubtful"))
+          ),
         onFailure: Effect.failCause,
-        onDone: () => Effect.void
+        onDone: () => readLast
       })
-    const nextSoon = Effect.timeoutOrElse(next, { duration: silenceMillis(idleTimeout), orElse: () => Cause.done() })
+    const readLast = Effect.suspend(() => {
+      feed(decoder.decode())
+      parser.feed("\n\n")
+      return Effect.asVoid(read(taken(), true))
+    })
+    const nextSoon = (isLong: boolean) =>
+      Effect.timeoutOrElse(next, { duration: silenceMillis(idleTimeout, isLong), orElse: () => Cause.done() })
     const drain = Effect.ignore(Effect.timeoutOption(Effect.forever(pull), drainMillis))
     yield* readOn(next)
-    return hasEvents ? "" : beginning
+    return hasEvents ? "" : held
   }))
+
+/** The chunks of an answer in a JSON array, as Gemini sends them without `alt=sse`, as events. None if it is no array. */
+export const eventsOfJson = (json: unknown): ReadonlyArray<Sse.Event> =>
+  Array.isArray(json)
+    ? json.map((item) => ({ _tag: "Event", event: "message", id: undefined, data: JSON.stringify(item) }))
+    : []
+
+/** The events of a whole body: server-sent ones, or objects of JSON, each on a line. None if it is neither. */
+export const eventsOf = (text: string): ReadonlyArray<Sse.Event> => {
+  const events: Array<Sse.Event> = []
+  const parser = Sse.makeParser((event) => {
+    if (event._tag === "Event" && !isEmpty(event)) events.push(event)
+  }, { maxEventSize })
+  parser.feed(`${text}\n\n`)
+  if (events.length > 0) return events
+  const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
+  return lines.every((line) => line.startsWith("{") && line.endsWith("}"))
+    ? lines.map((data) => ({ _tag: "Event", event: "message", id: undefined, data }))
+    : []
+}
+
+/** A body without what does not belong to its JSON: comments, and the end of a stream. */
+export const withoutFraming = (text: string): string => text.replace(/^(:.*|data: ?\[DONE\]\s*)$/gm, "").trim()

@@ -1,6 +1,6 @@
 /** An `effect/ai` prompt as chat messages. What the wire cannot carry is refused. */
 import * as AiError from "effect/ai/AiError"
-import * as Prompt from "effect/ai/Prompt"
+import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as Option from "effect/Option"
@@ -9,8 +9,10 @@ import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import { paramsText, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
+import { withoutForeign } from "../chat/origin.ts"
 import { neverSent } from "../errors/retryAfter.ts"
-import { type ChatMessage, ImageDetail, ReasoningField } from "./schema.ts"
+import { type ChatMessage, ImageDetail } from "./schema.ts"
+import { joinedExtras, type MessageExtras, Origin, type ReasoningField } from "./sentBack.ts"
 
 type Message = typeof ChatMessage.Type
 type UserPart = Exclude<Extract<Message, { readonly role: "user" }>["content"], string>[number]
@@ -22,7 +24,7 @@ export const messagesOfPrompt = (
   typeof input === "string"
     ? Effect.succeed([{ role: "user", content: input }])
     : Effect.map(
-      Effect.forEach(Prompt.make(input).content, (message) => messagesOf(provider, message)),
+      Effect.forEach(withoutForeign(input, "openai", provider).content, (message) => messagesOf(provider, message)),
       (messages) => messages.flat()
     )
 
@@ -42,23 +44,31 @@ const messagesOf = Effect.fnUntraced(function*(
       const texts: Array<string> = []
       const calls: Array<Prompt.ToolCallPart> = []
       const thoughts: { [Field in ReasoningField]?: string } = {}
+      let extras: MessageExtras = {}
       for (const part of message.content) {
-        const field = part.type === "reasoning" ? reasoningFieldOf(part) : undefined
         if (part.type === "text") texts.push(part.text)
         else if (part.type === "tool-call" && !part.providerExecuted) calls.push(part)
-        else if (part.type === "reasoning" && field !== undefined) thoughts[field] = (thoughts[field] ?? "") + part.text
-        else return yield* new Unsupported({ provider, feature: `prompt: a ${part.type} part of an assistant message` })
+        else if (part.type === "reasoning" && "openai" in part.options) {
+          const { message = {}, reasoningField: field } = originOf(part)
+          if (field !== undefined && part.text !== "") thoughts[field] = (thoughts[field] ?? "") + part.text
+          extras = joinedExtras(extras, message)
+        } else {return yield* new Unsupported({
+            provider,
+            feature: `prompt: a ${part.type} part of an assistant message`
+          })}
       }
       const tool_calls = yield* Effect.forEach(calls, (call) =>
         Effect.map(paramsText(call), (written) => ({
           id: call.id,
           type: "function" as const,
-          function: { name: call.name, arguments: written }
+          function: { name: call.name, arguments: written },
+          ...originOf(call).call
         })))
       return [{
         role: "assistant",
         content: texts.length === 0 ? null : texts.join(""),
         ...thoughts,
+        ...extras,
         ...(tool_calls.length > 0 && { tool_calls })
       }]
     }
@@ -77,13 +87,11 @@ const toolMessage = (provider: string, part: Prompt.ToolMessagePart): Effect.Eff
   return Effect.map(resultText(part), (content) => ({ role: "tool" as const, tool_call_id: part.id, content }))
 }
 
-const decodeReasoningField = Schema.decodeUnknownOption(
-  Schema.Struct({ openai: Schema.Struct({ reasoningField: ReasoningField }) })
-)
+const decodeOrigin = Schema.decodeUnknownOption(Schema.Struct({ openai: Origin }))
 
-/** The field that a thought came in; none for one that did not come over this wire. */
-const reasoningFieldOf = ({ options }: Prompt.ReasoningPart): ReasoningField | undefined =>
-  Option.getOrUndefined(decodeReasoningField(options))?.openai.reasoningField
+/** What a part has to send back; nothing for one that did not come over this wire. */
+const originOf = ({ options }: Prompt.ReasoningPart | Prompt.ToolCallPart): typeof Origin.Type =>
+  Option.match(decodeOrigin(options), { onNone: () => ({}), onSome: ({ openai }) => openai })
 
 const audioFormats = new Map<string, "wav" | "mp3">([
   ["audio/wav", "wav"],

@@ -6,7 +6,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Struct from "effect/Struct"
 import {
   FunctionTool,
   JsonObject,
@@ -18,6 +17,10 @@ import {
   promptOrMessages,
   RawPrompt
 } from "../chat/arguments.ts"
+import type { Tolerance } from "../http/tolerantDecoder.ts"
+import { Content } from "./messageContent.ts"
+import { callExtras, messageExtras, thinking } from "./sentBack.ts"
+import { Usage } from "./usage.ts"
 
 const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
 
@@ -49,19 +52,11 @@ const UserPart = Schema.Union([
 const ToolCall = Schema.Struct({
   id: Schema.String,
   type: Schema.Literal("function"),
-  function: Schema.Struct({ name: Schema.String, arguments: Schema.String })
+  function: Schema.Struct({ name: Schema.String, arguments: Schema.String }),
+  ...callExtras
 })
 
 const Text = Schema.Union([Schema.String, Schema.Array(TextPart)])
-
-/**
- * Where some who speak the protocol tell of the model's thinking, and want it back, those who call tools above all:
- * https://api-docs.deepseek.com/guides/thinking_mode
- */
-const thinking = { reasoning_content: nullable(Schema.String), reasoning: nullable(Schema.String) }
-
-export const ReasoningField = Schema.Literals(Struct.keys(thinking))
-export type ReasoningField = typeof ReasoningField.Type
 
 export const ChatMessage = Schema.Union([
   Schema.Struct({ role: Schema.Literal("system"), content: Text, name: Schema.optional(Schema.String) }),
@@ -78,7 +73,8 @@ export const ChatMessage = Schema.Union([
     name: Schema.optional(Schema.String),
     tool_calls: Schema.optional(Schema.Array(ToolCall)),
     audio: nullable(Schema.Struct({ id: Schema.String })),
-    ...thinking
+    ...thinking,
+    ...messageExtras
   }),
   Schema.Struct({ role: Schema.Literal("tool"), content: Text, tool_call_id: Schema.String })
 ])
@@ -161,84 +157,95 @@ export const chatRequest = (model: string) => {
 
 export type ChatRequest = ReturnType<typeof chatRequest>
 
-const Usage = Schema.Struct({
-  prompt_tokens: Schema.Int,
-  completion_tokens: Schema.Int,
-  total_tokens: Schema.optional(Schema.Int),
-  prompt_tokens_details: nullable(Schema.Struct({
-    cached_tokens: nullable(Schema.Int),
-    cache_write_tokens: nullable(Schema.Int),
-    audio_tokens: nullable(Schema.Int)
-  })),
-  completion_tokens_details: nullable(Schema.Struct({
-    reasoning_tokens: nullable(Schema.Int),
-    audio_tokens: nullable(Schema.Int),
-    accepted_prediction_tokens: nullable(Schema.Int),
-    rejected_prediction_tokens: nullable(Schema.Int)
-  }))
-})
-
 const Annotation = Schema.Struct({
   type: Schema.String,
   url_citation: Schema.optional(Schema.Struct({ url: Schema.String, title: Schema.optional(Schema.String) }))
 })
 
-export const ChatCompletion = Schema.Struct({
-  id: Schema.String,
-  model: Schema.String,
-  created: Schema.optional(Schema.Finite),
-  service_tier: nullable(Schema.String),
-  system_fingerprint: nullable(Schema.String),
-  choices: Schema.Array(Schema.Struct({
-    index: Schema.optional(Schema.Int),
-    finish_reason: nullable(Schema.String),
-    logprobs: Schema.optional(Schema.Unknown),
-    message: Schema.Struct({
-      role: Schema.String,
-      content: nullable(Schema.String),
-      refusal: nullable(Schema.String),
-      ...thinking,
-      annotations: nullable(Schema.Array(Annotation)),
-      audio: Schema.optional(Schema.Unknown),
-      tool_calls: nullable(Schema.Array(ToolCall))
-    })
-  })),
-  usage: nullable(Usage)
+/** A call of a tool, or a piece of one. */
+const AnsweredCall = {
+  index: nullable(Schema.Int),
+  id: nullable(Schema.String),
+  type: nullable(Schema.String),
+  ...callExtras
+}
+
+const AnsweredFunction = Schema.Struct({
+  name: nullable(Schema.String),
+  /** JSON; some servers send what it encodes. */
+  arguments: nullable(Schema.Union([Schema.String, JsonObject]))
 })
 
-/** An event of a stream. */
-export const ChatChunk = Schema.Struct({
+/** A message, or a piece of one. */
+const answered = {
+  role: nullable(Schema.String),
+  content: nullable(Content),
+  refusal: nullable(Schema.String),
+  ...thinking,
+  ...messageExtras,
+  annotations: nullable(Schema.Array(Annotation)),
+  /** A call as before there were several in one answer. */
+  function_call: nullable(AnsweredFunction)
+}
+
+const AnsweredMessage = Schema.Struct({
+  ...answered,
+  audio: Schema.optional(Schema.Unknown),
+  tool_calls: nullable(Schema.Array(Schema.Struct({ ...AnsweredCall, function: AnsweredFunction })))
+})
+
+const ChatDelta = Schema.Struct({
+  ...answered,
+  tool_calls: nullable(Schema.Array(Schema.Struct({ ...AnsweredCall, function: nullable(AnsweredFunction) })))
+})
+
+const head = {
   id: nullable(Schema.String),
   model: nullable(Schema.String),
   created: nullable(Schema.Finite),
   service_tier: nullable(Schema.String),
   system_fingerprint: nullable(Schema.String),
-  choices: Schema.Array(Schema.Struct({
-    index: Schema.optional(Schema.Int),
-    finish_reason: nullable(Schema.String),
-    logprobs: nullable(JsonObject),
-    delta: nullable(Schema.Struct({
-      role: nullable(Schema.String),
-      content: nullable(Schema.String),
-      refusal: nullable(Schema.String),
-      ...thinking,
-      annotations: nullable(Schema.Array(Annotation)),
-      tool_calls: nullable(Schema.Array(Schema.Struct({
-        index: Schema.optional(Schema.Int),
-        id: nullable(Schema.String),
-        function: nullable(Schema.Struct({ name: nullable(Schema.String), arguments: nullable(Schema.String) }))
-      })))
-    }))
-  })),
+  usage: nullable(Usage),
+  x_groq: nullable(Schema.Struct({ usage: nullable(Usage) }))
+}
+
+const choice = {
+  index: nullable(Schema.Int),
+  finish_reason: nullable(Schema.String),
   usage: nullable(Usage)
+}
+
+export const ChatCompletion = Schema.Struct({
+  ...head,
+  choices: Schema.Array(Schema.Struct({
+    ...choice,
+    logprobs: Schema.optional(Schema.Unknown),
+    message: AnsweredMessage
+  })).check(Schema.isMinLength(1))
 })
 
-/** The body of a failure. */
-export const ErrorBody = Schema.Struct({
-  error: Schema.Struct({
-    message: Schema.String,
-    type: nullable(Schema.String),
-    param: nullable(Schema.String),
-    code: nullable(Schema.Union([Schema.String, Schema.Finite]))
-  })
+/** An event of a stream. */
+export const ChatChunk = Schema.Struct({
+  ...head,
+  choices: nullable(Schema.Array(Schema.Struct({
+    ...choice,
+    logprobs: nullable(JsonObject),
+    delta: nullable(ChatDelta),
+    /** Of a whole answer that comes as an event. */
+    message: nullable(ChatDelta)
+  })))
 })
+
+export const tolerance: Tolerance = {
+  essential: new Set([
+    "choices",
+    "message",
+    "delta",
+    "content",
+    "tool_calls",
+    "function",
+    "function_call",
+    "name",
+    "arguments"
+  ])
+}

@@ -1,147 +1,155 @@
 /** Puts the chunks of a chat completion together. */
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type { Decoder } from "../http/decoder.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { PartWriter } from "../chat/partWriter.ts"
-import { wireDecoder } from "../http/wireDecoder.ts"
-import { finishOf, metadataOf, reasoningOf, sourcesOf, usageOf } from "./answer.ts"
-import { ChatChunk, type ChatCompletion, type ChatRequest, ErrorBody, type ReasoningField } from "./schema.ts"
+import { Notes, tolerantDecoder } from "../http/tolerantDecoder.ts"
+import {
+  type Asked,
+  callIdsFor,
+  extrasMetadata,
+  finishOf,
+  isOneAnswer,
+  metadataOf,
+  reasoningOf,
+  sourcesOf
+} from "./answer.ts"
+import type { CallIds } from "../chat/callIds.ts"
+import { contentOfThoughts, readContent } from "./messageContent.ts"
+import { ChatChunk, type ChatCompletion, tolerance } from "./schema.ts"
+import { joinedExtras, type MessageExtras, type ReasoningField } from "./sentBack.ts"
+import { ToolCallDrafts } from "./toolCalls.ts"
+import { mergedUsage, reportedUsage, type Usage, usageOf } from "./usage.ts"
 
 type Chunk = typeof ChatChunk.Type
+type ChunkChoice = NonNullable<Chunk["choices"]>[number]
 type Completion = typeof ChatCompletion.Type
 type Choice = Completion["choices"][number]
-type ToolCall = NonNullable<Choice["message"]["tool_calls"]>[number]
 
-const decodeChunk = wireDecoder(ChatChunk)
-const isError = Schema.is(ErrorBody)
+const decodeChunk = tolerantDecoder(ChatChunk, tolerance)
 
-export const makeDecoder = ({ n }: Pick<ChatRequest["Type"], "n">): Decoder<Completion> => {
+export const makeDecoder = (asked: Asked): Decoder<Completion> => {
   const parts = new PartWriter()
+  const notes = new Notes()
+  const idOf = callIdsFor(asked)
   const choices = new Map<number, ChoiceDraft>()
   let head: Chunk | undefined
-  let usage: Completion["usage"]
+  let usage: Usage | undefined
+  /** Whether something came with a finish or after one. Such a provider may send a finish with every chunk. */
+  let hasContinued = false
 
   const isFinished = () => {
-    for (const choice of choices.values()) if (choice.finishReason === undefined) return false
-    return choices.size > 0
+    let finished = 0
+    for (const { finishReason } of choices.values()) if (finishReason !== undefined) finished++
+    return finished > 0 && (finished === choices.size || isOneAnswer(asked))
   }
 
-  const used = () => usage == null ? undefined : usageOf(usage)
+  const used = () => usage === undefined ? undefined : usageOf(usage)
 
   const read = (chunk: Chunk) => {
+    const reported = reportedUsage(chunk)
+    if (reported !== undefined) usage = mergedUsage(usage, reported)
+    if (chunk.choices == null) return
     if (head === undefined && chunk.choices.length > 0) {
       head = chunk
       parts.write(metadataOf(chunk))
     }
-    usage = chunk.usage ?? usage
-    for (const { delta, finish_reason, index = 0, logprobs } of chunk.choices) {
-      let choice = choices.get(index)
-      // The parts are those of the first choice, as the content of a whole answer is.
-      if (choice === undefined) choices.set(index, choice = new ChoiceDraft(index, index === 0 ? parts : undefined))
-      if (delta != null) choice.add(delta)
-      if (logprobs != null) choice.addLogprobs(logprobs)
-      // Some send an empty reason until there is one.
-      if (finish_reason) choice.finishReason = finish_reason
+    for (let position = 0; position < chunk.choices.length; position++) {
+      const choice = chunk.choices[position]
+      if (choice !== undefined) readChoice(choice, choice.index ?? position)
     }
+  }
+
+  const readChoice = ({ delta, finish_reason, logprobs, message }: ChunkChoice, index: number) => {
+    let choice = choices.get(index)
+    if (choice === undefined) choices.set(index, choice = new ChoiceDraft(index, idOf, parts, asked))
+    // Some send an empty reason until there is one.
+    if (finish_reason) choice.finishReason = finish_reason
+    const said = delta ?? message
+    if (said != null && choice.add(said) && choice.finishReason !== undefined) hasContinued = true
+    if (logprobs != null) choice.addLogprobs(logprobs)
   }
 
   return {
     push: (event) => {
-      const decoded = decodeChunk(event)
+      const decoded = decodeChunk(event, notes)
       if (Result.isSuccess(decoded)) {
         read(decoded.success)
         return Result.succeed(parts.take())
       }
-      if (isError(event)) return Result.fail({ _tag: "ErrorEvent", body: event })
       const { message, path } = describeIssue(decoded.failure)
       return Result.fail({ _tag: "MalformedEvent", description: `${path}: ${message}` })
     },
-    // The usage comes last, in a chunk of its own, from those who tell it.
-    isOver: () => isFinished() && (usage != null || "perhaps"),
+    // A finish is no end: others may follow, with more of the answer, and the usage.
+    isOver: () => isFinished() && (hasContinued ? "doubtful" : "perhaps"),
     usage: used,
     skip: () => {
       // After the finish of all choices there is only the usage to come.
-      if (!isFinished() || choices.size < (n ?? 1)) parts.leaveGap()
+      if (!isFinished() || choices.size < (asked.n ?? 1)) parts.leaveGap()
     },
-    end: () => {
-      if (head === undefined || !isFinished() || !parts.closeGap(used())) return undefined
-      const data = {
-        id: head.id ?? "",
-        model: head.model ?? "",
-        created: head.created ?? undefined,
-        service_tier: head.service_tier,
-        system_fingerprint: head.system_fingerprint,
-        choices: [...choices.values()].map((choice) => choice.whole()).sort((one, other) => one.index - other.index),
-        usage
-      }
-      const [first] = data.choices
+    end: (isBroken) => {
+      if (head === undefined || !isFinished() || (isBroken && hasContinued) || !parts.closeGap(used())) return undefined
+      const drafts = [...choices.values()].toSorted((one, other) => one.index - other.index)
+      if (drafts.some((draft) => !draft.isWhole)) return undefined
+      parts.endBlock()
+      const whole = drafts.map((draft) => draft.end())
       parts.end()
-      parts.write(finishOf(first?.finish_reason, usage, first?.message.refusal))
-      return { parts: parts.take(), data }
+      parts.write(finishOf(whole, usage))
+      const { created, id, model, service_tier, system_fingerprint } = head
+      const data = { id, model, created, service_tier, system_fingerprint, choices: whole, usage }
+      return { parts: parts.take(), data, notes: notes.all }
     }
   }
-}
-
-interface ToolCallDraft {
-  readonly key: number
-  readonly id: string
-  readonly name: string
-  written: string
 }
 
 /** A choice, as far as it has come. */
 class ChoiceDraft {
   finishReason: string | undefined
+  readonly index: number
   private readonly logprobs = new Map<string, Array<unknown>>()
   private content: string | null = null
   private refusal = ""
   private reasoning = ""
-  private reasoningField: ReasoningField = "reasoning_content"
+  private reasoningField: ReasoningField | undefined
   private readonly annotations: Array<NonNullable<Choice["message"]["annotations"]>[number]> = []
-  private readonly toolCalls: Array<ToolCallDraft> = []
-  /** The last call of each number. */
-  private readonly numbered = new Map<number, ToolCallDraft>()
-
-  private readonly index: number
+  private extras: MessageExtras = {}
+  private readonly calls: ToolCallDrafts
   private readonly parts: PartWriter | undefined
 
-  constructor(index: number, parts: PartWriter | undefined) {
+  constructor(index: number, idOf: CallIds, parts: PartWriter, asked: Asked) {
     this.index = index
-    this.parts = parts
+    // The parts are those of the first choice, as the content of a whole answer is, and all calls of one answer.
+    this.parts = index === 0 ? parts : undefined
+    this.calls = new ToolCallDrafts(index, idOf, index === 0 || isOneAnswer(asked) ? parts : undefined)
   }
 
-  add(delta: NonNullable<Chunk["choices"][number]["delta"]>): void {
-    const { metadata, reasoningField, text } = reasoningOf(delta)
-    if (this.reasoning === "") this.reasoningField = reasoningField
-    this.reasoning += text
-    this.parts?.reasoning(text, metadata)
-    if (delta.content != null) this.content = (this.content ?? "") + delta.content
-    this.parts?.text(delta.content ?? "")
+  /** Answers whether the delta says anything. */
+  add(delta: NonNullable<ChunkChoice["delta"]>): boolean {
+    const { metadata, reasoningField, text: thoughts } = reasoningOf(delta)
+    if (thoughts !== "") {
+      if (this.reasoning === "") this.reasoningField = reasoningField
+      this.reasoning += thoughts
+      this.parts?.reasoning(thoughts, metadata)
+    }
+    if (delta.content != null) {
+      const text = typeof delta.content === "string" ? delta.content : readContent(delta.content).text
+      this.content = (this.content ?? "") + text
+      this.parts?.text(text)
+    }
     this.refusal += delta.refusal ?? ""
+    this.extras = joinedExtras(this.extras, delta)
     if (delta.annotations != null) {
       for (const source of sourcesOf(delta.annotations, this.annotations.length)) this.parts?.write(source)
       this.annotations.push(...delta.annotations)
     }
-    for (const call of delta.tool_calls ?? []) {
-      const { arguments: written, name } = call.function ?? {}
-      // Some who speak the protocol do not number the calls, or give all the same number, and send each of them whole.
-      const number = call.index ?? (call.id == null ? this.toolCalls.length - 1 : this.toolCalls.length)
-      let draft = this.numbered.get(number)
-      if (draft === undefined || (call.id && call.id !== draft.id && name)) {
-        const key = this.toolCalls.length
-        draft = { key, id: call.id || `call_${number}`, name: name ?? "", written: "" }
-        this.toolCalls.push(draft)
-        this.numbered.set(number, draft)
-        this.parts?.beginTool(key, { id: draft.id, name: draft.name })
-      }
-      draft.written += written ?? ""
-      this.parts?.toolParams(draft.key, written ?? "")
-    }
+    if (delta.tool_calls != null) this.calls.add(delta.tool_calls)
+    else if (delta.function_call != null) this.calls.add([{ index: 0, function: delta.function_call }])
+    return thoughts !== "" || (delta.content != null && delta.content !== "") ||
+      (delta.tool_calls != null && delta.tool_calls.length > 0)
   }
 
   /** Those of the content, and those of a refusal. */
-  addLogprobs(logprobs: NonNullable<Chunk["choices"][number]["logprobs"]>): void {
+  addLogprobs(logprobs: NonNullable<ChunkChoice["logprobs"]>): void {
     for (const [of, tokens] of Object.entries(logprobs)) {
       if (!Array.isArray(tokens)) continue
       const known = this.logprobs.get(of)
@@ -150,24 +158,34 @@ class ChoiceDraft {
     }
   }
 
-  whole(): Choice & { readonly index: number } {
+  get isWhole(): boolean {
+    return this.calls.isWhole
+  }
+
+  /** Ends the parts, with what must be sent back, and answers with the choice. */
+  end(): Choice {
+    const extras = extrasMetadata(this.extras)
+    if (extras !== undefined) {
+      this.parts?.endBlock()
+      this.parts?.begin("reasoning", extras)
+      this.parts?.endBlock()
+    }
+    const calls = this.calls.end()
+    const { reasoning, reasoningField } = this
     return {
       index: this.index,
       finish_reason: this.finishReason,
       ...(this.logprobs.size > 0 && { logprobs: Object.fromEntries(this.logprobs) }),
       message: {
         role: "assistant",
-        content: this.content,
+        content: reasoning !== "" && reasoningField === undefined
+          ? contentOfThoughts(reasoning, this.content ?? "")
+          : this.content,
         ...(this.refusal !== "" && { refusal: this.refusal }),
-        ...(this.reasoning !== "" && { [this.reasoningField]: this.reasoning }),
+        ...(reasoning !== "" && reasoningField !== undefined && { [reasoningField]: reasoning }),
+        ...this.extras,
         ...(this.annotations.length > 0 && { annotations: this.annotations }),
-        ...(this.toolCalls.length > 0 && {
-          tool_calls: this.toolCalls.map(({ id, name, written }): ToolCall => ({
-            id,
-            type: "function",
-            function: { name, arguments: written }
-          }))
-        })
+        ...(calls.length > 0 && { tool_calls: calls })
       }
     }
   }

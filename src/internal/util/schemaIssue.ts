@@ -26,13 +26,11 @@ const parametersOf = (request: Schema.Top): ReadonlyArray<string> => {
 /** The issue that is deepest: where it is, as a path such as `messages[0].content`, and what is expected there. */
 export const describeIssue = (error: Schema.SchemaError): { readonly path: string; readonly message: string } => {
   const { isUnknown, keys, message } = deepestIssue(error)
-  return {
-    path: keys.map((key, i) => typeof key === "number" ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`).join(
-      ""
-    ),
-    message: isUnknown ? "There is no such parameter" : message
-  }
+  return { path: pathOf(keys), message: isUnknown ? "There is no such parameter" : message }
 }
+
+const pathOf = (keys: ReadonlyArray<PropertyKey>): string =>
+  keys.map((key, i) => typeof key === "number" ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`).join("")
 
 /**
  * The issue that is deepest, which of the variants of a union is the one that was meant; and whether it is that nothing is known

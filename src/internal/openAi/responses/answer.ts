@@ -7,42 +7,61 @@ import * as AiResponse from "effect/ai/Response"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Part } from "../../../Calling.ts"
+import { type CallIds, callIdsOfPrompt, uniqueCallIds } from "../../chat/callIds.ts"
 import { normalizeChat, toolParams } from "../../chat/arguments.ts"
 import { urlSource } from "../../chat/partWriter.ts"
-import { usageOf as usageOfChat } from "../answer.ts"
+import { usageOf as usageOfChat } from "../usage.ts"
 import type { OutputContent } from "./content.ts"
 import type { FunctionCall, Message, OutputItem, Reasoning } from "./items.ts"
-import type { Response, ResponseRequest } from "./schema.ts"
+import { isTemplate, type Response, type ResponseRequest } from "./schema.ts"
 
 type Data = typeof Response.Type
 type Content = typeof OutputContent.Type
 type Parts = ReadonlyArray<Part>
 
-export const normalize = (data: Data, { response_format }: ResponseRequest["Type"]) => {
-  const content = contentOf(data)
+export const normalize = (data: Data, payload: ResponseRequest["Type"]) => {
+  const content = contentOf(data, callIdsFor(payload))
   // What a model says on its way is not what was asked for.
   const isComment = (item: OutputItem) => item.type === "message" && item.phase === "commentary"
   const answer = data.output.some(isComment)
-    ? contentOf({ ...data, output: data.output.filter((item) => !isComment(item)) })
+    ? contentOf({ ...data, output: data.output.filter((item) => !isComment(item)) }, callIdsFor(payload))
     : content
   return Effect.map(
-    normalizeChat(answer, data.model, response_format, toCodecOpenAI),
+    normalizeChat(answer, data.model ?? undefined, payload.response_format, toCodecOpenAI),
     (told) => ({ ...told, content })
   )
 }
 
-const contentOf = (data: Data): Parts => [metadataOf(data), ...data.output.flatMap(partsOfItem), finishOf(data)]
+const contentOf = (data: Data, idOf: CallIds): Parts => [
+  metadataOf(data),
+  ...data.output.flatMap((item, index) => partsOfItem(item, index, idOf)),
+  finishOf(data)
+]
+
+/** What the arguments of a call say of the calls of tools until now. */
+export type Asked = Pick<ResponseRequest["Type"], "input" | "prompt">
+
+/** Makes what gives the ids of the calls. Those of the conversation until now are taken. */
+export const callIdsFor = ({ input, prompt }: Asked): CallIds =>
+  uniqueCallIds(() => [
+    ...(prompt == null || isTemplate(prompt) ? [] : callIdsOfPrompt(prompt)),
+    ...(typeof input === "string" ? [] : input ?? []).flatMap((item) =>
+      "call_id" in item && "name" in item && typeof item.call_id === "string" ? [item.call_id] : []
+    )
+  ])
 
 export const metadataOf = (
   { created_at, id, model }: Pick<Data, "created_at" | "id" | "model">
 ): AiResponse.ResponseMetadataPart =>
   AiResponse.makePart("response-metadata", {
-    id,
-    modelId: model,
-    timestamp: created_at == null ? undefined : DateTime.makeUnsafe(created_at * 1000)
+    id: id ?? undefined,
+    modelId: model ?? undefined,
+    timestamp: created_at == null ? undefined : Option.getOrUndefined(DateTime.make(created_at * 1000))
   })
 
 // -----------------------------------------------------------------------------
@@ -50,16 +69,16 @@ export const metadataOf = (
 // -----------------------------------------------------------------------------
 
 /** The parts of an item, given where it is in the output. */
-export const partsOfItem = (item: OutputItem, index: number): Parts => {
+export const partsOfItem = (item: OutputItem, index: number, idOf: CallIds): Parts => {
   switch (item.type) {
     case "message":
       return item.content.flatMap((content, i) => partsOfContent(item, content, `${index}.${i}`))
     case "reasoning":
       return reasoningParts(item)
     case "function_call":
-      return [toolCall(item.call_id, item.name, toolParams(item.arguments), { item: itemOfCall(item) })]
+      return [toolCall(idOf(item.call_id), item.name, toolParams(item.arguments), { item: itemOfCall(item) })]
     case "custom_tool_call":
-      return [toolCall(item.call_id, item.name, item.input, { item })]
+      return [toolCall(idOf(item.call_id), item.name, item.input, { item })]
     case "computer_call": {
       const { action, actions, pending_safety_checks } = item
       return [toolCall(item.call_id, "computer", { action, actions, pending_safety_checks }, { item })]
@@ -122,13 +141,23 @@ export const partsOfContent = (message: typeof Message.Type, content: Content, a
   if (content.type === "refusal") {
     return [AiResponse.makePart("text", { text: "", metadata: openAi({ item, content }) })]
   }
-  if (content.type !== "output_text" || content.text === "") return []
+  if (content.type !== "output_text") {
+    const text = plainTextOf(content)
+    return text === "" ? [] : [AiResponse.makePart("text", { text, metadata: openAi({ item }) })]
+  }
+  if (content.text === "") return []
   const { text, ...rest } = content
   return [
     AiResponse.makePart("text", { text, metadata: openAi({ item, content: rest }) }),
     ...(rest.annotations ?? []).flatMap(({ title, url }, i) => urlSource(`${at}.${i}`, url, title))
   ]
 }
+
+/** The text of a content as it is called in chat completions, which some servers send here. */
+const plainTextOf = (content: unknown): string =>
+  Predicate.isObject(content) && content["type"] === "text" && typeof content["text"] === "string"
+    ? content["text"]
+    : ""
 
 export const itemOfMessage = (
   { content: _content, role: _role, status: _status, ...item }: typeof Message.Type

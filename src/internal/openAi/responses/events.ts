@@ -15,31 +15,33 @@ const event = <const Type extends string, Fields extends Schema.Struct.Fields>(
   fields: Fields
 ) => types.map((type) => Schema.Struct({ type: Schema.Literal(type), ...fields }))
 
-const inItem = { output_index: Schema.Int }
-const inContent = { ...inItem, content_index: Schema.Int }
+// Some servers do not number what they send: then it belongs to the item that came last.
+const inItem = { output_index: nullable(Schema.Int), item_id: nullable(Schema.String) }
+const inContent = { ...inItem, content_index: nullable(Schema.Int) }
 
 const kinds = [
   ...event(["response.queued", "response.created", "response.in_progress"], {
     response: Schema.Struct({ id: answered.id, model: answered.model, created_at: answered.created_at })
   }),
-  ...event(["response.output_item.added", "response.output_item.done"], { ...inItem, item: OutputItem }),
+  ...event(["response.output_item.added", "response.output_item.done"], {
+    ...inItem,
+    item: Schema.NullOr(OutputItem)
+  }),
   ...event(["response.content_part.done"], { ...inContent, part: OutputContent }),
   ...event(["response.output_text.delta", "response.reasoning_text.delta"], { ...inContent, delta: Schema.String }),
-  ...event(["response.reasoning_summary_text.delta"], { ...inItem, summary_index: Schema.Int, delta: Schema.String }),
+  ...event(["response.reasoning_summary_text.delta"], {
+    ...inItem,
+    summary_index: nullable(Schema.Int),
+    delta: Schema.String
+  }),
   ...event(["response.function_call_arguments.delta"], { ...inItem, delta: Schema.String }),
-  ...event(["response.completed", "response.incomplete"], {
+  ...event(["response.completed", "response.incomplete", "response.done"], {
     response: Schema.Struct({
       ...answered,
       error: Schema.optional(Schema.Null),
       // Some leave out what they have streamed.
       output: nullable(Schema.Array(OutputItem))
     })
-  }),
-  ...event(["response.failed"], { response: Schema.Struct({ error: Schema.optional(Schema.Unknown) }) }),
-  ...event(["error"], {
-    message: Schema.String,
-    code: nullable(Schema.Union([Schema.String, Schema.Finite])),
-    param: nullable(Schema.String)
   })
 ]
 

@@ -3,13 +3,14 @@
  * they come from, see `answer.ts`; an `item` of one's own in `options.openai` is sent as it is. What the wire cannot carry is
  * refused.
  */
-import * as Prompt from "effect/ai/Prompt"
+import type * as Prompt from "effect/ai/Prompt"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../../Errors.ts"
 import { paramsText, resultText } from "../../chat/arguments.ts"
+import { withoutForeign } from "../../chat/origin.ts"
 import { addressOf, urlOf } from "../prompt.ts"
 import { type InputContent, Json } from "./content.ts"
 import type { InputItem } from "./items.ts"
@@ -26,7 +27,7 @@ export const itemsOfPrompt = Effect.fnUntraced(function*(
   const items: Array<Item> = []
   /** The items that calls of tools come from, by the ids of the calls. */
   const calls = new Map<string, Schema.JsonObject>()
-  for (const message of Prompt.make(prompt).content) {
+  for (const message of withoutForeign(prompt, "openai", provider).content) {
     switch (message.role) {
       case "system":
         items.push({ role: "system", content: message.content })
@@ -105,7 +106,9 @@ const piecesOf = (
     case "text":
     case "reasoning": {
       if (origin === undefined) {
-        return part.type === "text" ? one({ item: { role: "assistant" }, content: { text: part.text } }) : foreign()
+        if (part.type === "text") return one({ item: { role: "assistant" }, content: { text: part.text } })
+        // A thought that came over the wire of chat completions has nothing to send back here.
+        return "openai" in part.options ? none : foreign()
       }
       const { content, item } = origin
       if (content === undefined) return one({ item })

@@ -15,6 +15,7 @@ import {
   OutputFormat,
   RawPrompt
 } from "../../chat/arguments.ts"
+import type { Tolerance } from "../../http/tolerantDecoder.ts"
 import { InputContent } from "./content.ts"
 import { InputItem, OutputItem } from "./items.ts"
 import { Tool, ToolChoice } from "./tools.ts"
@@ -157,21 +158,21 @@ export type ResponseRequest = ReturnType<typeof responseRequest>
 // -----------------------------------------------------------------------------
 
 const Usage = Schema.Struct({
-  input_tokens: Schema.Int,
-  output_tokens: Schema.Int,
-  total_tokens: optional(Schema.Int),
+  input_tokens: nullable(Schema.Finite),
+  output_tokens: nullable(Schema.Finite),
+  total_tokens: nullable(Schema.Finite),
   input_tokens_details: nullable(Schema.Struct({
-    cached_tokens: nullable(Schema.Int),
-    cache_write_tokens: nullable(Schema.Int)
+    cached_tokens: nullable(Schema.Finite),
+    cache_write_tokens: nullable(Schema.Finite)
   })),
-  output_tokens_details: nullable(Schema.Struct({ reasoning_tokens: nullable(Schema.Int) }))
+  output_tokens_details: nullable(Schema.Struct({ reasoning_tokens: nullable(Schema.Finite) }))
 })
 
 /** What is answered, but for what the model has made. */
 export const answered = {
-  id: Schema.String,
-  object: optional(Schema.String),
-  model: Schema.String,
+  id: nullable(Schema.String),
+  object: nullable(Schema.String),
+  model: nullable(Schema.String),
   created_at: nullable(Schema.Finite),
   completed_at: nullable(Schema.Finite),
   status: nullable(Schema.String),
@@ -217,3 +218,36 @@ export const Response = Schema.Struct({
   error: optional(Schema.Null),
   output: Schema.Array(OutputItem)
 })
+
+const textOf = (type: string, value: unknown) =>
+  typeof value === "string" ? [{ type, text: value }] : value === null ? [] : undefined
+
+/** Fields that local servers and gateways leave out, or send in a simpler form. */
+export const tolerance: Tolerance = {
+  essential: new Set([
+    "arguments",
+    "content",
+    "delta",
+    "input",
+    "item",
+    "name",
+    "output",
+    "part",
+    "response",
+    "text",
+    "type"
+  ]),
+  repairs: {
+    arguments: (value) => value == null ? "" : Predicate.isObject(value) ? JSON.stringify(value) : undefined,
+    call_id: (value, { id }) => typeof value === "number" ? String(value) : typeof id === "string" ? id : "",
+    content: (value, { type }) => textOf(type === "reasoning" ? "reasoning_text" : "output_text", value),
+    delta: (value, owner) => value === null && "delta" in owner ? "" : undefined,
+    output: (value, { output_text }) =>
+      value == null && typeof output_text === "string"
+        ? [{ type: "message", role: "assistant", content: textOf("output_text", output_text) }]
+        : undefined,
+    role: () => "assistant",
+    summary: (value) => textOf("summary_text", value),
+    text: (value) => value === null ? "" : undefined
+  }
+}

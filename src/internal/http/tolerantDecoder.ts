@@ -1,0 +1,92 @@
+/**
+ * Decodes an answer whose fields have not all the shape that is documented. Providers, gateways and local servers get many
+ * fields wrong that nobody needs: such a field is left out and noted. A field that is part of the answer itself is never left out.
+ */
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import { deepestIssue, describeIssue } from "../util/schemaIssue.ts"
+import { wireDecoder } from "./wireDecoder.ts"
+
+/** What was left out of an answer, such as `usage.prompt_tokens: Expected number`, each once. */
+export class Notes {
+  private readonly notes = new Set<string>()
+
+  add(note: string): void {
+    // The indices would make a note of each chunk of a stream.
+    if (this.notes.size < maxNotes) this.notes.add(note.replace(/\[\d+\]/g, "[]"))
+  }
+
+  get all(): ReadonlyArray<string> {
+    return [...this.notes]
+  }
+}
+
+const maxNotes = 20
+
+/** A field that is left out may be one that its object needs, which is left out then, and so on. */
+const maxRounds = 100
+
+export type TolerantDecoder<out A> = (json: unknown, notes: Notes) => Result.Result<A, Schema.SchemaError>
+
+/** Which fields of a wrong shape do no harm. */
+export interface Tolerance {
+  /** Names of the fields that are the answer itself, which are never left out. */
+  readonly essential: ReadonlySet<string>
+  /** What stands for a field that is missing or has a wrong shape, by its name; `undefined` for nothing. @default none */
+  readonly repairs?: Readonly<Record<string, Repair>> | undefined
+}
+
+export type Repair = (value: unknown, owner: Readonly<Record<PropertyKey, unknown>>) => unknown
+
+/**
+ * Makes a decoder that repairs the fields of a wrong shape, or leaves them out unless they are essential. An answer of the
+ * documented shape is decoded as fast as by a `wireDecoder`.
+ */
+export const tolerantDecoder = <S extends Schema.ConstraintDecoder<unknown>>(
+  schema: S,
+  tolerance: Tolerance
+): TolerantDecoder<S["Type"]> => {
+  const decode = wireDecoder(schema)
+  return (json, notes) => {
+    const decoded = decode(json)
+    if (Result.isSuccess(decoded)) return decoded
+    const rest: unknown = structuredClone(json)
+    for (let round = 0; round < maxRounds; round++) {
+      const result = decode(rest)
+      if (Result.isSuccess(result)) return result
+      // One at a time: of the issues of a union, all but the deepest can be of a variant that was not meant.
+      const { keys } = deepestIssue(result.failure)
+      if (!amend(rest, keys, tolerance)) return decoded
+      const { message, path } = describeIssue(result.failure)
+      notes.add(`${path}: ${message}`)
+    }
+    return decoded
+  }
+}
+
+/** Repairs or leaves out what is at a path, or what misses it. Answers whether that could be done. */
+const amend = (root: unknown, keys: ReadonlyArray<PropertyKey>, { essential, repairs }: Tolerance): boolean => {
+  const parents = [root]
+  for (const key of keys) {
+    const parent = parents.at(-1)
+    if (!Predicate.isObjectOrArray(parent) || !Object.hasOwn(parent, key)) break
+    parents.push(Reflect.get(parent, key))
+  }
+  const owner = parents[keys.length - 1]
+  const last = keys.at(-1)
+  if (typeof last === "string" && Predicate.isObject(owner) && repairs !== undefined && Object.hasOwn(repairs, last)) {
+    const repaired = repairs[last]?.(owner[last], owner)
+    if (repaired !== undefined) return Reflect.set(owner, last, repaired)
+  }
+  const depth = parents.length - 1
+  const key = keys[depth - 1]
+  const parent = parents[depth - 1]
+  const name = keys.slice(0, depth).findLast(Predicate.isString)
+  if (key === undefined) return false
+  // A `null` is the same as nothing.
+  if (parents[depth] !== null && name !== undefined && essential.has(name)) return false
+  if (Array.isArray(parent)) parent.splice(Number(key), 1)
+  else if (Predicate.isObject(parent)) delete parent[key]
+  return true
+}
