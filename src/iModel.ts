@@ -6,15 +6,14 @@
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import type * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { layerFromJson, toJson } from "./Configuration.ts"
 import { type Calling, isCalling, type NormalizedResponse, type StreamPart } from "./Calling.ts"
-import type { BackendError, ConfigurationError, PermissionDenied, TimeoutError } from "./Errors.ts"
+import type { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
 import type * as Hook from "./Hook.ts"
 import {
   type Conversation,
@@ -23,18 +22,15 @@ import {
   converseWith,
   type Step,
   type ToolStep
-} from "./internal/tools/converse.ts"
-import { fromAiError } from "./internal/effectAi/errors.ts"
+} from "./Conversation.ts"
 import {
+  fromAiError,
   layerEmbeddingModel,
   layerLanguageModel,
   makeEmbeddingModel,
   makeLanguageModel
-} from "./internal/effectAi/layers.ts"
+} from "./EffectAi.ts"
 import * as Hedge from "./internal/routing/hedge.ts"
-import * as Configuration from "./internal/configuration/json.ts"
-import { readModel } from "./internal/configuration/read.ts"
-import { restore } from "./internal/configuration/restore.ts"
 import * as internal from "./internal/model.ts"
 import { type Abortable, type Promised, promised } from "./internal/promise.ts"
 import { CallArguments, CaptureContent } from "./internal/executor/references.ts"
@@ -342,58 +338,7 @@ export { fromAiError, layerEmbeddingModel, layerLanguageModel, makeEmbeddingMode
 // Configuration
 // -----------------------------------------------------------------------------
 
-/**
- * A model as JSON: its backend, its limits and its other options, to be made again by `layerFromJson`. The key is there by the name
- * of its environment variable alone. What was given and is no data is `null`: functions, hooks, an executor made elsewhere, a key
- * by its value, and a backend other than those of `Provider`. What `fallback` and `balance` made has its models in it; one that was
- * given twice is there twice, and will be two models.
- *
- * **Example** (What a model was made of)
- *
- * ```ts
- * import { Effect } from "effect"
- * import { iModel } from "effect-imodel"
- *
- * const program = Effect.gen(function*() {
- *   yield* Effect.log(iModel.toJson(yield* iModel.iModel))
- * })
- * ```
- *
- * @category configuration
- * @since 0.1.0
- */
-export const toJson: (model: Model<never>) => Schema.JsonObject = Configuration.toJson
-
-/**
- * Provides `iModel` of JSON, as `toJson` has it or as people write it. The model is a new one: its `id` is fresh, its limits are
- * full. Times are milliseconds, or such as `"1 minute"`.
- *
- * Fails with `ConfigurationError`, which has the path of the field, when there is one that it does not know or a wrong value in
- * one, another version, a provider that is not known, a key in place of the name of a variable, a variable that is not there, or a
- * `null`; and with `RateLimiterError` when the store of a `RateLimiter` in context does.
- *
- * `ServiceRegistry.layerFromFile` has several models by name, from one file.
- *
- * **Example** (A model that is written down)
- *
- * ```ts
- * import { iModel } from "effect-imodel"
- *
- * const model = iModel.layerFromJson({
- *   version: 1,
- *   backend: { provider: "openai", endpoint: "chat", model: "gpt-4o-mini", apiKey: "OPENAI_API_KEY" },
- *   limitRequests: 500,
- *   timeout: "10 minutes"
- * })
- * ```
- *
- * @category configuration
- * @since 0.1.0
- */
-export const layerFromJson = (
-  json: unknown
-): Layer.Layer<iModel, ConfigurationError | RateLimiter.RateLimiterError, HttpClient.HttpClient> =>
-  Layer.effect(iModel, Effect.flatMap(readModel(json), (model) => restore(model, [], new Map())))
+export { layerFromJson, toJson }
 
 // -----------------------------------------------------------------------------
 // Outside Effect

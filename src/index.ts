@@ -1,5 +1,8 @@
 export * as Calling from "./Calling.ts"
 export * as Circuit from "./Circuit.ts"
+export * as Configuration from "./Configuration.ts"
+export * as Conversation from "./Conversation.ts"
+export * as EffectAi from "./EffectAi.ts"
 export * as Endpoint from "./Endpoint.ts"
 export { BackendError, PermissionDenied, TimeoutError } from "./Errors.ts"
 export * as Errors from "./Errors.ts"

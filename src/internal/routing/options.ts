@@ -23,7 +23,7 @@ export type ArgsOf<Several extends ReadonlyArray<Model<never>>> = Several extend
   : never
 
 // What only one of them knows the others would refuse.
-export type Common<A, B> = [A, B] extends [B, A] ? A : Pick<A & B, keyof A & keyof B>
+type Common<A, B> = [A, B] extends [B, A] ? A : Pick<A & B, keyof A & keyof B>
 
 /**
  * What one of the models answers with.

@@ -1,13 +1,18 @@
-/** The tool loop: the model is asked, the tools it calls are run, and it is asked again with what they answered. */
+/**
+ * Conversations with a model that calls tools: each turn and each call of a tool is a calling of its own, under the hooks and the
+ * limits of its model.
+ *
+ * @since 0.1.0
+ */
 import * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type { Calling, NormalizedResponse, ToolCall } from "../../Calling.ts"
-import { type BackendError, type PermissionDenied, type TimeoutError, TurnsExceeded } from "../../Errors.ts"
-import { type CreateOptions, iModel, type InvokeOptions, type Model } from "../../Model.ts"
-import type { Arguments } from "../../ServiceBackend.ts"
-import { illegal, positiveInteger } from "../util/options.ts"
+import type { Calling, NormalizedResponse, ToolCall } from "./Calling.ts"
+import { type BackendError, type PermissionDenied, type TimeoutError, TurnsExceeded } from "./Errors.ts"
+import { type CreateOptions, iModel, type InvokeOptions, type Model } from "./Model.ts"
+import type { Arguments } from "./ServiceBackend.ts"
+import { illegal, positiveInteger } from "./internal/util/options.ts"
 
 /**
  * @category options

@@ -1,14 +1,19 @@
-/** A model as the `LanguageModel` and the `EmbeddingModel` of Effect AI. */
+/**
+ * A model as the `LanguageModel` and the `EmbeddingModel` of Effect AI. `ServiceBackend.fromLanguageModel` and
+ * `ServiceBackend.fromEmbeddingModel` go the other way.
+ *
+ * @since 0.1.0
+ */
 import * as EmbeddingModel from "effect/ai/EmbeddingModel"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as AiModel from "effect/ai/Model"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { makeEmbeddingModel as embedding } from "./embeddingModel.ts"
-import { makeLanguageModel as language } from "./languageModel.ts"
-import { iModel, type Model } from "../../Model.ts"
-import type { ChatArguments } from "../../ServiceBackend.ts"
+import { makeEmbeddingModel as embedding } from "./internal/effectAi/embeddingModel.ts"
+import { makeLanguageModel as language } from "./internal/effectAi/languageModel.ts"
+import { iModel, type Model } from "./Model.ts"
+import type { ChatArguments } from "./ServiceBackend.ts"
 
 /**
  * Makes a `LanguageModel` of Effect AI out of a model whose backend is one of chat. See `layerLanguageModel`.
@@ -125,3 +130,5 @@ export const layerEmbeddingModel: Layer.Layer<
 
 const named = ({ name, provider }: Model) =>
   Context.add(AiModel.ProviderName.context(provider), AiModel.ModelName, name)
+
+export { fromAiError } from "./internal/effectAi/errors.ts"
