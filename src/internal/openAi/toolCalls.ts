@@ -74,12 +74,7 @@ export class ToolCallDrafts {
     this.beginNamed()
     const calls = this.drafts.filter(({ name }) => name !== "")
     for (const { extras, key } of calls) this.parts?.endTool(key, callMetadata(extras))
-    return calls.map(({ extras: { extra_content }, id, name, own, written }) => ({
-      id: own ?? id,
-      type: "function",
-      function: { name, arguments: written },
-      ...(extra_content !== undefined && { extra_content })
-    }))
+    return calls.map(callOf)
   }
 
   private beginNamed(): void {
@@ -147,6 +142,13 @@ export class ToolCallDrafts {
     return draft
   }
 }
+
+const callOf = ({ extras, id, name, own, written }: Draft): ToolCall => ({
+  id: own ?? id,
+  type: "function",
+  function: { name, arguments: written },
+  ...extras
+})
 
 const writtenOf = ({ function: called }: Piece): string => {
   const written = called?.arguments
