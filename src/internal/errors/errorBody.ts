@@ -30,7 +30,9 @@ export const describeErrorBody = (body: unknown): ErrorDescription => {
   )
   return {
     message: messageOf(fields).slice(0, maxMessageLength),
-    status: codes.map(Number).find((code) => code >= 400 && code < 600),
+    status: codes.filter((code) => typeof code === "string" || typeof code === "number").map(Number).find((code) =>
+      code >= 400 && code < 600
+    ),
     codes: codes.filter(Predicate.isString).map((code) => code.toLowerCase()),
     parameter: stringOf(fields["param"]) ?? stringOf(fields["parameter"]),
     contextWindow: positiveOf(fields["n_ctx"])

@@ -31,7 +31,10 @@ export type TolerantDecoder<out A> = (json: unknown, notes: Notes) => Result.Res
 
 /** Which fields of a wrong shape do no harm. */
 export interface Tolerance {
-  /** Names of the fields that are the answer itself, which are never left out. */
+  /**
+   * Names of the fields that are the answer itself, which are never left out. Such a name within a field of another name does not
+   * count.
+   */
   readonly essential: ReadonlySet<string>
   /** What stands for a field that is missing or has a wrong shape, by its name; `undefined` for nothing. @default none */
   readonly repairs?: Readonly<Record<string, Repair>> | undefined
@@ -82,10 +85,10 @@ const amend = (root: unknown, keys: ReadonlyArray<PropertyKey>, { essential, rep
   const depth = parents.length - 1
   const key = keys[depth - 1]
   const parent = parents[depth - 1]
-  const name = keys.slice(0, depth).findLast(Predicate.isString)
   if (key === undefined) return false
+  const isEssential = keys.slice(0, depth).every((key) => typeof key !== "string" || essential.has(key))
   // A `null` is the same as nothing.
-  if (parents[depth] !== null && name !== undefined && essential.has(name)) return false
+  if (isEssential && parents[depth] !== null) return false
   if (Array.isArray(parent)) parent.splice(Number(key), 1)
   else if (Predicate.isObject(parent)) delete parent[key]
   return true

@@ -74,7 +74,7 @@ export class ToolCallDrafts {
     this.beginNamed()
     const calls = this.drafts.filter(({ name }) => name !== "")
     for (const { extras, key } of calls) this.parts?.endTool(key, callMetadata(extras))
-    return calls.map(toolCallOf)
+    return calls.map(callOf)
   }
 
   private beginNamed(): void {
@@ -143,6 +143,13 @@ export class ToolCallDrafts {
   }
 }
 
+const callOf = ({ extras, id, name, own, written }: Draft): ToolCall => ({
+  id: own ?? id,
+  type: "function",
+  function: { name, arguments: written },
+  ...extras
+})
+
 const writtenOf = ({ function: called }: Piece): string => {
   const written = called?.arguments
   return written == null ? "" : typeof written === "string" ? written : JSON.stringify(written)
@@ -154,8 +161,3 @@ const joinedName = (before: string, name: string): string =>
 
 const isComplete = ({ written }: Draft): boolean =>
   written.trimEnd().endsWith("}") && Option.exists(parseJson(written), Predicate.isObject)
-
-const toolCallOf = ({ extras: { extra_content }, id, name, own, written }: Draft): ToolCall => {
-  const call = { id: own ?? id, type: "function", function: { name, arguments: written } } as const
-  return extra_content === undefined ? call : { ...call, extra_content }
-}

@@ -3,7 +3,7 @@ import type * as Response from "effect/ai/Response"
 import * as Schema from "effect/Schema"
 import { nullable } from "../chat/arguments.ts"
 
-const count = nullable(Schema.Finite)
+const count = nullable(Schema.Int)
 
 export const Usage = Schema.Struct({
   prompt_tokens: count,
@@ -88,12 +88,14 @@ export const usageOf = (usage: Usage | null | undefined): Response.Usage => {
   return {
     inputTokens: {
       ...(input !== undefined && { total: input }),
-      ...(cacheRead !== undefined && { cacheRead, ...(input !== undefined && { uncached: input - cacheRead }) }),
+      ...(cacheRead !== undefined &&
+        { cacheRead, ...(input !== undefined && { uncached: Math.max(0, input - cacheRead) }) }),
       ...(cacheWrite !== undefined && { cacheWrite })
     },
     outputTokens: {
       ...(output !== undefined && { total: output }),
-      ...(reasoning !== undefined && { reasoning, ...(output !== undefined && { text: output - reasoning }) })
+      ...(reasoning !== undefined &&
+        { reasoning, ...(output !== undefined && { text: Math.max(0, output - reasoning) }) })
     }
   }
 }

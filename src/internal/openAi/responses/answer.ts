@@ -303,6 +303,7 @@ export const usageOf = (usage: Data["usage"]): AiResponse.Usage =>
     usage && {
       prompt_tokens: usage.input_tokens,
       completion_tokens: usage.output_tokens,
+      total_tokens: usage.total_tokens,
       prompt_tokens_details: usage.input_tokens_details,
       completion_tokens_details: usage.output_tokens_details
     }

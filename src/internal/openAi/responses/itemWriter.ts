@@ -194,8 +194,9 @@ export class ItemWriter {
   private writeContent(item: Message, index: number, i: number, content: typeof OutputContent.Type): void {
     const key = `${index}.content.${i}`
     if (this.doneContents.has(key)) return
-    this.doneContents.add(key)
-    for (const part of partsOfContent(item, content, `${index}.${i}`)) this.write(key, part)
+    const parts = partsOfContent(item, content, `${index}.${i}`)
+    if (parts.length > 0) this.doneContents.add(key)
+    for (const part of parts) this.write(key, part)
   }
 
   /** Writes what was not written of a part. */

@@ -158,14 +158,14 @@ export type ResponseRequest = ReturnType<typeof responseRequest>
 // -----------------------------------------------------------------------------
 
 const Usage = Schema.Struct({
-  input_tokens: nullable(Schema.Finite),
-  output_tokens: nullable(Schema.Finite),
-  total_tokens: nullable(Schema.Finite),
+  input_tokens: nullable(Schema.Int),
+  output_tokens: nullable(Schema.Int),
+  total_tokens: nullable(Schema.Int),
   input_tokens_details: nullable(Schema.Struct({
-    cached_tokens: nullable(Schema.Finite),
-    cache_write_tokens: nullable(Schema.Finite)
+    cached_tokens: nullable(Schema.Int),
+    cache_write_tokens: nullable(Schema.Int)
   })),
-  output_tokens_details: nullable(Schema.Struct({ reasoning_tokens: nullable(Schema.Finite) }))
+  output_tokens_details: nullable(Schema.Struct({ reasoning_tokens: nullable(Schema.Int) }))
 })
 
 /** What is answered, but for what the model has made. */
