@@ -27,7 +27,7 @@ import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./intern
 import { checkRetry } from "./internal/errors/retry.ts"
 import { statedError } from "./internal/http/statedError.ts"
 import { type Tolerance, tolerantDecoder } from "./internal/http/tolerantDecoder.ts"
-import { neverSent } from "./internal/errors/retryAfter.ts"
+import { neverSent } from "./internal/errors/neverSent.ts"
 import { wireDecoder } from "./internal/http/wireDecoder.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 import type { ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"

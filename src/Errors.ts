@@ -243,6 +243,11 @@ declare module "effect/ai/AiError" {
   export interface InvalidOutputErrorMetadata {
     readonly imodel?: { readonly text: string }
   }
+
+  /** The delay that a provider asks for with a failure of its own, such as a 503, in milliseconds. */
+  export interface InternalProviderErrorMetadata {
+    readonly imodel?: { readonly retryAfterMillis: number }
+  }
 }
 
 const ProviderReason = Schema.Union([

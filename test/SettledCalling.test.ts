@@ -201,6 +201,21 @@ describe("a settled calling", () => {
       assert.deepStrictEqual(attempts[0]?.startedAt, calling.attempts[0]?.startedAt)
     }))
 
+  it.effect("keeps the delay that a provider asked for", () => {
+    const reason = new AiError.InternalProviderError({
+      description: "overloaded",
+      metadata: { imodel: { retryAfterMillis: 7_000 } }
+    })
+    const error = new Errors.BackendError({ reason, callingId: "1" })
+    return Effect.gen(function*() {
+      const json = yield* Schema.encodeEffect(Schema.toCodecJson(Errors.BackendError))(error)
+      const restored = yield* Schema.decodeUnknownEffect(Schema.toCodecJson(Errors.BackendError))(
+        JSON.parse(JSON.stringify(json))
+      )
+      assert.deepStrictEqual(restored.retryAfter, Duration.seconds(7))
+    })
+  })
+
   it.effect("keeps no credential, by whatever name", () =>
     Effect.gen(function*() {
       const named = {

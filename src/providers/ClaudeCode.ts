@@ -49,7 +49,7 @@ import { confine } from "../internal/process/confinement.ts"
 import { illegal, positiveDuration } from "../internal/util/options.ts"
 import * as Process from "../internal/process/process.ts"
 import { interrupted } from "../internal/calling/streaming.ts"
-import { neverSent } from "../internal/errors/retryAfter.ts"
+import { neverSent } from "../internal/errors/neverSent.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 /**

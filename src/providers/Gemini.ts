@@ -31,7 +31,7 @@ import * as Wire from "../internal/gemini/schema.ts"
 import { isBlocked, makeDecoder } from "../internal/gemini/stream.ts"
 import { callingOf, toolsOf } from "../internal/gemini/tools.ts"
 import * as KnownModels from "../internal/chat/catalogue.ts"
-import { neverSent } from "../internal/errors/retryAfter.ts"
+import { neverSent } from "../internal/errors/neverSent.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 // -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import { withOwnCallIds } from "../chat/callRenaming.ts"
 import { nullable, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
-import { neverSent } from "../errors/retryAfter.ts"
+import { neverSent } from "../errors/neverSent.ts"
 import {
   type Block,
   CacheControl,

@@ -18,7 +18,7 @@ import type { NormalizedResponse, Part } from "../../Calling.ts"
 import { Unsupported } from "../../Errors.ts"
 import { parseJson } from "../http/failure.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
-import { neverSent } from "../errors/retryAfter.ts"
+import { neverSent } from "../errors/neverSent.ts"
 
 /** A field of a wire that may be `null`. */
 export const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError } from "../../Errors.ts"
-import { neverSent } from "../errors/retryAfter.ts"
+import { neverSent } from "../errors/neverSent.ts"
 
 type InvocationError = TimeoutError | PermissionDenied | BackendError
 

@@ -1,6 +1,6 @@
 /** What a failure says of the provider, whatever it says of the call. */
 import type { BackendErrorReason } from "../../Errors.ts"
-import { wasNeverSent } from "./retryAfter.ts"
+import { wasNeverSent } from "./neverSent.ts"
 
 /** Whether the provider is well: it may have answered, and refused all the same. */
 export const healthOf = (reason: BackendErrorReason): "well" | "unwell" | "unknown" => {

@@ -1,40 +1,27 @@
-/** What is known of a failure that its reason has no field for. */
-import type * as Duration from "effect/Duration"
+/** The time that a provider asks to wait before the next request. */
+import * as AiError from "effect/ai/AiError"
+import * as Duration from "effect/Duration"
 
-interface Tagged {
-  readonly _tag: string
-  readonly retryAfter?: Duration.Duration | undefined
-}
-
-// -----------------------------------------------------------------------------
-// Whether it was sent
-// -----------------------------------------------------------------------------
-
-const unsent = new WeakSet<object>()
-
-/** Marks the reason of a call that was never sent, so that it costs nothing. */
-export const neverSent = <Reason extends Tagged>(reason: Reason): Reason => {
-  unsent.add(reason)
-  return reason
-}
-
-export const wasNeverSent = (reason: Tagged): boolean =>
-  reason._tag === "Unsupported" || reason._tag === "CircuitOpen" || unsent.has(reason)
-
-// -----------------------------------------------------------------------------
-// When to come again
-// -----------------------------------------------------------------------------
-
-const rests = new WeakMap<object, Duration.Duration>()
-
-/** Notes for how long a provider that is not well asks to be left alone, with a 503 for example. */
-export const notingRetryAfter = <Reason extends Tagged>(
+/**
+ * Adds the delay that the provider asks for to a reason that has no field for it: it stands in the reason's `metadata`, and so
+ * is kept when the error is encoded.
+ */
+export const withRetryAfter = <Reason extends { readonly _tag: string }>(
   reason: Reason,
-  rest: Duration.Duration | undefined
-): Reason => {
-  if (reason._tag === "InternalProviderError" && rest !== undefined) rests.set(reason, rest)
-  return reason
-}
+  retryAfter: Duration.Duration | undefined
+): Reason | AiError.InternalProviderError =>
+  reason instanceof AiError.InternalProviderError && retryAfter !== undefined
+    ? new AiError.InternalProviderError({
+      ...reason,
+      metadata: { ...reason.metadata, imodel: { retryAfterMillis: Duration.toMillis(retryAfter) } }
+    })
+    : reason
 
-/** For how long the provider asks to be left alone. */
-export const retryAfterOf = (reason: Tagged): Duration.Duration | undefined => reason.retryAfter ?? rests.get(reason)
+/** The delay that the provider asks for, or `undefined`. */
+export const retryAfterOf = (
+  reason: { readonly _tag: string; readonly retryAfter?: Duration.Duration | undefined }
+): Duration.Duration | undefined => {
+  if (reason.retryAfter !== undefined) return reason.retryAfter
+  const millis = reason instanceof AiError.InternalProviderError ? reason.metadata.imodel?.retryAfterMillis : undefined
+  return millis === undefined ? undefined : Duration.millis(millis)
+}

@@ -10,7 +10,7 @@ import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import { withOwnCallIds } from "../chat/callRenaming.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
-import { neverSent } from "../errors/retryAfter.ts"
+import { neverSent } from "../errors/neverSent.ts"
 import { codeExecution } from "./answer.ts"
 import { type Content as ContentSchema, Part as PartSchema, PartOptions } from "./schema.ts"
 

@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import type { FunctionTool, NeutralToolChoice, ProviderTool } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
-import { neverSent } from "../errors/retryAfter.ts"
+import { neverSent } from "../errors/neverSent.ts"
 import { type GenerateContentBody, Tool as ToolSchema } from "./schema.ts"
 
 type Tool = typeof ToolSchema.Type

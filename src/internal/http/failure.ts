@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { StreamInterrupted } from "../../Errors.ts"
 import { rateLimitsOf, retryDelayOf } from "./rateLimitHeaders.ts"
-import { neverSent } from "../errors/retryAfter.ts"
+import { neverSent } from "../errors/neverSent.ts"
 
 /** An answer that is none: its status is not of the 200s, or its body tells of an error. */
 export interface FailedAnswer {

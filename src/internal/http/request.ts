@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Predicate from "effect/Predicate"
 import { illegal } from "../util/options.ts"
-import { neverSent } from "../errors/retryAfter.ts"
+import { neverSent } from "../errors/neverSent.ts"
 
 type Payload = Readonly<Record<string, unknown>>
 

@@ -18,7 +18,7 @@ import { eventsOf, eventsOfJson, isDone, type Over, readEvents, withoutFraming }
 import { impliedError } from "./statedError.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
 import { Notes, type TolerantDecoder } from "./tolerantDecoder.ts"
-import { notingRetryAfter } from "../errors/retryAfter.ts"
+import { withRetryAfter } from "../errors/retryAfter.ts"
 import { implOf } from "../calling/lifecycle.ts"
 
 /** What the answers of an API look like. */
@@ -63,7 +63,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
   const failed = (response: HttpClientResponse.HttpClientResponse, text: string) =>
     Effect.flatMap(
       failedAnswer(response, text, format.scrub),
-      (answer) => Effect.fail(notingRetryAfter(format.reasonOf(answer), answer.retryAfter))
+      (answer) => Effect.fail(withRetryAfter(format.reasonOf(answer), answer.retryAfter))
     )
 
   const normalized = (

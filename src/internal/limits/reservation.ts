@@ -17,7 +17,7 @@ import * as Accounts from "./open.ts"
 import type { Tokens } from "../calling/tokens.ts"
 import { charactersPerToken } from "../chat/estimate.ts"
 import type { Allowance, RateLimitReport } from "../http/rateLimitHeaders.ts"
-import { wasNeverSent } from "../errors/retryAfter.ts"
+import { wasNeverSent } from "../errors/neverSent.ts"
 
 /** What a calling takes, or has used: a request, and tokens of its input and output. */
 export interface Use {

@@ -10,7 +10,7 @@ import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import { paramsText, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
-import { neverSent } from "../errors/retryAfter.ts"
+import { neverSent } from "../errors/neverSent.ts"
 import { type ChatMessage, ImageDetail } from "./schema.ts"
 import { joinedExtras, type MessageExtras, Origin, type ReasoningField } from "./sentBack.ts"
 

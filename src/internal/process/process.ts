@@ -27,7 +27,7 @@ import { ProcessFailure, StreamInterrupted } from "../../Errors.ts"
 import { excerptOf, type Scrub } from "../http/failure.ts"
 import { uuid } from "../util/identity.ts"
 import { endStragglers, markVariable } from "./stragglers.ts"
-import { neverSent } from "../errors/retryAfter.ts"
+import { neverSent } from "../errors/neverSent.ts"
 
 export interface Program {
   /** A name to be found on the `PATH` of its environment, or a path. */
