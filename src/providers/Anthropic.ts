@@ -32,8 +32,10 @@ import { makeDecoder } from "../internal/anthropic/stream.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
 import { normalizeChat } from "../internal/chat/arguments.ts"
 import { configured } from "../internal/configuration/json.ts"
+import { withFittingTools } from "../internal/tools/fitTools.ts"
 import * as KnownModels from "../internal/chat/catalogue.ts"
 import { positiveInteger } from "../internal/util/options.ts"
+import { dialects } from "../internal/tools/toolSchema.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 /**
@@ -151,7 +153,7 @@ export const makeMessages = Effect.fnUntraced(function*(
   HttpClient.HttpClient
 > {
   const endpoint = { provider: "anthropic", name: options.model }
-  const backend = yield* Endpoint.make({
+  const backend = yield* Endpoint.make(withFittingTools(dialects.anthropic, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, KnownModels.capabilitiesOf, demandsOf),
     baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
@@ -169,7 +171,7 @@ export const makeMessages = Effect.fnUntraced(function*(
     circuitBreaker: options.circuitBreaker,
     normalize: (data, { response_format }) =>
       normalizeChat(contentOf(data), data.model, response_format, toCodecAnthropic)
-  })
+  }))
   return configured(backend, "anthropic", "messages", options)
 })
 

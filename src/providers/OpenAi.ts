@@ -20,6 +20,7 @@ import * as Endpoint from "../Endpoint.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
 import { normalizeChat } from "../internal/chat/arguments.ts"
 import { configured } from "../internal/configuration/json.ts"
+import { withFittingTools } from "../internal/tools/fitTools.ts"
 import { contentOf } from "../internal/openAi/answer.ts"
 import { toBody } from "../internal/openAi/body.ts"
 import { demandsOf } from "../internal/openAi/demands.ts"
@@ -35,6 +36,7 @@ import { oneOf } from "../internal/util/options.ts"
 import * as Wire from "../internal/openAi/schema.ts"
 import { makeDecoder } from "../internal/openAi/stream.ts"
 import * as Vendors from "../internal/openAi/vendors.ts"
+import { dialects } from "../internal/tools/toolSchema.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 /**
@@ -195,7 +197,7 @@ export const makeChat = Effect.fnUntraced(function*(
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
     toBody(provider, payload, options.reasoning ?? Vendors.reasons(provider, payload.model))
-  const backend = yield* Endpoint.make({
+  const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(provider), demandsOf),
     path: "/chat/completions",
@@ -213,7 +215,7 @@ export const makeChat = Effect.fnUntraced(function*(
       decoder: makeDecoder
     },
     normalize: (data, { response_format }) => normalizeChat(contentOf(data), data.model, response_format, toCodecOpenAI)
-  })
+  }))
   return configured(backend, provider, "chat", options)
 })
 
@@ -324,7 +326,7 @@ export const makeResponses = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
   const endpoint = yield* endpointOf("chat", options)
   const { provider } = endpoint
-  const backend = yield* Endpoint.make({
+  const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(provider), demandsOfResponse),
     path: "/responses",
@@ -336,7 +338,7 @@ export const makeResponses = Effect.fnUntraced(function*(
       decoder: makeResponseDecoder
     },
     normalize: normalizeResponse
-  })
+  }))
   return configured(backend, provider, "responses", options)
 })
 

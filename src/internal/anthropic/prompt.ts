@@ -6,7 +6,7 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Unsupported } from "../../Errors.ts"
-import { nullable, resultText } from "../chat/arguments.ts"
+import { nullable, paramsObject, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { neverSent } from "../errors/retryAfter.ts"
 import {
@@ -259,7 +259,7 @@ const assistantBlock = Effect.fnUntraced(function*(
         type: type ?? "tool_use",
         id: part.id,
         name: part.name,
-        input: part.params ?? {},
+        input: paramsObject(part),
         ...(serverName != null && { server_name: serverName }),
         ...(toolsetName != null && { toolset_name: toolsetName }),
         ...(caller != null && { caller }),

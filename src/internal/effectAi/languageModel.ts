@@ -20,6 +20,7 @@ import type { NormalizedResponse, Part, StreamPart } from "../../Calling.ts"
 import type { BackendError, PermissionDenied, TimeoutError } from "../../Errors.ts"
 import type { ChatArguments } from "../../ServiceBackend.ts"
 import { CallArguments } from "../executor/references.ts"
+import { continuing } from "./continuing.ts"
 import { toAiError } from "./errors.ts"
 import { withUsage } from "./parts.ts"
 
@@ -31,8 +32,9 @@ export interface Answerer {
   readonly stream: (args: ChatArguments) => Stream.Stream<StreamPart, InvocationError>
 }
 
-export const makeLanguageModel = (model: Answerer): Effect.Effect<LanguageModel.LanguageModel> =>
-  LanguageModel.make({
+export const makeLanguageModel = (answerer: Answerer): Effect.Effect<LanguageModel.LanguageModel> => {
+  const model = continuing(answerer)
+  return LanguageModel.make({
     codecTransformer: (schema) => LanguageModel.defaultCodecTransformer(Schema.toCodecJson(schema)),
     generateText: Effect.fnUntraced(function*(options) {
       const names = new Tool.NameMapper(options.tools)
@@ -62,6 +64,7 @@ export const makeLanguageModel = (model: Answerer): Effect.Effect<LanguageModel.
       )
     }
   })
+}
 
 // Effect AI tells it of this call when it is over. Who answers may be written in Effect AI too, and would tell it once more.
 const withoutTransformer = (context: Context.Context<never>) => Context.omit(CurrentSpanTransformer)(context)

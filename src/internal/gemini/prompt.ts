@@ -7,6 +7,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
+import { paramsObject } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { neverSent } from "../errors/retryAfter.ts"
 import { codeExecution } from "./answer.ts"
@@ -62,10 +63,8 @@ const partOf = Effect.fnUntraced(function*(
       return { ...extras, ...(yield* fileOf(provider, part)) }
     case "tool-call": {
       if (part.providerExecuted) return { ...extras, ...(yield* executedOf(provider, part)) }
-      const { id, name, params } = part
-      const args = params ?? {}
-      if (Predicate.isObject(args)) return { ...extras, functionCall: { id, name, args } }
-      return yield* new Unsupported({ provider, feature: `prompt: a call of ${name} whose params are no object` })
+      const { id, name } = part
+      return { ...extras, functionCall: { id, name, args: paramsObject(part) } }
     }
     case "tool-result":
       return part.providerExecuted
