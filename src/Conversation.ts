@@ -13,6 +13,7 @@ import { type BackendError, type PermissionDenied, type TimeoutError, TurnsExcee
 import { type CreateOptions, iModel, type InvokeOptions, type Model } from "./Model.ts"
 import type { Arguments } from "./ServiceBackend.ts"
 import { illegal, positiveInteger } from "./internal/util/options.ts"
+import { continuationOf, maxRepeats, mistakeIn } from "./internal/chat/turns.ts"
 
 /**
  * @category options
@@ -63,7 +64,7 @@ export interface Step {
  */
 export interface ToolStep {
   readonly call: ToolCall
-  /** `undefined` where there is no such tool, or the call was denied. */
+  /** `undefined` where there is no such tool, its arguments were malformed, or the call was denied. */
   readonly calling: Calling | undefined
   /** What the model was told. */
   readonly text: string
@@ -76,8 +77,9 @@ export interface ToolStep {
  * **Details**
  *
  * Every turn and every call of a tool is a calling of its own, with the hooks and the limits of its model. What goes wrong with a tool
- * is told to the model in its own words: wrong arguments, a failure, a denial, a tool that does not exist. The model's own errors
- * end the conversation, and so does `TurnsExceeded`. A tool without a name of its own among the `tools`, or a model that is no tool,
+ * is told to the model in its own words: wrong arguments, a failure, a denial, a tool that does not exist. A call that the token
+ * limit cut is not run. An answer that the provider paused (`finishReason` `"pause"`) goes on in the next turn; one that ended with an
+ * error is asked for again, twice in a row at most. The model's own errors end the conversation, and so does `TurnsExceeded`. A tool without a name of its own among the `tools`, or a model that is no tool,
  * is an `IllegalArgumentError` before anything is asked.
  *
  * **Example** (A model that can calculate)
@@ -133,6 +135,7 @@ export const converseWith = Effect.fnUntraced(function*(
   const offered = [...byName.values()].map(({ tool }) => tool)
   const steps: Array<Step> = []
   let said = Prompt.make(prompt)
+  let repeats = 0
 
   while (steps.length < maxTurns) {
     const calling = yield* model.invokeUnknown(
@@ -140,8 +143,14 @@ export const converseWith = Effect.fnUntraced(function*(
       invokeOptions
     )
     const response = yield* calling.response
-    const called = yield* Effect.forEach(response.toolCalls, (call) => run(byName, call), { concurrency })
+    const called = yield* Effect.forEach(response.toolCalls, (call) => run(byName, response, call), { concurrency })
     steps.push({ calling, tools: called })
+    const continuation = continuationOf(response)
+    repeats = continuation?._tag === "Repeated" ? repeats + 1 : 0
+    if (continuation !== undefined && repeats <= maxRepeats) {
+      said = Prompt.concat(said, continuation.messages)
+      continue
+    }
     said = Prompt.concat(said, Prompt.fromResponseParts([...response.content, ...called.map(resultOf)]))
     if (called.length === 0) return { response, prompt: said, steps }
   }
@@ -160,7 +169,11 @@ const index = Effect.fnUntraced(function*(tools: ReadonlyArray<Model<never>>) {
 })
 
 /** Whatever goes wrong with a tool is for the model to deal with. */
-const run = (tools: ReadonlyMap<string, Model<never>>, call: ToolCall): Effect.Effect<ToolStep> => {
+const run = (
+  tools: ReadonlyMap<string, Model<never>>,
+  response: NormalizedResponse,
+  call: ToolCall
+): Effect.Effect<ToolStep> => {
   const tool = tools.get(call.name)
   if (tool === undefined) {
     const names = [...tools.keys()].join(", ")
@@ -171,7 +184,9 @@ const run = (tools: ReadonlyMap<string, Model<never>>, call: ToolCall): Effect.E
       failed: true
     })
   }
-  return Effect.matchEffect(tool.invokeUnknown(call.params), {
+  const mistake = mistakeIn(response, call)
+  if (mistake !== undefined) return Effect.succeed({ call, calling: undefined, text: mistake, failed: true })
+  return Effect.matchEffect(tool.invokeUnknown(call.params ?? {}), {
     onFailure: ({ message }) => Effect.succeed({ call, calling: undefined, text: message, failed: true }),
     onSuccess: (calling) =>
       Effect.match(calling.response, {

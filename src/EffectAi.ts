@@ -44,6 +44,9 @@ export const makeLanguageModel: (model: Model<ChatArguments>) => Effect.Effect<L
  * Provides the program's model as the `LanguageModel` of Effect AI, so that what is written for that (`generateText`,
  * `generateObject`, `streamText`, `Chat`, `Toolkit`) runs under its limits.
  *
+ * An answer that its provider pauses goes on in further calls, and one that ended with an error is asked for again, twice in a
+ * row at most; its usage is that of all of them.
+ *
  * Priority, key and `CallArguments` are those of the region that calls. An error is an `AiError` of the same reason; what Effect
  * AI has no word for is found by `fromAiError`, in
  *
@@ -96,7 +99,8 @@ export const makeEmbeddingModel: (
 
 /**
  * Provides the program's model as the `EmbeddingModel` of Effect AI. Texts that are embedded one by one at the same moment go
- * together in one call, if their priority, key and `CallArguments` are the same. Its errors are those of `layerLanguageModel`.
+ * together in one call, if their priority, key and `CallArguments` are the same; more texts or tokens than the provider takes in one
+ * request (of OpenAI 2,048 and 300,000, of Gemini 100 texts) go in several. Its errors are those of `layerLanguageModel`.
  *
  * **Example** (Two texts, one call)
  *

@@ -11,7 +11,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import type * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -24,6 +23,7 @@ import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from 
 import { makeReader } from "./internal/http/response.ts"
 import { type Credential, readCredential } from "./internal/http/credential.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http/failure.ts"
+import { jsonBody } from "./internal/http/jsonBody.ts"
 import { checkRetry } from "./internal/errors/retry.ts"
 import { statedError } from "./internal/http/statedError.ts"
 import { type Tolerance, tolerantDecoder } from "./internal/http/tolerantDecoder.ts"
@@ -205,8 +205,12 @@ export const make = Effect.fnUntraced(function*<
         return Effect.succeed(HttpClientRequest.setUrlParams(addressed, queryOf(without(payload, path.parameters))))
       }
       return Effect.mapError(
-        Effect.flatMap(bodyOf(payload), (body) => HttpClientRequest.bodyJson(addressed, body)),
-        (error) => neverSent(error._tag === "HttpBodyError" ? notJson(error) : error)
+        Effect.flatMap(
+          bodyOf(payload),
+          (body) =>
+            Effect.map(jsonBody(body), (json) => HttpClientRequest.bodyText(addressed, json, "application/json"))
+        ),
+        neverSent
       )
     })
 
@@ -275,9 +279,6 @@ const discreet = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   })
 
 const always = () => true
-
-const notJson = ({ cause, reason }: HttpBody.HttpBodyError) =>
-  new AiError.InvalidRequestError({ description: `The arguments are not JSON: ${String(cause ?? reason._tag)}` })
 
 interface Access {
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest

@@ -580,7 +580,7 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
             stop_sequences: ["\n"],
             tools: [
               { name: "paint", description: "Paints a wall.", input_schema: paintSchema },
-              { name: "look", input_schema: { type: "object" } },
+              { name: "look", input_schema: { type: "object", properties: {}, additionalProperties: false } },
               { type: "web_search_20250305", name: "web_search", max_uses: 2 }
             ],
             tool_choice: { type: "tool", name: "paint" },

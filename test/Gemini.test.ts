@@ -316,12 +316,6 @@ const facts: Contract.Facts = {
       }
     },
     {
-      feature: "prompt: a call of paint whose params are no object",
-      args: {
-        prompt: [{ role: "assistant", content: [{ type: "tool-call", id: "1", name: "paint", params: "{" }] }]
-      }
-    },
-    {
       feature: "prompt: the tool web_search, which another provider ran",
       args: {
         prompt: [{

@@ -316,7 +316,10 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
             store: null,
             temperature: 0,
             tool_choice: { type: "function", function: { name: "paint" } },
-            tools: [{ type: "function", function: { name: "paint", parameters: { type: "object" }, strict: true } }],
+            tools: [{
+              type: "function",
+              function: { name: "paint", parameters: { type: "object", properties: {} }, strict: true }
+            }],
             top_logprobs: 20,
             top_p: 1,
             user: "u-1",

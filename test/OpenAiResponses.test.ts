@@ -270,7 +270,12 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
               strict: false
             },
             { type: "web_search", search_context_size: "low" },
-            { type: "function", name: "mix", parameters: null, strict: true }
+            {
+              type: "function",
+              name: "mix",
+              parameters: { type: "object", properties: {}, additionalProperties: false },
+              strict: true
+            }
           ],
           tool_choice: { type: "function", name: "paint" },
           text: { verbosity: "low", format: { type: "json_schema", name: "colour", schema: { type: "object" } } }
@@ -800,7 +805,7 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
       { type: "program", id: "prg_1", call_id: "call_p", code: "1", fingerprint: "f" },
       { ...paint("1", "{\"colour\":\"blue\"}"), namespace: "walls", caller: { type: "program", caller_id: "call_p" } },
       { type: "custom_tool_call", id: "ct_1", call_id: "call_2", name: "sql", input: "select 1" },
-      paint("3", "{\"colour\":"),
+      paint("3", "{\"colour\":\"red\"}"),
       { type: "dream", id: "dr_1", colours: ["blue"] }
     ]
 

@@ -34,8 +34,10 @@ import { normalizeChat } from "../internal/chat/arguments.ts"
 import { renamingCalls } from "../internal/chat/callRenaming.ts"
 import { configured } from "../internal/configuration/json.ts"
 import { mapParts } from "../internal/http/decoderParts.ts"
+import { withFittingTools } from "../internal/tools/fitTools.ts"
 import * as KnownModels from "../internal/chat/catalogue.ts"
 import { positiveInteger } from "../internal/util/options.ts"
+import { dialects } from "../internal/tools/toolSchema.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 /**
@@ -153,7 +155,7 @@ export const makeMessages = Effect.fnUntraced(function*(
   HttpClient.HttpClient
 > {
   const endpoint = { provider: "anthropic", name: options.model }
-  const backend = yield* Endpoint.make({
+  const backend = yield* Endpoint.make(withFittingTools(dialects.anthropic, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, KnownModels.capabilitiesOf, demandsOf),
     baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
@@ -177,7 +179,7 @@ export const makeMessages = Effect.fnUntraced(function*(
         payload.response_format,
         toCodecAnthropic
       )
-  })
+  }))
   return configured(backend, "anthropic", "messages", options)
 })
 

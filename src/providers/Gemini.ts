@@ -21,6 +21,7 @@ import type { BackendErrorReason } from "../Errors.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
 import { renamingCalls } from "../internal/chat/callRenaming.ts"
 import { configured } from "../internal/configuration/json.ts"
+import { withFittingTools } from "../internal/tools/fitTools.ts"
 import { describeOutput, isOutputSchema, normalizeChat } from "../internal/chat/arguments.ts"
 import { mapParts } from "../internal/http/decoderParts.ts"
 import { contentOf, usageOf } from "../internal/gemini/answer.ts"
@@ -32,6 +33,7 @@ import { isBlocked, makeDecoder } from "../internal/gemini/stream.ts"
 import { callingOf, toolsOf } from "../internal/gemini/tools.ts"
 import * as KnownModels from "../internal/chat/catalogue.ts"
 import { neverSent } from "../internal/errors/neverSent.ts"
+import { dialects } from "../internal/tools/toolSchema.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 // -----------------------------------------------------------------------------
@@ -177,7 +179,7 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
   HttpClient.HttpClient
 > {
   const endpoint = endpointOf(options)
-  const backend = yield* Endpoint.make({
+  const backend = yield* Endpoint.make(withFittingTools(dialects.gemini, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, KnownModels.capabilitiesOf, demandsOf),
     path: "/models/{model}:generateContent",
@@ -192,7 +194,7 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
       decoder: (payload) => mapParts(makeDecoder(), renamingCalls(payload))
     },
     normalize
-  })
+  }))
   return configured(backend, provider, "generateContent", options)
 })
 
@@ -394,8 +396,14 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
       const requests = contents.map((content) => ({ ...fields, model: `models/${model}`, content }))
       return Effect.succeed(method === "embedContent" ? requests[0] : { requests })
     },
-    normalize: ({ embeddings, usageMetadata }) =>
-      Effect.succeed({ value: embeddings.map(({ values }) => values), usage: usageOf(usageMetadata) })
+    normalize: ({ embeddings, usageMetadata }, { contents }) =>
+      embeddings.length === contents.length
+        ? Effect.succeed({ value: embeddings.map(({ values }) => values), usage: usageOf(usageMetadata) })
+        : Effect.fail(
+          new AiError.InvalidResponseError({
+            description: `${embeddings.length} embeddings for ${contents.length} contents: some are missing`
+          })
+        )
   })
   return configured(backend, provider, "embedContent", options)
 })

@@ -21,6 +21,7 @@ import * as Capabilities from "../internal/chat/capabilities.ts"
 import { normalizeChat } from "../internal/chat/arguments.ts"
 import { configured } from "../internal/configuration/json.ts"
 import { mapParts } from "../internal/http/decoderParts.ts"
+import { withFittingTools } from "../internal/tools/fitTools.ts"
 import { contentOf } from "../internal/openAi/answer.ts"
 import { toBody } from "../internal/openAi/body.ts"
 import { chatError } from "../internal/openAi/chatError.ts"
@@ -39,6 +40,7 @@ import * as Wire from "../internal/openAi/schema.ts"
 import { makeDecoder } from "../internal/openAi/stream.ts"
 import { markingVendor } from "../internal/chat/origin.ts"
 import * as Vendors from "../internal/openAi/vendors.ts"
+import { dialects } from "../internal/tools/toolSchema.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
 /**
@@ -199,7 +201,7 @@ export const makeChat = Effect.fnUntraced(function*(
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
     toBody(provider, payload, options.reasoning ?? Vendors.reasons(provider, payload.model))
-  const backend = yield* Endpoint.make({
+  const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(provider), demandsOf),
     path: "/chat/completions",
@@ -229,7 +231,7 @@ export const makeChat = Effect.fnUntraced(function*(
             toCodecOpenAI
           )
       )
-  })
+  }))
   return configured(backend, provider, "chat", options)
 })
 
@@ -340,7 +342,7 @@ export const makeResponses = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
   const endpoint = yield* endpointOf("chat", options)
   const { provider } = endpoint
-  const backend = yield* Endpoint.make({
+  const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(provider), demandsOfResponse),
     path: "/responses",
@@ -358,7 +360,7 @@ export const makeResponses = Effect.fnUntraced(function*(
         ...response,
         ...(response.content && { content: response.content.map(markingVendor(provider)) })
       }))
-  })
+  }))
   return configured(backend, provider, "responses", options)
 })
 

@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Unsupported } from "../../Errors.ts"
 import { withOwnCallIds } from "../chat/callRenaming.ts"
-import { nullable, resultText } from "../chat/arguments.ts"
+import { nullable, paramsObject, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
 import { neverSent } from "../errors/neverSent.ts"
@@ -268,7 +268,7 @@ const assistantBlock = Effect.fnUntraced(function*(
         type: type ?? "tool_use",
         id: part.id,
         name: part.name,
-        input: part.params ?? {},
+        input: paramsObject(part),
         ...(serverName != null && { server_name: serverName }),
         ...(toolsetName != null && { toolset_name: toolsetName }),
         ...(caller != null && { caller }),

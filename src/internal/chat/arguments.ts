@@ -19,6 +19,8 @@ import { Unsupported } from "../../Errors.ts"
 import { parseJson } from "../http/failure.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { neverSent } from "../errors/neverSent.ts"
+import { wellFormedJson } from "../http/jsonBody.ts"
+import { jsonPieces } from "./jsonPieces.ts"
 
 /** A field of a wire that may be `null`. */
 export const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
@@ -57,13 +59,22 @@ export const resultText = (
     ? Effect.succeed(Prompt.toolModelOutputToText(modelOutput))
     : textOrJson(result ?? null)
 
-/** The parameters of a call as text. Those that were no JSON when they came have stayed the text that they were. */
-export const paramsText = ({ params }: Prompt.ToolCallPart): Effect.Effect<string, AiError.InvalidRequestError> =>
-  textOrJson(params ?? {})
+/**
+ * The parameters of a call that is replayed: always an object. Models write malformed parameters, and providers refuse a
+ * history that holds them; the result of that call tells the model of its mistake.
+ */
+export const paramsObject = ({ params }: Prompt.ToolCallPart): Readonly<Record<string, unknown>> => {
+  const value = typeof params === "string" ? toolParams(params) : params
+  return Predicate.isObject(value) ? value : {}
+}
+
+/** The parameters of a call that is replayed, as JSON. */
+export const paramsText = (part: Prompt.ToolCallPart): Effect.Effect<string, AiError.InvalidRequestError> =>
+  textOrJson(paramsObject(part))
 
 const textOrJson = (value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
   typeof value === "string" ? Effect.succeed(value) : Effect.try({
-    try: () => JSON.stringify(value),
+    try: () => wellFormedJson(value),
     catch: (error) => neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description: String(error) }))
   })
 
@@ -190,12 +201,22 @@ export const decodeOutput = <A>(
   transformer: LanguageModel.CodecTransformer,
   text: string
 ): Effect.Effect<A, AiError.InvalidOutputError> => {
-  const decoded = Schema.decodeResult(Schema.fromJsonString(transformer(format).codec))(text)
+  const decode = Schema.decodeResult(Schema.fromJsonString(transformer(format).codec))
+  const decoded = Result.orElse(decode(text), (failure) => onlyPiece(text, decode) ?? Result.fail(failure))
   if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
   const { message, path } = describeIssue(decoded.failure)
   return Effect.fail(
     new AiError.InvalidOutputError({ description: path === "" ? message : `${path}: ${message}` })
   )
+}
+
+/** What one piece of a text decodes to, if it is the only one that does. */
+const onlyPiece = <A, E>(
+  text: string,
+  decode: (piece: string) => Result.Result<A, E>
+): Result.Result<A, E> | undefined => {
+  const [only, ...others] = jsonPieces(text).map(decode).filter(Result.isSuccess)
+  return others.length === 0 ? only : undefined
 }
 
 // -----------------------------------------------------------------------------
@@ -255,5 +276,6 @@ export const toolParams = (written: unknown): unknown => {
   if (Option.isNone(parsed)) return written
   const { value } = parsed
   if (typeof value !== "string") return value ?? {}
-  return Option.getOrElse(Option.filter(parseJson(value), Predicate.isObject), () => value)
+  const inner = toolParams(value)
+  return Predicate.isObject(inner) ? inner : value
 }

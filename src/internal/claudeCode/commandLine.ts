@@ -5,6 +5,7 @@
  *
  * Source: https://docs.claude.com/en/docs/claude-code/cli-reference
  */
+import { wellFormedJson } from "../http/jsonBody.ts"
 import type { Question } from "./prompt.ts"
 import type { Query } from "./request.ts"
 
@@ -29,7 +30,7 @@ export const argumentsOf = (
     ...valuesOf("allowedTools", query.allowedTools),
     ...valuesOf("disallowedTools", query.disallowedTools),
     ...valueOf("permission-mode", query.permissionMode),
-    ...valueOf("mcp-config", query.mcpServers && JSON.stringify({ mcpServers: query.mcpServers })),
+    ...valueOf("mcp-config", query.mcpServers && wellFormedJson({ mcpServers: query.mcpServers })),
     ...valuesOf("add-dir", additionalDirectories),
     ...valueOf("json-schema", jsonSchema),
     ...sessionOf(session)
@@ -61,7 +62,7 @@ export const finishingQuestion: Question = {
 }
 
 export const inputOf = ({ content }: Question): string =>
-  `${JSON.stringify({ type: "user", message: { role: "user", content } })}\n`
+  `${wellFormedJson({ type: "user", message: { role: "user", content } })}\n`
 
 /**
  * What there are no options for. The body of the requests is documented nowhere but in the program; a model that thinks may
@@ -75,7 +76,7 @@ export const variablesOf = ({ max_tokens, stop, temperature, top_p }: Query): Re
   }
   return {
     ...(max_tokens !== undefined && { CLAUDE_CODE_MAX_OUTPUT_TOKENS: String(max_tokens) }),
-    ...(Object.keys(body).length > 0 && { CLAUDE_CODE_EXTRA_BODY: JSON.stringify(body) })
+    ...(Object.keys(body).length > 0 && { CLAUDE_CODE_EXTRA_BODY: wellFormedJson(body) })
   }
 }
 

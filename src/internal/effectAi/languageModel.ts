@@ -16,23 +16,17 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import type { NormalizedResponse, Part, StreamPart } from "../../Calling.ts"
+import type { Part, StreamPart } from "../../Calling.ts"
 import type { BackendError, PermissionDenied, TimeoutError } from "../../Errors.ts"
 import type { ChatArguments } from "../../ServiceBackend.ts"
 import { CallArguments } from "../executor/references.ts"
+import { type Answerer, continuing } from "./continuing.ts"
 import { toAiError } from "./errors.ts"
 import { withUsage } from "./parts.ts"
 
-type InvocationError = TimeoutError | PermissionDenied | BackendError
-
-/** What is needed of a model. */
-export interface Answerer {
-  readonly respond: (args: ChatArguments) => Effect.Effect<NormalizedResponse, InvocationError>
-  readonly stream: (args: ChatArguments) => Stream.Stream<StreamPart, InvocationError>
-}
-
-export const makeLanguageModel = (model: Answerer): Effect.Effect<LanguageModel.LanguageModel> =>
-  LanguageModel.make({
+export const makeLanguageModel = (answerer: Answerer): Effect.Effect<LanguageModel.LanguageModel> => {
+  const model = continuing(answerer)
+  return LanguageModel.make({
     codecTransformer: (schema) => LanguageModel.defaultCodecTransformer(Schema.toCodecJson(schema)),
     generateText: Effect.fnUntraced(function*(options) {
       const names = new Tool.NameMapper(options.tools)
@@ -62,6 +56,7 @@ export const makeLanguageModel = (model: Answerer): Effect.Effect<LanguageModel.
       )
     }
   })
+}
 
 // Effect AI tells it of this call when it is over. Who answers may be written in Effect AI too, and would tell it once more.
 const withoutTransformer = (context: Context.Context<never>) => Context.omit(CurrentSpanTransformer)(context)

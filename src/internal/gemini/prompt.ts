@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import { withOwnCallIds } from "../chat/callRenaming.ts"
+import { paramsObject } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
 import { neverSent } from "../errors/neverSent.ts"
@@ -64,10 +65,8 @@ const partOf = Effect.fnUntraced(function*(
       return { ...extras, ...(yield* fileOf(provider, part)) }
     case "tool-call": {
       if (part.providerExecuted) return { ...extras, ...(yield* executedOf(provider, part)) }
-      const { id, name, params } = part
-      const args = params ?? {}
-      if (Predicate.isObject(args)) return { ...extras, functionCall: { id, name, args } }
-      return yield* new Unsupported({ provider, feature: `prompt: a call of ${name} whose params are no object` })
+      const { id, name } = part
+      return { ...extras, functionCall: { id, name, args: paramsObject(part) } }
     }
     case "tool-result":
       return part.providerExecuted

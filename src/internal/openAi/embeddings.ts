@@ -3,6 +3,7 @@
  *
  * Source: https://platform.openai.com/docs/api-reference/embeddings
  */
+import * as AiError from "effect/ai/AiError"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
@@ -55,24 +56,49 @@ const FloatsFromBase64 = Schema.Uint8ArrayFromBase64.check(
 
 export const Embeddings = Schema.Struct({
   object: Schema.optional(Schema.String),
-  model: Schema.String,
+  model: nullable(Schema.String),
   data: Schema.Array(Schema.Struct({
-    object: Schema.optional(Schema.String),
-    index: Schema.Int,
+    object: nullable(Schema.String),
+    /** Zero is left out by servers that answer in the JSON of protocol buffers. */
+    index: nullable(Schema.Int),
     /** Decoded, in whichever format it came. */
     embedding: Schema.Union([Schema.Array(Schema.Finite), FloatsFromBase64])
   })),
   usage: nullable(Schema.Struct({
-    prompt_tokens: Schema.Int,
-    total_tokens: Schema.optional(Schema.Int)
+    prompt_tokens: nullable(Schema.Int),
+    total_tokens: nullable(Schema.Int)
   }))
 })
 
-export const normalize = (
-  { data, model, usage }: typeof Embeddings.Type
-): Effect.Effect<Partial<NormalizedResponse<typeof Embeddings.Type>>> =>
-  Effect.succeed({
-    value: data.toSorted((a, b) => a.index - b.index).map(({ embedding }) => embedding),
-    usage: { inputTokens: { total: usage?.prompt_tokens }, outputTokens: {} },
-    metadata: { model }
-  })
+type Vector = (typeof Embeddings.Type)["data"][number]
+
+export const normalize = Effect.fnUntraced(function*(
+  { data, model, usage }: typeof Embeddings.Type,
+  { input }: EmbeddingRequest["Type"]
+): Effect.fn.Return<Partial<NormalizedResponse<typeof Embeddings.Type>>, AiError.InvalidResponseError> {
+  const ordered = inOrder(data)
+  const count = inputsIn(input)
+  if (ordered === undefined || ordered.length !== count) {
+    const indexes = data.map(({ index }) => index ?? 0).join(", ")
+    const description = data.length > 20 ? `${data.length} vectors` : `vectors with the indexes ${indexes}`
+    return yield* new AiError.InvalidResponseError({
+      description: `${description} for ${count} inputs: some are missing`
+    })
+  }
+  return {
+    value: ordered.map(({ embedding }) => embedding),
+    usage: { inputTokens: { total: usage?.prompt_tokens ?? usage?.total_tokens ?? undefined }, outputTokens: {} },
+    metadata: { ...(model != null && { model }) }
+  }
+})
+
+/** By their indexes, or as they came where they have none or all have zero; `undefined` where some are missing or there twice. */
+const inOrder = (data: ReadonlyArray<Vector>): ReadonlyArray<Vector> | undefined => {
+  if (data.every(({ index }) => (index ?? 0) === 0)) return data
+  const ordered = data.toSorted((a, b) => (a.index ?? 0) - (b.index ?? 0))
+  return ordered.every(({ index }, i) => (index ?? 0) === i) ? ordered : undefined
+}
+
+/** A list of numbers is one input, in tokens. */
+const inputsIn = (input: EmbeddingRequest["Type"]["input"]): number =>
+  typeof input === "string" || typeof input[0] === "number" ? 1 : input.length

@@ -1,0 +1,32 @@
+/** JSON inside a text: models put it into a Markdown fence, or write prose around it. */
+
+interface Opened {
+  readonly at: number
+  readonly bracket: string
+  /** How many pieces were found before it. */
+  readonly before: number
+}
+
+const closing = new Map([["{", "}"], ["[", "]"]])
+
+/** The outermost objects and arrays of a text that may be JSON, in order. Brackets inside their strings do not count. */
+export const jsonPieces = (text: string): ReadonlyArray<string> => {
+  const pieces: Array<string> = []
+  const opened: Array<Opened> = []
+  const token = /"(?:[^"\\\n]|\\.)*"|[{}[\]]/g
+  for (let match = token.exec(text); match !== null; match = token.exec(text)) {
+    const [found] = match
+    const { index: at } = match
+    const last = opened.at(-1)
+    if (closing.has(found)) opened.push({ at, bracket: found, before: pieces.length })
+    else if (last === undefined) {
+      // A quotation mark in prose begins no string of JSON.
+      token.lastIndex = at + 1
+    } else if (found === closing.get(last.bracket)) {
+      opened.pop()
+      // What was found within it is part of it.
+      pieces.splice(last.before, pieces.length, text.slice(last.at, at + 1))
+    }
+  }
+  return pieces
+}
