@@ -348,6 +348,7 @@ export const make = <S extends RequestSchema, Data>(
           : streamInto(sink, (emit) => streaming(payload, emit, calling))
         return circuit === undefined ? attempt : circuit.attempt(attempt)
       },
+      delegates: false,
       retry: options.retry && retrying(options.retry),
       operation: options.operation && { provider: options.provider, ...options.operation }
     }
@@ -404,6 +405,7 @@ const rejected = <Data>(
 
 const unstarted: Work<never, Readonly<Record<string, unknown>>> = {
   run: () => Effect.never,
+  delegates: false,
   retry: undefined,
   operation: undefined
 }

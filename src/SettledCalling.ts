@@ -151,7 +151,12 @@ const restoreExecution = (execution: Kept["execution"]): Execution => {
 }
 
 /** What has settled does not run. */
-const done: Work<unknown, unknown> = { run: () => Effect.never, retry: undefined, operation: undefined }
+const done: Work<unknown, unknown> = {
+  run: () => Effect.never,
+  delegates: false,
+  retry: undefined,
+  operation: undefined
+}
 
 // -----------------------------------------------------------------------------
 // The schema

@@ -70,11 +70,14 @@ export type { BatchOptions, CreateOptions, InvokeOptions, Model, Options, Option
 export const make: <Args, Data, H extends Hook.Any = never>(
   backend: Backend<Args, Data>,
   options?: Options<Args, H>
-) => Effect.Effect<
+) => Made<Args, Data, H> = internal.make
+
+/** A model of a backend and hooks, with the errors and the requirements of the hooks. */
+type Made<Args, Data, H> = Effect.Effect<
   Model<Args, Data | Hook.Data<H>>,
   OptionsError | Hook.Error<H>,
   Scope.Scope | Hook.Services<H>
-> = internal.make
+>
 
 /**
  * Makes one model of several: the first is asked, and when it fails the next one. It takes the arguments that all of them take.
@@ -118,10 +121,10 @@ export const make: <Args, Data, H extends Hook.Any = never>(
  * @category constructors
  * @since 0.1.0
  */
-export const fallback = <const Several extends Route.Models>(
+export const fallback = <const Several extends Route.Models, H extends Hook.Any = never>(
   models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
-  options: Route.CommonOptions & Options<Route.ArgsOf<Several>> = {}
-): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> => {
+  options: Route.CommonOptions & Options<Route.ArgsOf<Several>, H> = {}
+): Made<Route.ArgsOf<Several>, Route.DataOf<Several>, H> => {
   const { answerTimeout, attempts, cooldown, patience, restart, ...own } = options
   const backend = Route.fallback<Several>(models, { answerTimeout, attempts, cooldown, patience, restart })
   return Effect.flatMap(backend, (backend) => make(backend, own))
@@ -155,10 +158,10 @@ export const fallback = <const Several extends Route.Models>(
  * @category constructors
  * @since 0.1.0
  */
-export const balance = <const Several extends Route.Models>(
+export const balance = <const Several extends Route.Models, H extends Hook.Any = never>(
   models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
-  options: Route.BalanceOptions<Several> & Options<Route.ArgsOf<Several>> = {}
-): Effect.Effect<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>, OptionsError, Scope.Scope> => {
+  options: Route.BalanceOptions<Several> & Options<Route.ArgsOf<Several>, H> = {}
+): Made<Route.ArgsOf<Several>, Route.DataOf<Several>, H> => {
   const { answerTimeout, attempts, cooldown, patience, restart, strategy, ...own } = options
   const backend = Route.balance<Several>(models, { answerTimeout, attempts, cooldown, patience, restart, strategy })
   return Effect.flatMap(backend, (backend) => make(backend, own))
@@ -190,11 +193,10 @@ export const balance = <const Several extends Route.Models>(
  * @category constructors
  * @since 0.1.0
  */
-export const hedge = <Args, Data>(
+export const hedge = <Args, Data, H extends Hook.Any = never>(
   model: Model<Args, Data>,
-  { percentile, ...options }: HedgeOptions & Options<Args> = {}
-): Effect.Effect<Model<Args, Data>, OptionsError, Scope.Scope> =>
-  Effect.flatMap(Hedge.make(model, { percentile }), (backend) => make(backend, options))
+  { percentile, ...options }: HedgeOptions & Options<Args, H> = {}
+): Made<Args, Data, H> => Effect.flatMap(Hedge.make(model, { percentile }), (backend) => make(backend, options))
 
 /**
  * Makes a model that asks another one once for calls with equal arguments that run at the same time: they have one answer. It
@@ -217,11 +219,10 @@ export const hedge = <Args, Data>(
  * @category constructors
  * @since 0.1.0
  */
-export const share = <Args, Data>(
+export const share = <Args, Data, H extends Hook.Any = never>(
   model: Model<Args, Data>,
-  options?: Options<Args>
-): Effect.Effect<Model<Args, Data>, OptionsError, Scope.Scope> =>
-  Effect.flatMap(Share.make(model), (backend) => make(backend, options))
+  options?: Options<Args, H>
+): Made<Args, Data, H> => Effect.flatMap(Share.make(model), (backend) => make(backend, options))
 
 // -----------------------------------------------------------------------------
 // Layers

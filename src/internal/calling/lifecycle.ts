@@ -56,6 +56,8 @@ export interface Work<out Data, Payload> {
   readonly retry:
     | ((reason: BackendErrorReason, failures: number, random: number) => Duration.Duration | undefined)
     | undefined
+  /** Whether other models do the work, whose attempts it adds to the calling. */
+  readonly delegates: boolean
   /** What it is to an observer, if it asks a model. */
   readonly operation: Operation | undefined
   // A method, so that the payload of a calling need not show in its type: a calling passes its own payload, no other.
@@ -265,7 +267,6 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     const clock = Context.get(this.context, Clock.Clock)
     const startedAt = clock.currentTimeMillisUnsafe()
     const startedAtNanos = clock.monotonicTimeNanosUnsafe()
-    const before = this.attempts.length
     this.begin(startedAtNanos)
     const work = this.onFiber(() => this.work.run(this.payload, this))
     const fiber = Effect.runForkWith(this.context)(
@@ -281,10 +282,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
       const answer = Exit.mapError(exit, (error) => error._tag === "BackendError" ? error.reason : error)
       const durationNanos = clock.monotonicTimeNanosUnsafe() - startedAtNanos
       measureAttempt(this.work.operation, this.payload, answer, durationNanos, this.context)
-      // Who asks others has noted their attempts.
-      if (this.attempts.length === before) {
-        this.note(attemptOf(this.terms?.model, answer, startedAt, durationNanos))
-      }
+      // A backend that calls other models adds their attempts itself.
+      if (!this.work.delegates) this.addAttempts([attemptOf(this.terms?.model, answer, startedAt, durationNanos)])
       const retry = Result.try(() => this.retryAfter(answer))
       if (Result.isFailure(retry)) this.conclude(Exit.die(retry.failure))
       else if (retry.success === undefined) this.conclude(exit)
@@ -306,9 +305,15 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     this.whole?.begin(atNanos)
   }
 
-  private note(attempt: Attempt): void {
-    this.attempts = [...this.attempts, attempt]
-    this.whole?.note(attempt)
+  /** Adds attempts, also to the calling on whose behalf this one runs. */
+  addAttempts(attempts: ReadonlyArray<Attempt>): void {
+    this.attempts = [...this.attempts, ...attempts]
+    this.whole?.addAttempts(attempts)
+  }
+
+  /** Whether its work was started, at least once. */
+  get hasBegun(): boolean {
+    return this.startedAtNanos !== undefined
   }
 
   /** Runs, on a fiber of its own, what hooks make of it; `onExit` is told when that has ended. */
@@ -399,7 +404,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     this.outcome = Exit.succeed(this)
     if (Exit.isSuccess(exit)) {
       const response = isNormalizedResponse(exit.value) ? exit.value : makeResponse({ data: exit.value })
-      this.execution = this.passing && this.attempts.length === 0
+      this.execution = (this.passing || this.work.delegates) && this.attempts.length === 0
         ? { status: "skipped", duration: undefined, response }
         : { status: "completed", duration: duration ?? Duration.zero, response }
       return

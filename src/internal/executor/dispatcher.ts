@@ -115,7 +115,7 @@ export const make = Effect.fnUntraced(function*(
   const ended = (calling: CallingImpl<unknown>) => {
     const { status } = calling.execution
     if (status !== "pending" && status !== "processing") settled[status]++
-    if (calling.attempts.length > 0) begun--
+    if (calling.hasBegun) begun--
     unsettled--
     stopTimer(calling)
     if (unsettled > 0) return
@@ -169,14 +169,14 @@ export const make = Effect.fnUntraced(function*(
       }
     },
     rested: (calling) => {
-      if (calling.attempts.length === 0) backingOff--
-      if (closed || (!open && calling.attempts.length === 0)) return abandon(calling, Pool.shutdown(calling))
+      if (!calling.hasBegun) backingOff--
+      if (closed || (!open && !calling.hasBegun)) return abandon(calling, Pool.shutdown(calling))
       calling.arrivedAt = clock.currentTimeMillisUnsafe()
       line.addReturning(calling)
       changed()
     },
     ended: (calling) => {
-      if (calling.attempts.length === 0) backingOff--
+      if (!calling.hasBegun) backingOff--
       ended(calling)
     }
   })
@@ -195,7 +195,7 @@ export const make = Effect.fnUntraced(function*(
   const run = (calling: CallingImpl<unknown>, receipt: Receipt, by: Limits.Limits | undefined) => {
     noteWait(clock.currentTimeMillisUnsafe() - calling.arrivedAt)
     traceWait(calling.context, calling.arrivedAt, () => ({ "imodel.calling.id": calling.id, "imodel.executor": name }))
-    if (calling.attempts.length === 0) begun++
+    if (!calling.hasBegun) begun++
     line.shift(calling)
     stopTimer(calling)
     admitted.set(calling, { receipt, by, said: undefined })
@@ -207,7 +207,7 @@ export const make = Effect.fnUntraced(function*(
   // A calling that was admitted before belongs to what runs, and is let finish unless the scope closes.
   const refuseWaiting = () => {
     open = false
-    for (const calling of line) if (closed || calling.attempts.length === 0) abandon(calling, Pool.shutdown(calling))
+    for (const calling of line) if (closed || !calling.hasBegun) abandon(calling, Pool.shutdown(calling))
   }
 
   const startTimer = (calling: CallingImpl<unknown>, limit: Duration.Duration) => {
@@ -272,7 +272,7 @@ export const make = Effect.fnUntraced(function*(
 
   /** The one whose turn it is cannot start for so many milliseconds, or until something changes. */
   const wait = (calling: CallingImpl<unknown>, millis: number) =>
-    denies && calling.attempts.length === 0 ? Effect.sync(() => backOff(calling)) : hold(millis)
+    denies && !calling.hasBegun ? Effect.sync(() => backOff(calling)) : hold(millis)
 
   const hold = (millis: number) =>
     Effect.suspend(() => {
@@ -319,7 +319,7 @@ export const make = Effect.fnUntraced(function*(
     const reserved = Limits.reservationOf(next)
     const unconfirmed = limits.hold(reserved, now)
     if (unconfirmed > 0) return tellAnd((millis) => hold(Math.min(millis, unconfirmed)))
-    const waits = !denies || next.attempts.length > 0
+    const waits = !denies || next.hasBegun
     const follower = limits.isShared && waits && running + 1 < places ? next.node?.after : undefined
     const asked = limits.take(reserved, {
       next: follower && Limits.reservationOf(follower),

@@ -23,6 +23,7 @@ export const backendOf = Effect.fnUntraced(function*<Args, Data>(
 ): Effect.fn.Return<Backend<Args, Data>> {
   const work: Work<Data, Args & Readonly<Record<string, unknown>>> = {
     retry: undefined,
+    delegates: true,
     operation: undefined,
     run: (args, calling) => run(args, implOf(calling))
   }

@@ -61,7 +61,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         return Effect.ensuring(
           Effect.flatMap(model.invoke(calling), ({ response }) => response),
           Effect.sync(() => {
-            outer.attempts = [...outer.attempts, ...inner.attempts]
+            outer.addAttempts(inner.attempts)
           })
         )
       }).pipe(

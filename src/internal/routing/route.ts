@@ -153,7 +153,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     ]).pipe(
       Effect.ensuring(Effect.sync(() => {
         route.callings.delete(calling)
-        outer.attempts = [...outer.attempts, ...inner.attempts]
+        outer.addAttempts(inner.attempts)
       }))
     )
     yield* noteAnswer

@@ -30,7 +30,7 @@ export const make = <Args, Data>(model: Model<Args, Data>): Effect.Effect<Backen
       outer.part = inner
       if (outer.sink === undefined) MutableHashMap.set(running, key, calling)
       const ended = Effect.sync(() => {
-        outer.attempts = calling.attempts
+        outer.addAttempts(calling.attempts)
         const isLast = Option.contains(MutableHashMap.get(running, key), calling)
         if (inner.isSettled && isLast) MutableHashMap.remove(running, key)
       })
