@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import * as AiError from "effect/ai/AiError"
 import * as EmbeddingModel from "effect/ai/EmbeddingModel"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
@@ -26,7 +25,8 @@ import type * as Types from "effect/Types"
 import { type Calling, isNormalizedResponse, makeResponse, type NormalizedResponse, type Part } from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason, Unsupported } from "./Errors.ts"
-import { CallingImpl, implOf, type Work } from "./internal/calling/lifecycle.ts"
+import { CallingImpl, implOf, rejected, type Work } from "./internal/calling/lifecycle.ts"
+import { tokensOf } from "./internal/calling/tokens.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
 import { estimateTokens, fourCharacters } from "./internal/chat/estimate.ts"
 import { identify, noMetadata } from "./internal/util/identity.ts"
@@ -385,31 +385,15 @@ export const make = <S extends RequestSchema, Data>(
           if (unsupported !== undefined) return Effect.succeed(rejected<Data>(unsupported, createdAtMillis, metadata))
           const cost = callingOptions?.cost?.() ?? options.cost?.(payload) ??
             estimateTokens(payload, tokenizer, callingOptions?.expectedOutput ?? 0)
-          const tokens = typeof cost === "number" ? { input: cost, output: 0 } : cost
-          if (!(tokens.input >= 0 && tokens.output >= 0)) {
-            const got = `${tokens.input} and ${tokens.output}`
-            const description = `The cost of a call must not be negative, its cost function gave ${got}`
-            const reason = new AiError.InvalidRequestError({ description })
-            return Effect.succeed(rejected<Data>(reason, createdAtMillis, metadata))
-          }
-          return Effect.succeed(new CallingImpl<Data, S["Type"]>(payload, work, tokens, createdAtMillis, metadata))
+          const tokens = tokensOf(cost)
+          return Effect.succeed(
+            Result.isFailure(tokens)
+              ? rejected<Data>(tokens.failure, createdAtMillis, metadata)
+              : new CallingImpl<Data, S["Type"]>(payload, work, tokens.success, createdAtMillis, metadata)
+          )
         })
     }
   })
-
-const rejected = <Data>(
-  reason: BackendErrorReason,
-  createdAtMillis: number,
-  metadata: Readonly<Record<string, unknown>>
-): CallingImpl<Data> => new CallingImpl<Data>({}, unstarted, noTokens, createdAtMillis, metadata).reject(reason)
-
-const unstarted: Work<never, Readonly<Record<string, unknown>>> = {
-  run: () => Effect.never,
-  delegates: false,
-  retry: undefined,
-  operation: undefined
-}
-const noTokens = { input: 0, output: 0 }
 
 /**
  * Provides a backend of any type as the program's `ServiceBackend`.

@@ -15,6 +15,7 @@ import * as Fiber from "effect/Fiber"
 import * as Hash from "effect/Hash"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import {
@@ -27,6 +28,7 @@ import {
   TypeId
 } from "../../Calling.ts"
 import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError } from "../../Errors.ts"
+import { backendFailure } from "../errors/backendReason.ts"
 import { uuid } from "../util/identity.ts"
 import type { RateLimitReport } from "../http/rateLimitHeaders.ts"
 import type { Node } from "../executor/priorityQueue.ts"
@@ -268,7 +270,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     const startedAt = clock.currentTimeMillisUnsafe()
     const startedAtNanos = clock.monotonicTimeNanosUnsafe()
     this.begin(startedAtNanos)
-    const work = this.onFiber(() => this.work.run(this.payload, this))
+    const work = this.onFiber(() => Effect.mapError(this.work.run(this.payload, this), backendFailure))
     const fiber = Effect.runForkWith(this.context)(
       traceAttempt(
         work,
@@ -278,7 +280,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
         () => ({ "imodel.calling.id": this.id, "imodel.attempt": this.attempts.length + 1 })
       )
     )
-    fiber.addObserver((exit) => {
+    fiber.addObserver((ended) => {
+      const exit = Exit.isSuccess(ended) && !isReadable(ended.value) ? Exit.die(unreadable) : ended
       const answer = Exit.mapError(exit, (error) => error._tag === "BackendError" ? error.reason : error)
       const durationNanos = clock.monotonicTimeNanosUnsafe() - startedAtNanos
       measureAttempt(this.work.operation, this.payload, answer, durationNanos, this.context)
@@ -468,7 +471,35 @@ export const implOf = <Data>(calling: Calling<Data>): CallingImpl<Data> => {
   throw new TypeError("A calling must be made by createCalling or invoke of a model")
 }
 
+/** A calling that has failed before it was begun. */
+export const rejected = <Data>(
+  reason: BackendErrorReason,
+  createdAtMillis: number,
+  metadata: Readonly<Record<string, unknown>>
+): CallingImpl<Data> => new CallingImpl<Data>({}, unstarted, noTokens, createdAtMillis, metadata).reject(reason)
+
+const unstarted: Work<never, Readonly<Record<string, unknown>>> = {
+  run: () => Effect.never,
+  delegates: false,
+  retry: undefined,
+  operation: undefined
+}
+const noTokens = { input: 0, output: 0 }
+
 const none: ReadonlyArray<Attempt> = []
+
+const unreadable = new TypeError("The backend answered with a response without usage, content or text")
+
+/** Whether the fields of a response that are read here are there. Answers that are bare data are not looked into. */
+const isReadable = (answer: unknown): boolean =>
+  Result.getOrElse(
+    Result.try(() =>
+      !isNormalizedResponse(answer) ||
+      (typeof answer.text === "string" && Array.isArray(answer.content) &&
+        Predicate.isObject(answer.usage.inputTokens) && Predicate.isObject(answer.usage.outputTokens))
+    ),
+    () => false
+  )
 
 const attemptOf = (
   model: string | undefined,

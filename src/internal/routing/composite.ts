@@ -6,12 +6,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { NormalizedResponse } from "../../Calling.ts"
 import { AllFailed, type BackendErrorReason, type PermissionDenied, type TimeoutError } from "../../Errors.ts"
 import type { Model } from "../../Model.ts"
 import { type Backend, TypeId } from "../../ServiceBackend.ts"
-import { CallingImpl, implOf, type Work } from "../calling/lifecycle.ts"
+import { CallingImpl, implOf, rejected, type Work } from "../calling/lifecycle.ts"
+import { tokensOf } from "../calling/tokens.ts"
 import { estimateTokens, fourCharacters } from "../chat/estimate.ts"
 import { identify, noMetadata } from "../util/identity.ts"
 
@@ -45,12 +47,20 @@ export const backendOf = Effect.fnUntraced(function*<Args, Data>(
     loadTokenizer: Effect.void,
     createCalling: (args, callingOptions) =>
       Effect.clockWith((clock) => {
-        if (!isArguments<Args>(args)) return Effect.die(new TypeError("The arguments of a call must be an object"))
-        const cost = callingOptions?.cost?.() ??
-          estimateTokens(args, fourCharacters, callingOptions?.expectedOutput ?? 0)
-        const tokens = typeof cost === "number" ? { input: cost, output: 0 } : cost
         const metadata = callingOptions?.metadata ?? noMetadata
-        return Effect.succeed(new CallingImpl(args, work, tokens, clock.currentTimeMillisUnsafe(), metadata))
+        const createdAtMillis = clock.currentTimeMillisUnsafe()
+        if (!isArguments<Args>(args)) {
+          const reason = new AiError.InvalidRequestError({ description: "The arguments of a call must be an object" })
+          return Effect.succeed(rejected<Data>(reason, createdAtMillis, metadata))
+        }
+        const tokens = tokensOf(
+          callingOptions?.cost?.() ?? estimateTokens(args, fourCharacters, callingOptions?.expectedOutput ?? 0)
+        )
+        return Effect.succeed(
+          Result.isFailure(tokens)
+            ? rejected<Data>(tokens.failure, createdAtMillis, metadata)
+            : new CallingImpl(args, work, tokens.success, createdAtMillis, metadata)
+        )
       })
   }
 })
