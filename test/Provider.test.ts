@@ -4,6 +4,8 @@ import { iModel, OpenAi, Provider, type ServiceBackend, Simulator } from "effect
 import { serve } from "./support/server.ts"
 import { FetchHttpClient } from "effect/http"
 
+const answer = { id: "1", model: "m", choices: [{ message: { content: "Blue." } }] }
+
 const apiKey = Redacted.make("no key is needed")
 const args: Readonly<Record<string, ServiceBackend.Arguments>> = {
   embeddings: { input: "Hello" },
@@ -59,7 +61,7 @@ describe("a provider by its name", () => {
 
   it.live("that nobody knows is not sent the key of OpenAI", () =>
     Effect.gen(function*() {
-      const server = yield* serve({ body: { id: "1", model: "m", choices: [{ message: { content: "Hello" } }] } })
+      const server = yield* serve({ body: answer })
       yield* iModel.respond({ prompt: "Hello" }).pipe(Effect.provide(
         iModel.layer().pipe(
           Layer.provide(Provider.layer("acme", "chat", { model: "m", baseUrl: `${server.url}/v1` })),
@@ -73,7 +75,7 @@ describe("a provider by its name", () => {
   it.live("that nobody knows, but at an address, is taken to speak OpenAI's protocol, with a warning", () =>
     Effect.gen(function*() {
       const logged: Array<string> = []
-      const server = yield* serve({ body: { id: "1", model: "m", choices: [{ message: { content: "Hello" } }] } })
+      const server = yield* serve({ body: answer })
       yield* iModel.respond({ prompt: "Hello" }).pipe(Effect.provide(
         iModel.layer().pipe(
           Layer.provide(Provider.layer("acme", "chat", { model: "m", apiKey, baseUrl: `${server.url}/v1` })),
@@ -88,7 +90,7 @@ describe("a provider by its name", () => {
 
 describe("a vendor of OpenAI's protocol", () => {
   const seenOf = Effect.fnUntraced(function*(options: Partial<OpenAi.ChatOptions>, request: OpenAi.ChatRequest) {
-    const server = yield* serve({ body: { id: "1", model: "m", choices: [{ message: { content: "Hello" } }] } })
+    const server = yield* serve({ body: answer })
     const backend = yield* OpenAi.makeChat({
       model: "m",
       apiKey,
@@ -112,7 +114,7 @@ describe("a vendor of OpenAI's protocol", () => {
 
   it.live("is not asked for the usage of a stream where the caller says so", () =>
     Effect.gen(function*() {
-      const server = yield* serve({ body: { id: "1", model: "m", choices: [{ message: { content: "Hello" } }] } })
+      const server = yield* serve({ body: answer })
       const backend = yield* OpenAi.makeChat({ model: "m", apiKey, baseUrl: `${server.url}/v1` })
       const model = yield* iModel.make(backend)
       yield* Stream.runDrain(model.stream({ prompt: "Hello", extra_body: { stream_options: undefined } }))
@@ -153,7 +155,7 @@ describe("a vendor of OpenAI's protocol", () => {
 describe("a credential", () => {
   const keyOf = (apiKey: OpenAi.ChatOptions["apiKey"], variables: Record<string, string>) =>
     Effect.gen(function*() {
-      const server = yield* serve({ body: { id: "1", model: "m", choices: [{ message: { content: "Hello" } }] } })
+      const server = yield* serve({ body: answer })
       const backend = yield* OpenAi.makeChat({ model: "m", apiKey, baseUrl: server.url })
       yield* (yield* iModel.make(backend)).respond({ prompt: "Hello" })
       return (yield* server.arrival).headers["authorization"]

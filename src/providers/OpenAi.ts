@@ -120,6 +120,7 @@ const endpointOf = Effect.fnUntraced(function*(operation: string, options: Optio
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
   const apiKey = options.apiKey ?? vendor.apiKey
   return {
+    vendor,
     provider,
     name: model,
     baseUrl: options.baseUrl ?? (yield* vendor.baseUrl),
@@ -197,22 +198,23 @@ export const makeChat = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  const endpoint = yield* endpointOf("chat", options)
+  const { vendor, ...endpoint } = yield* endpointOf("chat", options)
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
-    toBody(provider, payload, options.reasoning ?? Vendors.reasons(provider, payload.model))
+    toBody(provider, payload, options.reasoning ?? vendor.reasons?.(payload.model) ?? false)
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
-    ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(provider), demandsOf),
+    ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(vendor), demandsOf),
     path: "/chat/completions",
     request: Wire.chatRequest(options.model),
     response: Wire.ChatCompletion,
-    body: bodyOf,
+    body: (payload) =>
+      Effect.map(bodyOf(payload), (body) => vendor.mayStreamUnasked ? { stream: false, ...body } : body),
     stream: {
       body: (payload) =>
         Effect.map(bodyOf(payload), (body) => ({
           // Who does not know the question can be spared it by the `extra_body`.
-          ...(Vendors.isAskedForUsage(provider) && { stream_options: { include_usage: true } }),
+          ...(vendor.reportsUsageUnasked !== true && { stream_options: { include_usage: true } }),
           ...body,
           stream: true
         })),
@@ -340,15 +342,19 @@ export const Response: Schema.Codec<Response> = Schema.toType(Responses.Response
 export const makeResponses = Effect.fnUntraced(function*(
   options: ResponsesOptions
 ): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
-  const endpoint = yield* endpointOf("chat", options)
+  const { vendor, ...endpoint } = yield* endpointOf("chat", options)
   const { provider } = endpoint
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
-    ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(provider), demandsOfResponse),
+    ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(vendor), demandsOfResponse),
     path: "/responses",
     request: Responses.responseRequest(options.model),
     response: Responses.Response,
-    body: (payload) => toResponseBody(provider, payload),
+    body: (payload) =>
+      Effect.map(
+        toResponseBody(provider, payload),
+        (body) => vendor.mayStreamUnasked ? { stream: false, ...body } : body
+      ),
     stream: {
       body: (payload) => toStreamedBody(provider, payload),
       decoder: (payload) => mapParts(makeResponseDecoder(payload), markingVendor(provider))
@@ -453,8 +459,9 @@ export const Embeddings: Schema.Codec<Embeddings> = Schema.toType(Vectors.Embedd
 export const makeEmbeddings = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> {
+  const { vendor: _, ...endpoint } = yield* endpointOf("embeddings", options)
   const backend = yield* Endpoint.make({
-    ...(yield* endpointOf("embeddings", options)),
+    ...endpoint,
     path: "/embeddings",
     request: Vectors.embeddingRequest(options.model),
     response: Vectors.Embeddings,

@@ -353,6 +353,22 @@ describe("framing", () => {
     }))
 })
 
+describe("a whole answer", () => {
+  it.effect("is asked for where a server may stream unasked", () =>
+    Effect.gen(function*() {
+      const sent: Array<unknown> = []
+      const client = HttpClient.make((request) =>
+        Effect.sync(() => {
+          sent.push(request.body._tag === "Uint8Array" ? JSON.parse(new TextDecoder().decode(request.body.body)) : {})
+          return HttpClientResponse.fromWeb(request, Response.json(whole({ content: "Rain." })))
+        })
+      )
+      yield* (yield* chatOn(client, { provider: "ollama" })).respond(ask)
+      yield* (yield* chatOn(client)).respond(ask)
+      assert.deepStrictEqual(sent.map((body) => Object(body).stream), [false, undefined])
+    }))
+})
+
 describe("Responses", () => {
   const item = { type: "message", role: "assistant", content: [{ type: "output_text", text: "Rain." }] }
   const response = { id: "r", model: "m", status: "completed", output: [item] }

@@ -43,16 +43,22 @@ export interface Tolerance {
 type Repair = (value: unknown, owner: Readonly<Record<PropertyKey, unknown>>) => unknown
 
 /**
- * Makes a decoder that repairs the fields of a wrong shape, or leaves them out unless they are essential. An answer of the
- * documented shape is decoded as fast as by a `wireDecoder`.
+ * Makes a decoder that repairs the fields of a wrong shape, or leaves them out unless they are essential.
+ *
+ * A schema of what is documented alone may be tried first: the smaller a schema is, the faster it decodes. It must refuse the
+ * fields that only the other one knows.
  */
 export const tolerantDecoder = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S,
-  tolerance: Tolerance
+  tolerance: Tolerance,
+  documented?: Schema.ConstraintDecoder<S["Type"]>
 ): TolerantDecoder<S["Type"]> => {
   const decode = wireDecoder(schema)
+  const decodeDocumented = documented === undefined ? decode : wireDecoder(documented)
   return (json, notes) => {
-    const decoded = decode(json)
+    const first = decodeDocumented(json)
+    if (Result.isSuccess(first)) return first
+    const decoded = documented === undefined ? first : decode(json)
     if (Result.isSuccess(decoded)) return decoded
     const rest: unknown = structuredClone(json)
     for (let round = 0; round < maxRounds; round++) {

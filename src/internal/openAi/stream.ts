@@ -16,7 +16,7 @@ import {
 } from "./answer.ts"
 import type { CallIds } from "../chat/callIds.ts"
 import { contentOfThoughts, readContent } from "./messageContent.ts"
-import { ChatChunk, type ChatCompletion, tolerance } from "./schema.ts"
+import { ChatChunk, type ChatCompletion, DocumentedChunk, tolerance } from "./schema.ts"
 import { joinedExtras, type MessageExtras, type ReasoningField } from "./sentBack.ts"
 import { ToolCallDrafts } from "./toolCalls.ts"
 import { mergedUsage, reportedUsage, type Usage, usageOf } from "./usage.ts"
@@ -26,7 +26,7 @@ type ChunkChoice = NonNullable<Chunk["choices"]>[number]
 type Completion = typeof ChatCompletion.Type
 type Choice = Completion["choices"][number]
 
-const decodeChunk = tolerantDecoder(ChatChunk, tolerance)
+const decodeChunk = tolerantDecoder(ChatChunk, tolerance, DocumentedChunk)
 
 export const makeDecoder = (asked: Asked): Decoder<Completion> => {
   const parts = new PartWriter()

@@ -1,4 +1,4 @@
-/** Who speaks OpenAI's protocol: where, with which key, and in which of its words. */
+/** The vendors that speak OpenAI's protocol, each with its address, its key and its deviations. */
 import * as Config from "effect/Config"
 import * as Struct from "effect/Struct"
 import type { Auth } from "../../Endpoint.ts"
@@ -13,21 +13,46 @@ export interface Vendor {
   readonly auth: (credential: Credential) => Auth
   /** Its name in OpenTelemetry's conventions for generative AI, where that is another. */
   readonly telemetryName?: string
+  /** Whether a stream reports its usage without `stream_options`, which is refused then. @default false */
+  readonly reportsUsageUnasked?: boolean
+  /**
+   * Whether a call without `stream` may be answered by a stream, so that `stream: false` is sent. Local servers and their proxies
+   * do so: https://github.com/unslothai/unsloth/issues/5047
+   * @default false
+   */
+  readonly mayStreamUnasked?: boolean
+  /** Whether a model of this name reasons before it answers. @default none does */
+  readonly reasons?: (model: string) => boolean
+  /** Whether the user has named the models, so that nothing is known of one by its name. @default false */
+  readonly hasOwnModelNames?: boolean
 }
 
 const bearer = (credential: Credential): Auth => ({ type: "bearer", credential })
 
 const at = (baseUrl: string, apiKey?: string): Vendor => ({ baseUrl: Config.succeed(baseUrl), apiKey, auth: bearer })
 
-const local = (variable: string, baseUrl: string, apiKey?: string): Vendor => ({
+const configurable = (variable: string, baseUrl: string, apiKey?: string): Vendor => ({
   baseUrl: Config.String(variable).pipe(Config.withDefault(baseUrl)),
   apiKey,
   auth: bearer
 })
 
+/** A server on a machine of the user. */
+const local = (variable: string, baseUrl: string): Vendor => ({
+  ...configurable(variable, baseUrl),
+  mayStreamUnasked: true,
+  hasOwnModelNames: true
+})
+
+/** https://platform.openai.com/docs/guides/reasoning */
+const reasonsAtOpenAi = (model: string): boolean => /^(o\d|gpt-5(?!.*chat))/.test(model)
+
 export const vendors = {
   /** https://platform.openai.com/docs/api-reference/chat */
-  openai: local("OPENAI_BASE_URL", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+  openai: {
+    ...configurable("OPENAI_BASE_URL", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    reasons: reasonsAtOpenAi
+  },
   /** https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: the `v1` API; a model is a deployment. */
   azure: {
     baseUrl: Config.map(
@@ -36,14 +61,20 @@ export const vendors = {
     ),
     apiKey: "AZURE_OPENAI_API_KEY",
     telemetryName: "azure.ai.openai",
-    auth: (credential) => ({ type: "header", name: "api-key", credential })
+    auth: (credential) => ({ type: "header", name: "api-key", credential }),
+    reasons: reasonsAtOpenAi,
+    hasOwnModelNames: true
   },
   /** https://api-docs.deepseek.com */
   deepseek: at("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
   /** https://console.groq.com/docs/openai */
   groq: at("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
   /** https://docs.mistral.ai/api */
-  mistral: { ...at("https://api.mistral.ai/v1", "MISTRAL_API_KEY"), telemetryName: "mistral_ai" },
+  mistral: {
+    ...at("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+    telemetryName: "mistral_ai",
+    reportsUsageUnasked: true
+  },
   /** https://docs.api.nvidia.com/nim/reference/llm-apis */
   nvidia_nim: at("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
   /** https://docs.ollama.com/api/openai-compatibility */
@@ -62,16 +93,6 @@ export type VendorName = keyof typeof vendors
 
 export const names: ReadonlyArray<VendorName> = Struct.keys(vendors)
 
-/** Whether a stream tells its usage only when it is asked to. Mistral does anyway, and refuses the question. */
-export const isAskedForUsage = (vendor: VendorName): boolean => vendor !== "mistral"
-
-/** Whether a model reasons before it answers: https://platform.openai.com/docs/guides/reasoning. */
-export const reasons = (vendor: VendorName, model: string): boolean =>
-  (vendor === "openai" || vendor === "azure") && /^(o\d|gpt-5(?!.*chat))/.test(model)
-
-/**
- * What is known of a model by its name. Nothing is where its user gave it that name: to a deployment, or to what runs on a
- * machine of their own.
- */
-export const capabilitiesOf = (vendor: VendorName) => (model: string): Capabilities =>
-  vendor === "azure" || vendor === "ollama" || vendor === "vllm" ? {} : KnownModels.capabilitiesOf(model)
+/** What is known of a model by its name. */
+export const capabilitiesOf = ({ hasOwnModelNames = false }: Vendor) => (model: string): Capabilities =>
+  hasOwnModelNames ? {} : KnownModels.capabilitiesOf(model)
