@@ -71,8 +71,12 @@ export interface Options {
    */
   readonly apiKey?: Endpoint.Credential | undefined
   /**
+   * The address of the API with its version. Blanks and slashes at its end, and the path of an endpoint, are taken off. The version
+   * is added where it is missing at the provider's own host, on this machine, and always of Ollama and vLLM. Parameters of a query
+   * are sent with every request.
    * @default the provider's. For OpenAI the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1"; for Azure the
-   * environment variable AZURE_OPENAI_ENDPOINT, with "/openai/v1"
+   * environment variable AZURE_OPENAI_ENDPOINT, with "/openai/v1"; for Ollama OLLAMA_BASE_URL, or OLLAMA_HOST; for Groq, Together and
+   * vLLM GROQ_BASE_URL, TOGETHER_BASE_URL and VLLM_BASE_URL
    */
   readonly baseUrl?: string | undefined
   /** Sent with every request, for example OpenRouter's `HTTP-Referer`. A key is not for here, but for `apiKey`. @default none */
@@ -110,15 +114,17 @@ export interface ChatOptions extends ResponsesOptions {
 
 type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
 
-const endpointOf = Effect.fnUntraced(function*(operation: string, options: Options) {
+const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, options: Options) {
   const { circuitBreaker, headers, model, retry } = options
   const provider = yield* oneOf("provider", options.provider ?? "openai", vendors)
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
   const apiKey = options.apiKey ?? vendor.apiKey
+  const { baseUrl, query } = vendor.complete(options.baseUrl ?? (yield* vendor.baseUrl))
   return {
     provider,
     name: model,
-    baseUrl: options.baseUrl ?? (yield* vendor.baseUrl),
+    baseUrl,
+    path: `${path}${query}`,
     auth: apiKey === undefined ? { type: "none" as const } : vendor.auth(apiKey),
     headers,
     reason: reasonOf,
@@ -193,14 +199,13 @@ export const makeChat = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  const endpoint = yield* endpointOf("chat", options)
+  const endpoint = yield* endpointOf("chat", "/chat/completions", options)
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
     toBody(provider, payload, options.reasoning ?? Vendors.reasons(provider, payload.model))
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(provider), demandsOf),
-    path: "/chat/completions",
     request: Wire.chatRequest(options.model),
     response: Wire.ChatCompletion,
     body: bodyOf,
@@ -324,12 +329,11 @@ export const Response: Schema.Codec<Response> = Schema.toType(Responses.Response
 export const makeResponses = Effect.fnUntraced(function*(
   options: ResponsesOptions
 ): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
-  const endpoint = yield* endpointOf("chat", options)
+  const endpoint = yield* endpointOf("chat", "/responses", options)
   const { provider } = endpoint
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(provider), demandsOfResponse),
-    path: "/responses",
     request: Responses.responseRequest(options.model),
     response: Responses.Response,
     body: (payload) => toResponseBody(provider, payload),
@@ -432,8 +436,7 @@ export const makeEmbeddings = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> {
   const backend = yield* Endpoint.make({
-    ...(yield* endpointOf("embeddings", options)),
-    path: "/embeddings",
+    ...(yield* endpointOf("embeddings", "/embeddings", options)),
     request: Vectors.embeddingRequest(options.model),
     response: Vectors.Embeddings,
     cost: Vectors.tokensOf,

@@ -43,6 +43,8 @@ export const configured = <Args, Data>(
   { apiKey, baseUrl, capabilities, circuitBreaker, headers, maxTokens, model, reasoning, retry }: Described
 ): Backend<Args, Data> => ({
   ...backend,
+  // What they change of a request is in no argument of a call.
+  fingerprint: JSON.stringify([backend.fingerprint, maxTokens, reasoning]),
   configuration: toJsonObject(
     {
       type: "provider",
