@@ -22,6 +22,7 @@ import type { BackendErrorReason, Unsupported } from "./Errors.ts"
 import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from "./internal/http/request.ts"
 import { makeReader } from "./internal/http/response.ts"
 import { type Credential, readCredential } from "./internal/http/credential.ts"
+import { fingerprintOf } from "./internal/hooks/fingerprint.ts"
 import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http/failure.ts"
 import { jsonBody } from "./internal/http/jsonBody.ts"
 import { checkRetry } from "./internal/errors/retry.ts"
@@ -175,7 +176,7 @@ export const make = Effect.fnUntraced(function*<
   const client = yield* HttpClient.HttpClient
   if (options.retry !== undefined) yield* checkRetry(options.retry)
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
-  const { authenticate, scrub } = yield* readAuth(options.auth ?? { type: "none" })
+  const { authenticate, scrub, secret } = yield* readAuth(options.auth ?? { type: "none" })
   const reader = makeReader<Request["Type"], Answer["Type"]>({
     decode: options.tolerance === undefined
       ? wireDecoder(options.response)
@@ -247,6 +248,11 @@ export const make = Effect.fnUntraced(function*<
     provider: options.provider,
     name: options.name,
     version: options.version,
+    fingerprint: yield* fingerprintOf(secret, [
+      baseUrl,
+      options.path,
+      Object.entries(options.headers ?? {}).toSorted()
+    ]),
     tags: options.tags,
     metadata: options.metadata,
     headroom: options.headroom ?? 150,
@@ -283,19 +289,20 @@ const always = () => true
 interface Access {
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest
   readonly scrub: Scrub
+  readonly secret: string
 }
 
 const readAuth = Effect.fnUntraced(function*(
   auth: Auth
 ): Effect.fn.Return<Access, Config.ConfigError | Cause.IllegalArgumentError> {
-  if (auth.type === "none") return { authenticate: identity, scrub: scrubbing(undefined) }
+  if (auth.type === "none") return { authenticate: identity, scrub: scrubbing(undefined), secret: "" }
   const { credential, type } = auth
   const secret = yield* readCredential(credential)
   const scrub = scrubbing(secret)
   const authenticate = type === "bearer"
     ? HttpClientRequest.bearerToken(secret)
     : HttpClientRequest.setHeader(type === "header" ? auth.name : type, secret)
-  return { authenticate, scrub }
+  return { authenticate, scrub, secret }
 })
 
 const reasonOfStatus = (answer: FailedAnswer): BackendErrorReason => {

@@ -48,6 +48,8 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
       take?: Sink["take"],
       options?: StreamOptions
     ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
+    /** That of its backend. */
+    readonly fingerprint: string
     /** What it was made of. */
     readonly configuration: Schema.JsonObject
   }

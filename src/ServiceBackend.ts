@@ -125,6 +125,8 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   /** What is asked there, for example the model. */
   readonly name: string
   readonly version: string
+  /** Tells apart backends that answer differently under one name: by their address, their account, their defaults. No secret. */
+  readonly fingerprint: string
   readonly tags: ReadonlySet<string>
   /** What it keeps from one call to the next, for example the session that it continues. */
   readonly providerMetadata: ProviderMetadata
@@ -233,6 +235,12 @@ export interface Options<S extends RequestSchema, Data> {
   readonly name: string
   /** @default "1" */
   readonly version?: string | undefined
+  /**
+   * Tells it from backends of the same name that answer differently, such as at another address: `Hook.cache` gives the answers of
+   * one to no other. No secret.
+   * @default ""
+   */
+  readonly fingerprint?: string | undefined
   readonly tags?: Iterable<string> | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   /** @default one that is empty */
@@ -358,6 +366,7 @@ export const make = <S extends RequestSchema, Data>(
       provider: options.provider,
       name: options.name,
       version: options.version ?? "1",
+      fingerprint: options.fingerprint ?? "",
       tags: new Set(options.tags),
       providerMetadata,
       tool: options.tool,

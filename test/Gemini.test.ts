@@ -1000,10 +1000,10 @@ layer(FetchHttpClient.layer)("Gemini", (it) => {
         const text = yield* iModel.respond({ prompt: "hi" }).pipe(
           Effect.map((response) => response.text),
           Effect.provide(iModel.layer().pipe(Layer.provide(Gemini.layerGenerateContentConfig(options)))),
-          Wire.environment({ MODEL: "gemini-9", KEY: canary, BASE: server.url })
+          Wire.environment({ MODEL: "gemini-9", KEY: canary, BASE: `${server.url}/v2` })
         )
         assert.strictEqual(text, "Blue.")
-        assert.strictEqual((yield* server.arrival).path, "/models/gemini-9:generateContent")
+        assert.strictEqual((yield* server.arrival).path, "/v2/models/gemini-9:generateContent")
         const provider = yield* ServiceBackend.ServiceBackend.pipe(
           Effect.map((backend) => `${backend.provider} ${backend.name}`),
           Effect.provide(Gemini.layerEmbedContentConfig(options)),

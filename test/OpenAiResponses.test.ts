@@ -943,11 +943,11 @@ layer(FetchHttpClient.layer)("OpenAi.makeResponses", (it) => {
         })
         const response = yield* iModel.respond({ prompt: "A colour?" }).pipe(
           Effect.provide(Layer.provide(iModel.layer(), backend)),
-          Wire.environment({ MODEL: "gpt-5", KEY: "sk-of-the-environment", ADDRESS: server.url })
+          Wire.environment({ MODEL: "gpt-5", KEY: "sk-of-the-environment", ADDRESS: `${server.url}/v2` })
         )
         assert.strictEqual(response.text, "Blue.")
         const { body, headers, path } = yield* server.arrival
-        assert.strictEqual(path, "/responses")
+        assert.strictEqual(path, "/v2/responses")
         assert.strictEqual(headers["authorization"], "Bearer sk-of-the-environment")
         assert.deepInclude(body, { model: "gpt-5" })
       }))

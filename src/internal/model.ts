@@ -67,6 +67,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     provider: backend.provider,
     name: options.name ?? backend.name,
     version: backend.version,
+    fingerprint: backend.fingerprint,
     publish
   })
   const through = built && (yield* Way.make(built))
@@ -190,6 +191,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   return {
     [ModelTypeId]: {
       prepare,
+      fingerprint: backend.fingerprint,
       // Not before it is asked for: whatever there is in the metadata is walked through for it.
       get configuration() {
         return configurationOf(backend.configuration, options)

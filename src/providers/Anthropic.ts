@@ -23,7 +23,7 @@ import * as Schema from "effect/Schema"
 import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import { contentOf } from "../internal/anthropic/answer.ts"
-import { defaultBaseUrl } from "../internal/anthropic/baseUrl.ts"
+import { completeBaseUrl, defaultBaseUrl } from "../internal/anthropic/baseUrl.ts"
 import { bodyOf, headersOf } from "../internal/anthropic/body.ts"
 import { demandsOf } from "../internal/anthropic/demands.ts"
 import { reasonOf } from "../internal/anthropic/reason.ts"
@@ -75,7 +75,8 @@ export interface MessagesOptions {
   /** @default the environment variable ANTHROPIC_API_KEY */
   readonly apiKey?: Endpoint.Credential | undefined
   /**
-   * The address with its version, such as `"https://api.anthropic.com/v1"`.
+   * The address with its version, such as `"https://api.anthropic.com/v1"`. The version is added where it is missing at Anthropic's
+   * own host or on this machine.
    * @default the environment variable ANTHROPIC_BASE_URL, which has no version, with `/v1`; or "https://api.anthropic.com/v1"
    */
   readonly baseUrl?: string | undefined
@@ -155,11 +156,12 @@ export const makeMessages = Effect.fnUntraced(function*(
   HttpClient.HttpClient
 > {
   const endpoint = { provider: "anthropic", name: options.model }
+  const { baseUrl, query } = completeBaseUrl(options.baseUrl ?? (yield* defaultBaseUrl))
   const backend = yield* Endpoint.make(withFittingTools(dialects.anthropic, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, KnownModels.capabilitiesOf, demandsOf),
-    baseUrl: options.baseUrl ?? (yield* defaultBaseUrl),
-    path: "/messages",
+    baseUrl,
+    path: `/messages${query}`,
     auth: { type: "x-api-key", credential: options.apiKey ?? "ANTHROPIC_API_KEY" },
     headers: { "anthropic-version": "2023-06-01", ...options.headers },
     callHeaders: headersOf,

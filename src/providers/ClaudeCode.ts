@@ -22,7 +22,7 @@ import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { makeResponse, type NormalizedResponse } from "../Calling.ts"
@@ -46,6 +46,7 @@ import { isUnfinished, reasonOf, reasonOfExit } from "../internal/claudeCode/rea
 import * as Request from "../internal/claudeCode/request.ts"
 import { Sessions } from "../internal/claudeCode/sessions.ts"
 import { confine } from "../internal/process/confinement.ts"
+import { fingerprintOf } from "../internal/hooks/fingerprint.ts"
 import { illegal, positiveDuration } from "../internal/util/options.ts"
 import * as Process from "../internal/process/process.ts"
 import { interrupted } from "../internal/calling/streaming.ts"
@@ -286,6 +287,7 @@ export const makeQuery = Effect.fnUntraced(function*(
   return yield* ServiceBackend.make({
     provider,
     name: options.model ?? "claude",
+    fingerprint: yield* fingerprintOf(accountOf(environment, options.env), [options.executable ?? "claude", root]),
     request: Request.queryRequest(options.model),
     providerMetadata: sessions.kept,
     operation: { name: "invoke_agent", provider: "anthropic" },
@@ -294,6 +296,14 @@ export const makeQuery = Effect.fnUntraced(function*(
     stream: (payload, emit) => Effect.provideContext(query(payload, emit, true), platform)
   })
 })
+
+/** Where Claude Code is logged in, and how it is configured. */
+const accountOf = ({ variables }: Environment, own: QueryOptions["env"] = {}): string =>
+  JSON.stringify(
+    Object.entries(variables)
+      .filter(([name]) => /^(ANTHROPIC|CLAUDE)_/.test(name) || Object.hasOwn(own, name))
+      .map(([name, value]) => [name, Redacted.isRedacted(value) ? Redacted.value(value) : value])
+  )
 
 const lacksMessage = (result: Events.Result): boolean =>
   isUnfinished(result) || (!result.result && result.structured_output === undefined)

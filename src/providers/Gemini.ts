@@ -25,6 +25,7 @@ import { withFittingTools } from "../internal/tools/fitTools.ts"
 import { describeOutput, isOutputSchema, normalizeChat } from "../internal/chat/arguments.ts"
 import { mapParts } from "../internal/http/decoderParts.ts"
 import { contentOf, usageOf } from "../internal/gemini/answer.ts"
+import { completeBaseUrl, defaultBaseUrl } from "../internal/gemini/baseUrl.ts"
 import { demandsOf } from "../internal/gemini/demands.ts"
 import { conversationOf } from "../internal/gemini/prompt.ts"
 import { reasonOf } from "../internal/gemini/reason.ts"
@@ -49,7 +50,10 @@ export interface Options {
   readonly model: string
   /** @default the environment variable GEMINI_API_KEY */
   readonly apiKey?: Endpoint.Credential | undefined
-  /** @default "https://generativelanguage.googleapis.com/v1beta" */
+  /**
+   * The address with its version, which is added where it is missing at Google's own host or on this machine.
+   * @default the environment variable GOOGLE_GEMINI_BASE_URL, or "https://generativelanguage.googleapis.com/v1beta"
+   */
   readonly baseUrl?: string | undefined
   /** Sent with every request, for example those of a gateway. A key is not for here, but for `apiKey`. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined
@@ -92,16 +96,20 @@ export interface GenerateContentConfigOptions extends ConfigOptions, Pick<Genera
 
 const provider = "gemini"
 
-const endpointOf = ({ apiKey, baseUrl, circuitBreaker, headers, model, retry }: Options) => ({
-  provider,
-  name: Wire.bareModel(model),
-  baseUrl: baseUrl ?? "https://generativelanguage.googleapis.com/v1beta",
-  auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? "GEMINI_API_KEY" },
-  headers,
-  reason: reasonOf,
-  retry,
-  circuitBreaker
-} as const)
+const endpointOf = Effect.fnUntraced(function*(
+  { apiKey, baseUrl, circuitBreaker, headers, model, retry }: Options
+) {
+  return {
+    provider,
+    name: Wire.bareModel(model),
+    baseUrl: completeBaseUrl(baseUrl ?? (yield* defaultBaseUrl)),
+    auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? "GEMINI_API_KEY" },
+    headers,
+    reason: reasonOf,
+    retry,
+    circuitBreaker
+  } as const
+})
 
 // -----------------------------------------------------------------------------
 // generateContent
@@ -178,7 +186,7 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  const endpoint = endpointOf(options)
+  const endpoint = yield* endpointOf(options)
   const backend = yield* Endpoint.make(withFittingTools(dialects.gemini, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, KnownModels.capabilitiesOf, demandsOf),
@@ -387,7 +395,7 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
   HttpClient.HttpClient
 > {
   const backend = yield* Endpoint.make({
-    ...endpointOf(options),
+    ...yield* endpointOf(options),
     path: "/models/{model}:{method}",
     request: Wire.embedContentRequest(Wire.bareModel(options.model)),
     response: Wire.EmbedContentResponse,

@@ -75,8 +75,12 @@ export interface Options {
    */
   readonly apiKey?: Endpoint.Credential | undefined
   /**
+   * The address of the API with its version. Blanks and slashes at its end, and the path of an endpoint, are taken off. The version
+   * is added where it is missing at the provider's own host, on this machine, and always of Ollama and vLLM. Parameters of a query
+   * are sent with every request.
    * @default the provider's. For OpenAI the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1"; for Azure the
-   * environment variable AZURE_OPENAI_ENDPOINT, with "/openai/v1"
+   * environment variable AZURE_OPENAI_ENDPOINT, with "/openai/v1"; for Ollama OLLAMA_BASE_URL, or OLLAMA_HOST; for Groq, Together and
+   * vLLM GROQ_BASE_URL, TOGETHER_BASE_URL and VLLM_BASE_URL
    */
   readonly baseUrl?: string | undefined
   /** Sent with every request, for example OpenRouter's `HTTP-Referer`. A key is not for here, but for `apiKey`. @default none */
@@ -114,16 +118,18 @@ export interface ChatOptions extends ResponsesOptions {
 
 type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
 
-const endpointOf = Effect.fnUntraced(function*(operation: string, options: Options) {
+const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, options: Options) {
   const { circuitBreaker, headers, model, retry } = options
   const provider = yield* oneOf("provider", options.provider ?? "openai", vendors)
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
   const apiKey = options.apiKey ?? vendor.apiKey
+  const { baseUrl, query } = vendor.complete(options.baseUrl ?? (yield* vendor.baseUrl))
   return {
     vendor,
     provider,
     name: model,
-    baseUrl: options.baseUrl ?? (yield* vendor.baseUrl),
+    baseUrl,
+    path: `${path}${query}`,
     auth: apiKey === undefined ? { type: "none" as const } : vendor.auth(apiKey),
     headers,
     reason: reasonOf,
@@ -198,14 +204,13 @@ export const makeChat = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  const { vendor, ...endpoint } = yield* endpointOf("chat", options)
+  const { vendor, ...endpoint } = yield* endpointOf("chat", "/chat/completions", options)
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
     toBody(provider, payload, options.reasoning ?? vendor.reasons?.(payload.model) ?? false)
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(vendor), demandsOf),
-    path: "/chat/completions",
     request: Wire.chatRequest(options.model),
     response: Wire.ChatCompletion,
     body: (payload) =>
@@ -342,12 +347,11 @@ export const Response: Schema.Codec<Response> = Schema.toType(Responses.Response
 export const makeResponses = Effect.fnUntraced(function*(
   options: ResponsesOptions
 ): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
-  const { vendor, ...endpoint } = yield* endpointOf("chat", options)
+  const { vendor, ...endpoint } = yield* endpointOf("chat", "/responses", options)
   const { provider } = endpoint
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(vendor), demandsOfResponse),
-    path: "/responses",
     request: Responses.responseRequest(options.model),
     response: Responses.Response,
     body: (payload) =>
@@ -459,10 +463,9 @@ export const Embeddings: Schema.Codec<Embeddings> = Schema.toType(Vectors.Embedd
 export const makeEmbeddings = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> {
-  const { vendor: _, ...endpoint } = yield* endpointOf("embeddings", options)
+  const { vendor: _, ...endpoint } = yield* endpointOf("embeddings", "/embeddings", options)
   const backend = yield* Endpoint.make({
     ...endpoint,
-    path: "/embeddings",
     request: Vectors.embeddingRequest(options.model),
     response: Vectors.Embeddings,
     cost: Vectors.tokensOf,

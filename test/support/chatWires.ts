@@ -22,6 +22,10 @@ export interface ChatWire {
     Config.ConfigError | iModel.OptionsError,
     HttpClient.HttpClient | Scope.Scope
   >
+  /** As `make`, at an address as it is written. */
+  readonly makeAt: ChatWire["make"]
+  /** Where a call that is not streamed goes. */
+  readonly path: string
   /** Whether the parameters of a call are a text. */
   readonly carriesText: boolean
   readonly whole: (said: Said) => unknown
@@ -51,7 +55,8 @@ const sse = (events: ReadonlyArray<object>) =>
 
 const chat = {
   name: "openAi chat",
-  make: (url: string) => Effect.flatMap(OpenAi.makeChat(options(`${url}/v1`)), (backend) => iModel.make(backend)),
+  makeAt: (baseUrl: string) => Effect.flatMap(OpenAi.makeChat(options(baseUrl)), (backend) => iModel.make(backend)),
+  path: "/v1/chat/completions",
   carriesText: true,
   whole: ({ calls = [], finish = "stop", text }: Said): unknown => ({
     id: "1",
@@ -95,7 +100,9 @@ const chat = {
 
 const responses = {
   name: "openAi responses",
-  make: (url: string) => Effect.flatMap(OpenAi.makeResponses(options(`${url}/v1`)), (backend) => iModel.make(backend)),
+  makeAt: (baseUrl: string) =>
+    Effect.flatMap(OpenAi.makeResponses(options(baseUrl)), (backend) => iModel.make(backend)),
+  path: "/v1/responses",
   carriesText: true,
   whole: ({ calls = [], finish = "stop", text }: Said): unknown => ({
     id: "1",
@@ -130,8 +137,9 @@ const responses = {
 
 const anthropic = {
   name: "anthropic",
-  make: (url: string) =>
-    Effect.flatMap(Anthropic.makeMessages(options(`${url}/v1`)), (backend) => iModel.make(backend)),
+  makeAt: (baseUrl: string) =>
+    Effect.flatMap(Anthropic.makeMessages(options(baseUrl)), (backend) => iModel.make(backend)),
+  path: "/v1/messages",
   carriesText: false,
   whole: ({ calls = [], finish = "stop", text }: Said): unknown => ({
     id: "1",
@@ -191,8 +199,9 @@ const anthropic = {
 
 const gemini = {
   name: "gemini",
-  make: (url: string) =>
-    Effect.flatMap(Gemini.makeGenerateContent(options(`${url}/v1beta`)), (backend) => iModel.make(backend)),
+  makeAt: (baseUrl: string) =>
+    Effect.flatMap(Gemini.makeGenerateContent(options(baseUrl)), (backend) => iModel.make(backend)),
+  path: "/v1beta/models/m:generateContent",
   carriesText: false,
   whole: ({ calls = [], finish = "stop", text }: Said): unknown => ({
     candidates: [{
@@ -212,6 +221,13 @@ const gemini = {
   streamed: (said: Said): string => `data: ${JSON.stringify(gemini.whole(said))}\n\n`
 }
 
-export const chatWires: ReadonlyArray<ChatWire> = [chat, responses, anthropic, gemini]
+const wireOf = (wire: (typeof wires)[number]): ChatWire => ({
+  ...wire,
+  make: (url) => wire.makeAt(`${url}/${wire.name === gemini.name ? "v1beta" : "v1"}`)
+})
+
+const wires = [chat, responses, anthropic, gemini]
+
+export const chatWires: ReadonlyArray<ChatWire> = wires.map(wireOf)
 
 export const platform = NodeHttpClient.layerUndici

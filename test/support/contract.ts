@@ -170,13 +170,13 @@ const failures: Part = (it, { answer, failureOf, modelAt, setup }, { failures, p
   it.effect("is typed when nobody listens at the address", () =>
     Effect.gen(function*() {
       const url = yield* nobody
-      const model = yield* modelAt(url)
+      const model = yield* modelAt(`${url}/v2`)
       const error = yield* Effect.flip((yield* model.invoke({ prompt: "hi" })).response)
       if (error.reason._tag !== "NetworkError") {
         return assert.fail(error.reason._tag)
       }
       assert.strictEqual(error.reason.method, "POST")
-      assert.strictEqual(error.reason.url, `${url}${path}`)
+      assert.strictEqual(error.reason.url, `${url}/v2${path}`)
       assert.include(error.message, "no answer: connection refused (ECONNREFUSED)")
       assert.isTrue(error.isRetryable)
     }))

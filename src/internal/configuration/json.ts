@@ -71,6 +71,8 @@ export const configured = <Args, Data>(
   options: Described
 ): Backend<Args, Data> => ({
   ...backend,
+  // What these change of a request is in no argument of a call.
+  fingerprint: JSON.stringify([backend.fingerprint, options.maxTokens, options.reasoning]),
   configuration: toJsonObject(describeProvider(provider, endpoint, options))
 })
 

@@ -10,6 +10,7 @@ import * as OpenAi from "../../providers/OpenAi.ts"
 import type { Options } from "./providerOptions.ts"
 import type { ServiceBackend } from "../../ServiceBackend.ts"
 import { defaultBaseUrl } from "../anthropic/baseUrl.ts"
+import { defaultBaseUrl as geminiBaseUrl } from "../gemini/baseUrl.ts"
 import { vendors } from "../openAi/vendors.ts"
 
 type BackendLayer = Layer.Layer<
@@ -19,8 +20,8 @@ type BackendLayer = Layer.Layer<
 >
 
 interface Provider {
-  /** Where it is unless it is said: of some, the environment says. `undefined` where it is always the same. */
-  readonly baseUrl: Config.Config<string> | undefined
+  /** Where it is unless it is said: of some, the environment says. */
+  readonly baseUrl: Config.Config<string>
   readonly endpoints: ReadonlyMap<string, (options: Options) => BackendLayer>
 }
 
@@ -39,7 +40,7 @@ export const providers: ReadonlyMap<string, Provider> = new Map([
     endpoints: new Map([["messages", Anthropic.layerMessages]])
   }],
   ["gemini", {
-    baseUrl: undefined,
+    baseUrl: geminiBaseUrl,
     endpoints: new Map([
       ["generateContent", Gemini.layerGenerateContent],
       ["embedContent", Gemini.layerEmbedContent]

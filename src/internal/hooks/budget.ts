@@ -12,6 +12,7 @@ import { type Failure, implOf } from "../calling/lifecycle.ts"
 import { estimateTokens, fourCharacters } from "../chat/estimate.ts"
 import { useOf } from "../limits/reservation.ts"
 import { illegal, positive, positiveDuration } from "../util/options.ts"
+import { billingOf, tierAsked } from "./billing.ts"
 import { middleware, unwrap } from "./make.ts"
 import { costOf, type Price, priceOf, type Prices, prices as published } from "./prices.ts"
 
@@ -79,7 +80,7 @@ interface Spending {
  *
  * A call reserves what it is estimated to cost (four characters are taken for a token, and `max_tokens` for the output) and pays
  * in the end what its answer reports, so that many calls at once do not overdraw the budget; a call that states no `max_tokens`
- * can overdraw it by its output. What is answered without the backend costs nothing. Each model has a budget of its own, in
+ * can overdraw it by its output. Its service tier counts: that of the answer, or the one that was asked for. What is answered without the backend costs nothing. Each model has a budget of its own, in
  * memory, which begins with its first call.
  *
  * **Example** (Five dollars a day)
@@ -113,7 +114,8 @@ export const budget = (options: BudgetOptions): Hook<Cause.IllegalArgumentError>
       if (costUsd !== undefined && price === undefined) return yield* new PriceUnknown({ model })
       if (now >= window.until) window = { until: now + lasts, tokens: 0, usd: 0 }
       const estimate = estimateTokens(payload, fourCharacters, 0)
-      const reserved = spendingOf(price, estimate)
+      const tier = tierAsked(payload)
+      const reserved = spendingOf(price, estimate, tier)
       const resetsIn = Duration.millis(window.until - now)
       if (tokens !== undefined && window.tokens + reserved.tokens > tokens) {
         return yield* new BudgetSpent({ unit: "tokens", limit: tokens, left: tokens - window.tokens, resetsIn })
@@ -125,7 +127,7 @@ export const budget = (options: BudgetOptions): Hook<Cause.IllegalArgumentError>
       add(from, reserved, 1)
       return (calling: Calling, exit: Exit.Exit<NormalizedResponse, Failure>) => {
         add(from, reserved, -1)
-        add(from, spent(calling, exit, price, estimate), 1)
+        add(from, spent(calling, exit, price, estimate, tier), 1)
       }
     })
 
@@ -146,10 +148,13 @@ const add = (window: { tokens: number; usd: number }, { tokens, usd }: Spending,
 
 const spendingOf = (
   price: Price | undefined,
-  { input, output }: { readonly input: number; readonly output: number }
+  { input, output }: { readonly input: number; readonly output: number },
+  tier: string | undefined
 ) => ({
   tokens: input + output,
-  usd: price === undefined ? 0 : costOf(price, { inputTokens: { total: input }, outputTokens: { total: output } })
+  usd: price === undefined
+    ? 0
+    : costOf(price, { inputTokens: { total: input }, outputTokens: { total: output } }, { tier, cacheWriteHour: 0 })
 })
 
 /** What a call has cost, as far as that is known. */
@@ -157,19 +162,25 @@ const spent = (
   calling: Calling,
   exit: Exit.Exit<NormalizedResponse, Failure>,
   price: Price | undefined,
-  estimate: { readonly input: number; readonly output: number }
+  estimate: { readonly input: number; readonly output: number },
+  tier: string | undefined
 ): Spending => {
   if (calling.attempts.length === 0) return { tokens: 0, usd: 0 }
   if (Exit.isFailure(exit)) {
     const error = Option.getOrUndefined(Exit.findErrorOption(exit))
     const answer = error?._tag === "BackendError" ? Exit.fail(error.reason) : Exit.interrupt()
-    return spendingOf(price, useOf({ requests: 1, ...estimate }, answer, implOf(calling).sink))
+    return spendingOf(price, useOf({ requests: 1, ...estimate }, answer, implOf(calling).sink), tier)
   }
-  const { inputTokens, outputTokens } = exit.value.usage
+  const { rawResponse, usage: { inputTokens, outputTokens } } = exit.value
+  const billing = billingOf(rawResponse)
   const input = { ...inputTokens, total: inputTokens.total ?? estimate.input }
   const output = { total: outputTokens.total ?? estimate.output }
   return {
     tokens: input.total + output.total,
-    usd: price === undefined ? 0 : costOf(price, { inputTokens: input, outputTokens: output })
+    usd: price === undefined ? 0 : costOf(
+      price,
+      { inputTokens: input, outputTokens: output },
+      { ...billing, tier: billing.tier ?? tier }
+    )
   }
 }

@@ -13,6 +13,7 @@ import { type Calling, makeResponse, type NormalizedResponse } from "../../Calli
 import type { Hook } from "./hook.ts"
 import { isOutputSchema } from "../chat/arguments.ts"
 import { positiveDuration } from "../util/options.ts"
+import { keyOf } from "./cacheKey.ts"
 import { forHost, middleware, unwrap } from "./make.ts"
 
 /**
@@ -22,8 +23,12 @@ import { forHost, middleware, unwrap } from "./make.ts"
 export interface CacheOptions<A = unknown> {
   /** How long an answer is given again. */
   readonly timeToLive: Duration.Input
-  /** What tells calls apart: two with one key have one answer. @default the payload, with the schemas in it */
-  readonly key?: ((calling: Calling) => string) | undefined
+  /**
+   * What tells calls apart: two with one key have one answer, if the same account is asked at the same address. A call without a
+   * key is not remembered.
+   * @default the payload, with the schemas in it; none for a payload that cannot be told from all others
+   */
+  readonly key?: ((calling: Calling) => string | undefined) | undefined
   /**
    * The schema of the `data` of answers, by which it is stored, such as `OpenAi.ChatCompletion` or `Anthropic.Message`.
    * @default any JSON, and then the data of the model's answers is `unknown`
@@ -33,11 +38,13 @@ export interface CacheOptions<A = unknown> {
 
 /**
  * Remembers answers in the `Persistence` of `effect`: in memory, a `KeyValueStore`, Redis or SQL. An answer that is there costs
- * no quota and no place in the queue; its calling is `skipped`, and a stream of it has it in parts. Failures are not remembered.
+ * no quota and no place in the queue; its calling is `skipped`, and a stream of it has it in parts. Failures are not remembered,
+ * nor are answers that were cut, filtered or broke off.
  *
  * **Details**
  *
- * The answers of one provider, model and version are told from those of others. The `rawResponse` of one that is given again is
+ * The answers of one provider, model, version, address and account are told from those of others; the account by a hash, never by
+ * its key. The `rawResponse` of one that is given again is
  * its `data`. A store that fails is logged, and the backend is asked. The key is hashed (SHA-256), so that no prompt is in the
  * names of files.
  *
@@ -80,7 +87,9 @@ export function cache<A>(
 export function cache(
   options: CacheOptions
 ): Hook<Cause.IllegalArgumentError, Persistence.Persistence | Scope.Scope, unknown>
-export function cache({ data = Json, key = keyOf, timeToLive }: CacheOptions) {
+export function cache(
+  { data = Json, key = ({ payload }: Calling) => keyOf(payload), timeToLive }: CacheOptions
+) {
   const Answer = Schema.Struct({
     data,
     content: Schema.Array(Response.Part()),
@@ -96,7 +105,7 @@ export function cache({ data = Json, key = keyOf, timeToLive }: CacheOptions) {
     success: Answer
   }) {}
 
-  return forHost(({ name, provider, version }) =>
+  return forHost(({ fingerprint, name, provider, version }) =>
     unwrap(Effect.gen(function*() {
       const lasts = yield* positiveDuration("timeToLive", timeToLive)
       const persistence = yield* Persistence.Persistence
@@ -139,9 +148,15 @@ export function cache({ data = Json, key = keyOf, timeToLive }: CacheOptions) {
       return middleware<never, never, unknown>(
         (next) =>
           Effect.fnUntraced(function*(calling) {
-            const remembered = new Remembered({ key: yield* hash(key(calling)) })
+            const told = key(calling)
+            if (told === undefined) return yield* next
+            const remembered = new Remembered({ key: yield* hash(JSON.stringify([fingerprint, told])) })
             const answer = yield* recall(calling, remembered)
-            return answer ?? (yield* Effect.tap(next, (answer) => remember(calling, remembered, answer)))
+            return answer ??
+              (yield* Effect.tap(
+                next,
+                (answer) => isWhole(answer) ? remember(calling, remembered, answer) : Effect.void
+              ))
           }),
         { name: "cache" }
       )
@@ -158,9 +173,9 @@ const decodeMetadata = Schema.decodeUnknownEffect(Schema.Record(Schema.String, S
 const unlessItFails = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =>
   Effect.catch(effect, (error) => Effect.as(Effect.logWarning("The cache of answers failed", error), undefined))
 
-/** Schemas are no JSON; what they describe is. */
-const keyOf = ({ payload }: Calling): string =>
-  JSON.stringify(payload, (_key, value: unknown) => Schema.isSchema(value) ? Schema.toJsonSchemaDocument(value) : value)
+/** Whether an answer is all that its model had to say. */
+const isWhole = ({ finishReason }: NormalizedResponse): boolean =>
+  finishReason === "stop" || finishReason === "tool-calls"
 
 const hash = (key: string): Effect.Effect<string> =>
   Effect.map(

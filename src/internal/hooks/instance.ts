@@ -10,6 +10,8 @@ export interface Host {
   readonly provider: string
   readonly name: string
   readonly version: string
+  /** Tells where it is asked, and for which account. */
+  readonly fingerprint: string
   readonly publish: (event: Omit<Event, "dropped">) => Effect.Effect<void>
 }
 

@@ -67,8 +67,9 @@ export const misfitOfBaseUrl = (baseUrl: string): string | undefined => {
     : undefined
 }
 
-/** The address, without a slash at its end. */
-export const checkedBaseUrl = (baseUrl: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
+/** The address, without blanks around it or a slash at its end. */
+export const checkedBaseUrl = (given: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
+  const baseUrl = given.trim()
   const misfit = misfitOfBaseUrl(baseUrl)
   return misfit === undefined
     ? Effect.succeed(baseUrl.replace(/\/+$/, ""))

@@ -3,11 +3,15 @@ import * as Config from "effect/Config"
 import * as Struct from "effect/Struct"
 import type { Auth } from "../../Endpoint.ts"
 import type { Capabilities } from "../../ServiceBackend.ts"
+import { addressIn, type BaseUrl, completed, ollamaHost, type Service, withoutEnd } from "../http/baseUrl.ts"
 import type { Credential } from "../http/credential.ts"
 import * as KnownModels from "../chat/catalogue.ts"
 
 export interface Vendor {
+  /** Where it is, unless it is said. */
   readonly baseUrl: Config.Config<string>
+  /** Completes an address that is given. */
+  readonly complete: (given: string) => BaseUrl
   /** The environment variable of the key; `undefined` where none is needed. */
   readonly apiKey: string | undefined
   readonly auth: (credential: Credential) => Auth
@@ -29,36 +33,55 @@ export interface Vendor {
 
 const bearer = (credential: Credential): Auth => ({ type: "bearer", credential })
 
-const at = (baseUrl: string, apiKey?: string): Vendor => ({ baseUrl: Config.succeed(baseUrl), apiKey, auth: bearer })
+/** In the cloud. The variables are those that the vendor's own SDK reads its address from. */
+const at = (address: string, apiKey: string, ...variables: ReadonlyArray<string>): Vendor =>
+  vendor({ address }, apiKey, variables)
 
-const configurable = (variable: string, baseUrl: string, apiKey?: string): Vendor => ({
-  baseUrl: Config.String(variable).pipe(Config.withDefault(baseUrl)),
-  apiKey,
-  auth: bearer
-})
-
-/** A server on a machine of the user. */
-const local = (variable: string, baseUrl: string): Vendor => ({
-  ...configurable(variable, baseUrl),
+/** On a machine of its user. */
+const local = (address: string, ...variables: ReadonlyArray<string>): Vendor => ({
+  ...vendor({ address, isLocal: true }, undefined, variables),
   mayStreamUnasked: true,
   hasOwnModelNames: true
+})
+
+const vendor = (service: Service, apiKey: string | undefined, variables: ReadonlyArray<string>): Vendor => ({
+  baseUrl: addressIn(variables, Config.succeed(service.address)),
+  complete: (given) => completed(given, service),
+  apiKey,
+  auth: bearer
 })
 
 /** https://platform.openai.com/docs/guides/reasoning */
 const reasonsAtOpenAi = (model: string): boolean => /^(o\d|gpt-5(?!.*chat))/.test(model)
 
+const ollamaAddress = "http://127.0.0.1:11434/v1"
+const ollama = local(ollamaAddress)
+
+const azurePath = "/openai/v1"
+
+// The `v1` API has no dated versions, which older clients put into the query.
+const azureAddress = (given: string): BaseUrl => {
+  const { baseUrl, query } = completed(given, { address: `https://azure.invalid${azurePath}` })
+  const isPlain = /^https?:\/\/[^/]+$/.test(baseUrl) || /^https?:\/\/[^/]+\.azure\.com(:\d+)?(\/|$)/.test(baseUrl)
+  return {
+    baseUrl: isPlain ? `${withoutEnd(baseUrl.replace(/\/openai(\/.*)?$/, ""))}${azurePath}` : baseUrl,
+    query: /api-version=\d/.test(query) ? "" : query
+  }
+}
+
 export const vendors = {
   /** https://platform.openai.com/docs/api-reference/chat */
   openai: {
-    ...configurable("OPENAI_BASE_URL", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    ...at("https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
     reasons: reasonsAtOpenAi
   },
   /** https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: the `v1` API; a model is a deployment. */
   azure: {
     baseUrl: Config.map(
       Config.String("AZURE_OPENAI_ENDPOINT"),
-      (endpoint) => `${endpoint.replace(/\/+$/, "").replace(/\/openai\/v1$/, "")}/openai/v1`
+      (endpoint) => `${withoutEnd(endpoint.trim().replace(/[?#].*$/s, "").replace(/\/openai(\/.*)?$/, ""))}${azurePath}`
     ),
+    complete: azureAddress,
     apiKey: "AZURE_OPENAI_API_KEY",
     telemetryName: "azure.ai.openai",
     auth: (credential) => ({ type: "header", name: "api-key", credential }),
@@ -68,7 +91,7 @@ export const vendors = {
   /** https://api-docs.deepseek.com */
   deepseek: at("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
   /** https://console.groq.com/docs/openai */
-  groq: at("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+  groq: at("https://api.groq.com/openai/v1", "GROQ_API_KEY", "GROQ_BASE_URL"),
   /** https://docs.mistral.ai/api */
   mistral: {
     ...at("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
@@ -78,13 +101,21 @@ export const vendors = {
   /** https://docs.api.nvidia.com/nim/reference/llm-apis */
   nvidia_nim: at("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
   /** https://docs.ollama.com/api/openai-compatibility */
-  ollama: local("OLLAMA_BASE_URL", "http://127.0.0.1:11434/v1"),
+  ollama: {
+    ...ollama,
+    baseUrl: addressIn(
+      ["OLLAMA_BASE_URL"],
+      Config.map(addressIn(["OLLAMA_HOST"], Config.succeed(ollamaAddress)), ollamaHost)
+    ),
+    // Its own API is beside that of OpenAI.
+    complete: (given) => ollama.complete(given.trim().replace(/(?<!\/)\/api\/*$/, ""))
+  },
   /** https://openrouter.ai/docs/api-reference/overview */
   openrouter: at("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
   /** https://docs.together.ai/docs/openai-api-compatibility */
-  together: at("https://api.together.xyz/v1", "TOGETHER_API_KEY"),
+  together: at("https://api.together.xyz/v1", "TOGETHER_API_KEY", "TOGETHER_BASE_URL"),
   /** https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html */
-  vllm: local("VLLM_BASE_URL", "http://127.0.0.1:8000/v1"),
+  vllm: local("http://127.0.0.1:8000/v1", "VLLM_BASE_URL"),
   /** https://docs.x.ai/docs/api-reference */
   xai: { ...at("https://api.x.ai/v1", "XAI_API_KEY"), telemetryName: "x_ai" }
 } satisfies Record<string, Vendor>

@@ -15,7 +15,7 @@ import { type Backend, TypeId } from "../../ServiceBackend.ts"
 import { CallingImpl, implOf, rejected, type Work } from "../calling/lifecycle.ts"
 import { tokensOf } from "../calling/tokens.ts"
 import { estimateTokens, fourCharacters } from "../chat/estimate.ts"
-import { identify, noMetadata } from "../util/identity.ts"
+import { identify, ModelTypeId, noMetadata } from "../util/identity.ts"
 
 /** Makes the backend of models, of what asks them. That notes their attempts on the calling, and hands out their parts. */
 export const backendOf = Effect.fnUntraced(function*<Args, Data>(
@@ -35,6 +35,7 @@ export const backendOf = Effect.fnUntraced(function*<Args, Data>(
     provider,
     name: models.map(({ name }) => name).join(", "),
     version: "1",
+    fingerprint: JSON.stringify(models.map((model) => [model.name, model[ModelTypeId].fingerprint])),
     tags: new Set(models.flatMap(({ tags }) => Array.from(tags))),
     headroom: Duration.zero,
     idleTimeout: undefined,
