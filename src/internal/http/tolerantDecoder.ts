@@ -40,7 +40,7 @@ export interface Tolerance {
   readonly repairs?: Readonly<Record<string, Repair>> | undefined
 }
 
-export type Repair = (value: unknown, owner: Readonly<Record<PropertyKey, unknown>>) => unknown
+type Repair = (value: unknown, owner: Readonly<Record<PropertyKey, unknown>>) => unknown
 
 /**
  * Makes a decoder that repairs the fields of a wrong shape, or leaves them out unless they are essential.
