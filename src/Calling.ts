@@ -268,7 +268,10 @@ export interface NormalizedResponse<out Data = unknown> {
   readonly finishReason: Response.FinishReason
   /** The answer as it came, with fields that no schema knows. */
   readonly rawResponse: unknown
-  /** For example the provider's request id and the model that answered. */
+  /**
+   * For example the provider's request id and the model that answered. Fields of a wrong shape that were left out of the `data` are in
+   * `imodel.notes`.
+   */
   readonly metadata: Readonly<Record<string, unknown>>
 }
 

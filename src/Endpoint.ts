@@ -39,6 +39,14 @@ export type { Decoder, Ended, EventFailure, ResponseSchema, StreamOptions } from
 export type { FailedAnswer }
 
 /**
+ * Which fields of an answer may have a wrong shape.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type { Tolerance }
+
+/**
  * A credential: a value, a `Config` that finds it, or the name of the environment variable that holds it, such as
  * `"OPENAI_API_KEY"`. Variables of the system, such as `PATH` and `HOME`, are refused.
  *

@@ -96,7 +96,7 @@ const reasonOf = ({ reason }: BackendError): string =>
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-export const textOf = (events: ReadonlyArray<Json>, end: string | undefined): string =>
+const textOf = (events: ReadonlyArray<Json>, end: string | undefined): string =>
   [
     ...events.map((event) => {
       const name = typeof event["type"] === "string" ? `event: ${event["type"]}\n` : ""

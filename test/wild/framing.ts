@@ -1,6 +1,6 @@
 /** How servers frame the events of a stream. */
 
-export interface Framed {
+interface Framed {
   readonly text: string
   readonly contentType: string
 }
