@@ -22,7 +22,7 @@ const gemini = Effect.fnUntraced(function*(values: ReadonlyArray<number>, input:
 }, Effect.provide(platform))
 
 const at = (...indexes: ReadonlyArray<number | null | undefined>) =>
-  indexes.map((index, i) => ({ embedding: [i], ...(index !== undefined && { index }) }))
+  indexes.map((index, i) => index === undefined ? { embedding: [i] } : { embedding: [i], index })
 
 const isMissing = (error: unknown) => {
   assert.instanceOf(error, BackendError)
@@ -101,8 +101,8 @@ describe("batches of texts", () => {
       assert.deepStrictEqual(batchesOf("openai", ["a", long, "b"]), [["a"], [long], ["b"]])
     }))
 
-  const embedder = (answer: (input: ReadonlyArray<string>) => ReadonlyArray<ReadonlyArray<number>>) =>
-    Effect.gen(function*() {
+  const embedder = Effect.fnUntraced(
+    function*(answer: (input: ReadonlyArray<string>) => ReadonlyArray<ReadonlyArray<number>>) {
       const sizes: Array<number> = []
       const backend = yield* ServiceBackend.make({
         provider: "gemini",
@@ -120,7 +120,8 @@ describe("batches of texts", () => {
           })
       })
       return { sizes, model: yield* iModel.makeEmbeddingModel(yield* iModel.make(backend)) }
-    })
+    }
+  )
 
   it.effect("are joined of single texts, split, and put together again", () =>
     Effect.gen(function*() {
