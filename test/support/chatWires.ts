@@ -6,7 +6,7 @@ import type { HttpClient } from "effect/http"
 import { Anthropic, Gemini, iModel, OpenAi } from "effect-imodel"
 
 /** What all of them can be asked. */
-export interface Asked {
+interface Asked {
   readonly prompt: Prompt.RawInput
   readonly tools?: ReadonlyArray<Tool.Any | { readonly type: "function"; readonly function: { readonly name: string } }>
   readonly tool_choice?: { readonly tool: string }
@@ -32,7 +32,7 @@ export interface ChatWire {
   readonly streamed: (said: Said) => string
 }
 
-export interface Call {
+interface Call {
   readonly id: string
   readonly name: string
   /** As the model wrote them. The wires of Anthropic and Gemini carry only objects. */
@@ -221,13 +221,16 @@ const gemini = {
   streamed: (said: Said): string => `data: ${JSON.stringify(gemini.whole(said))}\n\n`
 }
 
-const wireOf = (wire: (typeof wires)[number]): ChatWire => ({
+const versioned = (wire: Omit<ChatWire, "make">, version: string): ChatWire => ({
   ...wire,
-  make: (url) => wire.makeAt(`${url}/${wire.name === gemini.name ? "v1beta" : "v1"}`)
+  make: (url) => wire.makeAt(`${url}/${version}`)
 })
 
-const wires = [chat, responses, anthropic, gemini]
-
-export const chatWires: ReadonlyArray<ChatWire> = wires.map(wireOf)
+export const chatWires: ReadonlyArray<ChatWire> = [
+  versioned(chat, "v1"),
+  versioned(responses, "v1"),
+  versioned(anthropic, "v1"),
+  versioned(gemini, "v1beta")
+]
 
 export const platform = NodeHttpClient.layerUndici

@@ -46,6 +46,8 @@ const given: ReadonlyArray<
   { provider: "groq", address: "https://api.groq.com/openai/", expected: "https://api.groq.com/openai/v1" },
   { provider: "openrouter", address: "https://openrouter.ai/api", expected: "https://openrouter.ai/api/v1" },
   { provider: "ollama", address: "http://box:11434", expected: "http://box:11434/v1" },
+  { provider: "ollama", address: "box:11434", expected: "http://box:11434/v1" },
+  { provider: "ollama", address: "localhost", expected: "http://localhost:11434/v1" },
   { provider: "ollama", address: "http://box:11434/api/", expected: "http://box:11434/v1" },
   { provider: "ollama", address: "https://box.example.com/ollama", expected: "https://box.example.com/ollama" },
   { provider: "vllm", address: "http://gpu:8000/", expected: "http://gpu:8000/v1" },

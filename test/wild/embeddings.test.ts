@@ -101,27 +101,27 @@ describe("batches of texts", () => {
       assert.deepStrictEqual(batchesOf("openai", ["a", long, "b"]), [["a"], [long], ["b"]])
     }))
 
-  const embedder = Effect.fnUntraced(function*(
-    answer: (input: ReadonlyArray<string>) => ReadonlyArray<ReadonlyArray<number>>
-  ) {
-    const sizes: Array<number> = []
-    const backend = yield* ServiceBackend.make({
-      provider: "gemini",
-      name: "m",
-      request: Schema.Struct({ input: Schema.Array(Schema.String) }),
-      call: ({ input }) =>
-        Effect.sync(() => {
-          sizes.push(input.length)
-          const vectors = answer(input)
-          return Calling.makeResponse({
-            data: vectors,
-            value: vectors,
-            usage: { inputTokens: { total: input.length }, outputTokens: {} }
+  const embedder = Effect.fnUntraced(
+    function*(answer: (input: ReadonlyArray<string>) => ReadonlyArray<ReadonlyArray<number>>) {
+      const sizes: Array<number> = []
+      const backend = yield* ServiceBackend.make({
+        provider: "gemini",
+        name: "m",
+        request: Schema.Struct({ input: Schema.Array(Schema.String) }),
+        call: ({ input }) =>
+          Effect.sync(() => {
+            sizes.push(input.length)
+            const vectors = answer(input)
+            return Calling.makeResponse({
+              data: vectors,
+              value: vectors,
+              usage: { inputTokens: { total: input.length }, outputTokens: {} }
+            })
           })
-        })
-    })
-    return { sizes, model: yield* iModel.makeEmbeddingModel(yield* iModel.make(backend)) }
-  })
+      })
+      return { sizes, model: yield* iModel.makeEmbeddingModel(yield* iModel.make(backend)) }
+    }
+  )
 
   it.effect("are joined of single texts, split, and put together again", () =>
     Effect.gen(function*() {

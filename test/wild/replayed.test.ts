@@ -1,7 +1,9 @@
 /** What is sent of texts and calls that are not well-formed. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Redacted, Schema } from "effect"
 import { Prompt, Response } from "effect/ai"
+import { Anthropic, iModel } from "effect-imodel"
+import { wellFormed } from "../../src/internal/http/jsonBody.ts"
 import { chatWires, platform } from "../support/chatWires.ts"
 import { serve } from "../support/server.ts"
 
@@ -88,6 +90,61 @@ describe.each(chatWires)("over $name", ({ make, whole }) => {
       )
       assert.deepStrictEqual(paramsIn(JSON.parse(body)), [expected])
     }))
+})
+
+describe("over the wire of MCP", () => {
+  it.effect.each([
+    { name: "in a text", args: { a: "cut \ud83d" }, expected: { a: "cut \uFFFD" } },
+    {
+      name: "in a key and a list",
+      args: { "\ude00": ["\ud83d", 1, null] },
+      expected: { "\uFFFD": ["\uFFFD", 1, null] }
+    },
+    { name: "nowhere", args: { a: { b: "\ud83d\ude00" } }, expected: { a: { b: "\ud83d\ude00" } } }
+  ])(
+    "a lone surrogate is replaced: $name",
+    ({ args, expected }) => Effect.sync(() => assert.deepStrictEqual<unknown>(wellFormed(args), expected))
+  )
+})
+
+describe("over the wire of Anthropic", () => {
+  it.effect("a text without a letter is left out", () =>
+    Effect.gen(function*() {
+      const wire = chatWires.find(({ name }) => name === "anthropic")
+      const server = yield* serve({ body: wire?.whole({ text: "ok" }) })
+      const model = yield* iModel.make(
+        yield* Anthropic.makeMessages({
+          model: "m",
+          apiKey: Redacted.make("sk-0123456789"),
+          baseUrl: `${server.url}/v1`
+        })
+      )
+      yield* model.respond({
+        prompt: [
+          { role: "user", content: "hi" },
+          {
+            role: "assistant",
+            content: [
+              { type: "text", text: "" },
+              { type: "tool-call", id: "1", name: "now", params: {}, providerExecuted: false }
+            ]
+          },
+          {
+            role: "tool",
+            content: [{
+              type: "tool-result",
+              id: "1",
+              name: "now",
+              result: "12:00",
+              isFailure: false,
+              providerExecuted: false
+            }]
+          }
+        ]
+      })
+      const [seen] = yield* server.seen
+      assert.notInclude(JSON.stringify(seen?.body), "\"text\":\"\"")
+    }).pipe(Effect.provide(platform)))
 })
 
 /** The parameters of calls, wherever they are in a body. */

@@ -19,6 +19,8 @@ const taken = [
   { name: "a fence that is never closed", text: "```json\n" + oslo },
   { name: "prose before and after", text: `Here is "the city:\n${oslo}\nAnything else?` },
   { name: "thoughts before", text: `<think>The {name} is Oslo, isn't it? [yes]</think>${oslo}` },
+  { name: "a draft in the thoughts", text: `<think>\n${bergen}? No, ${bergen}.\n</think>\n\n${oslo}` },
+  { name: "thoughts that begin in the prompt", text: `${bergen}? No.</think>${oslo}` },
   { name: "an example that does not decode", text: `Of the form {"name": "…"}:\n${oslo}` },
   { name: "a brace that is never closed", text: `I open { and say ${oslo}` },
   { name: "the same within a list of prose", text: `[1] Oslo: ${oslo} [2]` }

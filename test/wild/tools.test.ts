@@ -173,8 +173,7 @@ describe("the schema of a tool", () => {
       name: "conditions at the root",
       schema: object({ a: {} }, {
         allOf: [
-          // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
-          { if: { properties: { a: { const: 1 } } }, then: { required: ["b"] } },
+          { if: { properties: { a: { const: 1 } } }, else: { required: ["c"] } },
           object({ b: {} }, {
             required: ["b"]
           })
@@ -201,6 +200,15 @@ describe("the schema of a tool", () => {
       schema: object({ from: object({ city: { type: "string" } }), to: { $ref: "#/properties/from" } }),
       expected: object({ from: object({ city: { type: "string" } }), to: { $ref: "#/$defs/_properties_from" } }, {
         $defs: { _properties_from: object({ city: { type: "string" } }) }
+      })
+    },
+    {
+      name: "references whose names become the same",
+      schema: object({ a: { $ref: "#/$defs/x%20y" }, b: { $ref: "#/$defs/x y" }, c: { $ref: "#/$defs/100%" } }, {
+        $defs: { "x y": { type: "string" }, "100%": { type: "number" } }
+      }),
+      expected: object({ a: { $ref: "#/$defs/x_20y" }, b: { $ref: "#/$defs/x_y" }, c: { $ref: "#/$defs/100_" } }, {
+        $defs: { x_20y: { type: "string" }, x_y: { type: "string" }, "100_": { type: "number" } }
       })
     },
     {
@@ -258,6 +266,16 @@ describe("the schema of a tool", () => {
       Effect.sync(() =>
         assert.deepStrictEqual(fitSchema(object(richProperties), dialects[name]), { schema: object(expected) })
       )
+  )
+
+  it.effect.each(["#/$defs/Nowhere", "#anchor", "other.json#/a", "https://example.com/a.json"])(
+    "is refused for the reference %s",
+    ($ref) =>
+      Effect.sync(() => {
+        const misfit = `the $ref "${$ref}"`
+        assert.deepStrictEqual(fitSchema(object({ a: { $ref } }), dialects.openai), { misfit })
+        assert.deepStrictEqual(fitSchema({ $ref }, dialects.openai), { misfit })
+      })
   )
 
   it.effect("is refused for the name of a property where the provider does", () =>

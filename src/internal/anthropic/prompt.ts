@@ -84,7 +84,8 @@ const messageOf = Effect.fnUntraced(function*(message: Prompt.Message): Effect.f
       return { role: "user", content: shortened(blocks) }
     }
     case "assistant": {
-      const blocks = yield* Effect.forEach(message.content.filter((part) => !isUnsigned(part)), assistantBlock)
+      const parts = message.content.filter((part) => !isUnsigned(part))
+      const blocks = (yield* Effect.forEach(parts, assistantBlock)).filter(isNotEmpty)
       if (cacheControl != null && message.content.at(-1)?.type === "reasoning") {
         return yield* unsupported("a cacheControl for a message that ends with a reasoning part")
       }
@@ -111,6 +112,9 @@ const shortened = <B extends SentBlock>(blocks: ReadonlyArray<B | Text>): string
   const [only] = blocks
   return blocks.length === 1 && only !== undefined && isPlainText(only) ? only.text : blocks
 }
+
+/** Anthropic refuses a text without a letter, which others answer beside the call of a tool. */
+const isNotEmpty = (block: SentBlock): boolean => block.type !== "text" || block.text !== ""
 
 const isPlainText = (block: SentBlock): block is Text => block.type === "text" && Object.keys(block).length === 2
 

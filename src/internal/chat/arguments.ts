@@ -215,9 +215,12 @@ const onlyPiece = <A, E>(
   text: string,
   decode: (piece: string) => Result.Result<A, E>
 ): Result.Result<A, E> | undefined => {
-  const [only, ...others] = jsonPieces(text).map(decode).filter(Result.isSuccess)
+  const [only, ...others] = jsonPieces(withoutThoughts(text)).map(decode).filter(Result.isSuccess)
   return others.length === 0 ? only : undefined
 }
+
+// Servers that do not know the template of a model leave its thoughts in the text, and their first tag may be in the prompt.
+const withoutThoughts = (text: string): string => text.replace(/^.*?<\/think>/s, "")
 
 // -----------------------------------------------------------------------------
 // Answers

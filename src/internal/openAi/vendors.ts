@@ -108,7 +108,7 @@ export const vendors = {
       Config.map(addressIn(["OLLAMA_HOST"], Config.succeed(ollamaAddress)), ollamaHost)
     ),
     // Its own API is beside that of OpenAI.
-    complete: (given) => ollama.complete(given.trim().replace(/(?<!\/)\/api\/*$/, ""))
+    complete: (given) => ollama.complete(ollamaHost(given.trim().replace(/(?<!\/)\/api\/*$/, "")))
   },
   /** https://openrouter.ai/docs/api-reference/overview */
   openrouter: at("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),

@@ -5,6 +5,7 @@ import { DuplicateModel, ModelNotFound, type ModelUnavailable } from "../../Erro
 import type { Format, Registered, Registry, ToolSchema } from "./options.ts"
 import { near } from "../util/suggest.ts"
 import { once } from "../util/memoize.ts"
+import { dialects, fitSchema } from "../tools/toolSchema.ts"
 
 type Found = Effect.Effect<Registered, ModelUnavailable>
 
@@ -64,7 +65,9 @@ const describe = (format: Format, tool: Tool.Any): ToolSchema => {
   const { name } = tool
   const description = Tool.getDescription(tool)
   const said = description === undefined ? { name } : { name, description }
-  const schema = Tool.getJsonSchema(tool)
+  const given = Tool.getJsonSchema(tool)
+  const fitted = fitSchema(given, dialects[format])
+  const schema = "schema" in fitted ? fitted.schema : given
   switch (format) {
     case "openai":
       return { type: "function", function: { ...said, parameters: schema } }

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import { makeResponse, type NormalizedResponse, type Part } from "../../Calling.ts"
 import { ToolFailure } from "../../Errors.ts"
 import { make } from "../../ServiceBackend.ts"
+import { wellFormed } from "../http/jsonBody.ts"
 import type { McpOptions, McpTool } from "./options.ts"
 
 export const fromMcp = Effect.fnUntraced(function*<R>(
@@ -31,7 +32,7 @@ export const fromMcp = Effect.fnUntraced(function*<R>(
       const call = Effect.fnUntraced(
         function*(args: Readonly<Record<string, unknown>>) {
           const client = yield* RcRef.get(connection)
-          return yield* client.callTool({ tool: descriptor, arguments: args })
+          return yield* client.callTool({ tool: descriptor, arguments: wellFormed(args) })
         },
         Effect.scoped,
         Effect.tapError(({ reason }) => isBroken(reason) ? RcRef.invalidate(connection) : Effect.void),

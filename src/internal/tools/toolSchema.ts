@@ -2,6 +2,7 @@
  * The JSON schemas of tools in what a provider takes. Those of MCP servers are of any draft and hold any keyword. What a provider
  * does not enforce the tool itself still checks when it is called.
  */
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 
 type Json = { readonly [key: string]: unknown }
@@ -60,6 +61,8 @@ class Writer {
   misfit: string | undefined
   /** By the name that they have in what is written. */
   private readonly definitions = new Map<string, unknown>()
+  /** Of the definitions, by the references to them. */
+  private readonly names = new Map<string, string>()
   private readonly from: Json
   private readonly dialect: Dialect
 
@@ -155,25 +158,30 @@ class Writer {
   /** A reference to a definition: to what stands anywhere else, one is made. */
   private reference($ref: string): string {
     if ($ref === "#") return $ref
-    const name = $ref.replace(/^#\/(\$defs|definitions)\//, "").replace(/[^\w.-]+/g, "_")
-    if (!this.definitions.has(name)) {
-      // It may refer to itself.
-      this.definitions.set(name, {})
-      this.definitions.set(name, this.subschema(this.resolve($ref)))
-    }
+    const known = this.names.get($ref)
+    if (known !== undefined) return `#/$defs/${known}`
+    const plain = $ref.replace(/^#\/(\$defs|definitions)\//, "").replace(/[^\w.-]+/g, "_")
+    let name = plain
+    for (let n = 2; this.definitions.has(name); n++) name = `${plain}_${n}`
+    this.names.set($ref, name)
+    // It may refer to itself.
+    this.definitions.set(name, {})
+    this.definitions.set(name, this.subschema(this.resolve($ref)))
     return `#/$defs/${name}`
   }
 
   private resolve($ref: string): unknown {
-    let target: unknown = $ref.startsWith("#") ? this.from : undefined
+    let target: unknown = $ref.startsWith("#/") ? this.from : undefined
     for (const key of $ref.split("/").slice(1)) {
-      const name = decodeURIComponent(key).replaceAll("~1", "/").replaceAll("~0", "~")
+      const name = Option.getOrElse(decodeUri(key), () => key).replaceAll("~1", "/").replaceAll("~0", "~")
       target = Array.isArray(target) ? target[Number(name)] : objectOf(target)[name]
     }
     if (target === undefined) this.misfit ??= `the $ref "${$ref}"`
     return target
   }
 }
+
+const decodeUri = Option.liftThrowable(decodeURIComponent)
 
 const always = () => true
 
