@@ -1,4 +1,5 @@
 /** Whatever a backend does, its calling settles and its place is given back. */
+// @effect-diagnostics missingEffectError:off anyUnknownInErrorContext:off
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit } from "effect"
 import { AiError } from "effect/ai"

@@ -9,7 +9,7 @@ import { type CallIds, callIdsOfPrompt, uniqueCallIds } from "../chat/callIds.ts
 import { toolParams } from "../chat/arguments.ts"
 import { urlSource } from "../chat/partWriter.ts"
 import { finishReasonOf } from "./finishReasons.ts"
-import { readContent } from "./messageContent.ts"
+import { type Content, readContent } from "./messageContent.ts"
 import type { ChatChunk, ChatCompletion, ChatRequest } from "./schema.ts"
 import { type CallExtras, callExtrasOf, type MessageExtras, messageExtrasOf, type ReasoningField } from "./sentBack.ts"
 import { reportedUsage, type Usage, usageOf } from "./usage.ts"
@@ -35,7 +35,7 @@ export const contentOf = (
   }
   if (choice !== undefined) {
     const { message } = choice
-    const { metadata, text: thoughts } = reasoningOf(message)
+    const { metadata, text: thoughts } = reasoningOf(message, message.content_parts)
     if (thoughts !== "") content.push(Response.makePart("reasoning", { text: thoughts, metadata }))
     const extras = extrasMetadata(message)
     if (extras !== undefined) content.push(Response.makePart("reasoning", { text: "", metadata: extras }))
@@ -84,10 +84,10 @@ export const callIdsFor = ({ messages, prompt }: Asked): CallIds =>
   ])
 
 /** The model's thinking, and the field that it came in, in which it is to be sent back. */
-export const reasoningOf = ({ content, reasoning, reasoning_content }: Pick<
-  Message,
-  "content" | "reasoning" | "reasoning_content"
->): {
+export const reasoningOf = (
+  { reasoning, reasoning_content }: Pick<Message, "reasoning" | "reasoning_content">,
+  content: Content | null | undefined
+): {
   readonly text: string
   /** `undefined` for thoughts among the content. */
   readonly reasoningField: ReasoningField | undefined

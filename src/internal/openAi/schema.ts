@@ -18,7 +18,7 @@ import {
   RawPrompt
 } from "../chat/arguments.ts"
 import type { Tolerance } from "../http/tolerantDecoder.ts"
-import { Content } from "./messageContent.ts"
+import { Content, readContent } from "./messageContent.ts"
 import { callExtras, messageExtras, thinking } from "./sentBack.ts"
 import { Usage } from "./usage.ts"
 
@@ -179,7 +179,6 @@ const AnsweredFunction = Schema.Struct({
 /** A message, or a piece of one. */
 const answered = {
   role: nullable(Schema.String),
-  content: nullable(Content),
   refusal: nullable(Schema.String),
   ...thinking,
   ...messageExtras,
@@ -190,12 +189,16 @@ const answered = {
 
 const AnsweredMessage = Schema.Struct({
   ...answered,
+  content: nullable(Schema.String),
+  /** The content as it came, where that is no text but parts, as Mistral sends with thoughts. */
+  content_parts: nullable(Content),
   audio: Schema.optional(Schema.Unknown),
   tool_calls: nullable(Schema.Array(Schema.Struct({ ...AnsweredCall, function: AnsweredFunction })))
 })
 
 const ChatDelta = Schema.Struct({
   ...answered,
+  content: nullable(Content),
   tool_calls: nullable(Schema.Array(Schema.Struct({ ...AnsweredCall, function: nullable(AnsweredFunction) })))
 })
 
@@ -279,5 +282,14 @@ export const tolerance: Tolerance = {
     "function_call",
     "name",
     "arguments"
-  ])
+  ]),
+  repairs: {
+    // The text of parts is the content; the parts are kept beside it, for their thoughts.
+    content: (value, owner) => {
+      if (!isContent(value) || !Reflect.set(owner, "content_parts", value)) return undefined
+      return readContent(value).text
+    }
+  }
 }
+
+const isContent = Schema.is(Content)

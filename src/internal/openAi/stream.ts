@@ -125,7 +125,7 @@ class ChoiceDraft {
 
   /** Answers whether the delta says anything. */
   add(delta: NonNullable<ChunkChoice["delta"]>): boolean {
-    const { metadata, reasoningField, text: thoughts } = reasoningOf(delta)
+    const { metadata, reasoningField, text: thoughts } = reasoningOf(delta, delta.content)
     if (thoughts !== "") {
       if (this.reasoning === "") this.reasoningField = reasoningField
       this.reasoning += thoughts
@@ -178,9 +178,10 @@ class ChoiceDraft {
       ...(this.logprobs.size > 0 && { logprobs: Object.fromEntries(this.logprobs) }),
       message: {
         role: "assistant",
-        content: reasoning !== "" && reasoningField === undefined
-          ? contentOfThoughts(reasoning, this.content ?? "")
-          : this.content,
+        content: this.content,
+        ...(reasoning !== "" && reasoningField === undefined && {
+          content_parts: contentOfThoughts(reasoning, this.content ?? "")
+        }),
         ...(this.refusal !== "" && { refusal: this.refusal }),
         ...(reasoning !== "" && reasoningField !== undefined && { [reasoningField]: reasoning }),
         ...this.extras,
