@@ -19,10 +19,6 @@ import type { ArgsOf, BalanceOptions, CommonOptions, DataOf, Models } from "./in
 export type { ArgsOf, BalanceOptions, CommonOptions, DataOf, Models } from "./internal/routing/options.ts"
 
 // -----------------------------------------------------------------------------
-// Models
-// -----------------------------------------------------------------------------
-
-// -----------------------------------------------------------------------------
 // Constructors
 // -----------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ import { isUnfinished, reasonOf, reasonOfExit } from "../internal/claudeCode/rea
 import * as Request from "../internal/claudeCode/request.ts"
 import { Sessions } from "../internal/claudeCode/sessions.ts"
 import { confine } from "../internal/process/confinement.ts"
-import { fingerprintOf } from "../internal/hooks/fingerprint.ts"
+import { fingerprintOf } from "../internal/util/fingerprint.ts"
 import { illegal, positiveDuration } from "../internal/util/options.ts"
 import * as Process from "../internal/process/process.ts"
 import { interrupted } from "../internal/calling/streaming.ts"
