@@ -77,6 +77,7 @@ describe("iModel.layer", () => {
     Effect.gen(function*() {
       const wrong: ReadonlyArray<readonly [string, string]> = [
         [`{ "limitTokens": 5, "limitRequest": 1 }`, `there is no option "limitRequest". Did you mean limitRequests`],
+        [`{ "hooks": {} }`, `hooks must be an array of hooks, such as [hook]`],
         [`{ "concurrency": 5, "onLimit": "drop" }`, `onLimit must be "wait" or "deny", got "drop"`],
         [`{ "limitRequests": "500" }`, `limitRequests must be a number above zero, got "500"`],
         [

@@ -213,6 +213,16 @@ describe("rateLimits", () => {
     }
   })
 
+  it("ignores a limit below one, and what is left of it", () => {
+    for (const text of ["1e-9", "1e-300", "0.5", "0"]) {
+      assert.deepStrictEqual(
+        limits({ "x-ratelimit-limit-requests": text, "x-ratelimit-remaining-requests": text }),
+        { requests: [undefined, undefined, undefined] },
+        text
+      )
+    }
+  })
+
   it("reads Gemini's delay from the body of its error", () => {
     const body = (retryDelay: unknown, type = "type.googleapis.com/google.rpc.RetryInfo") => ({
       error: {

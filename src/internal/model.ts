@@ -59,6 +59,9 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   const idleTimeout = options.idleTimeout === undefined
     ? backend.idleTimeout
     : yield* positiveDuration("idleTimeout", options.idleTimeout)
+  if (!isListOrAbsent(options.hooks)) {
+    return yield* illegal("hooks must be an array of hooks, such as [hook]")
+  }
   const executor = yield* findExecutor(backend, options)
   const direct = yield* Pool.makeDirect
   const blocking = options.rateLimiter && (yield* Blocking.make(options.rateLimiter))
@@ -224,6 +227,8 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
 })
 
 const noCost = () => 0
+
+const isListOrAbsent = (hooks: unknown): boolean => hooks === undefined || Array.isArray(hooks)
 
 const createChanged = <C extends Calling, E>(
   change: NonNullable<Built<unknown>["create"]>,

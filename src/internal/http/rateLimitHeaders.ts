@@ -163,9 +163,13 @@ const resetMillis = ({ resetAfter }: Allowance): number => resetAfter === undefi
 
 const allowanceOf = (names: Fields, headers: Headers, nowMillis: number): Allowance | undefined => {
   const [limit, remaining, reset] = [headers[names.limit], headers[names.remaining], headers[names.reset]]
-  return limit === undefined && remaining === undefined && reset === undefined ? undefined : {
-    limit: countOf(limit ?? ""),
-    remaining: countOf(remaining ?? ""),
+  if (limit === undefined && remaining === undefined && reset === undefined) return undefined
+  const total = countOf(limit ?? "")
+  // Under a limit below one nothing could ever be admitted, so neither it nor what is left of it is believed.
+  const isBelievable = total === undefined || total >= 1
+  return {
+    limit: isBelievable ? total : undefined,
+    remaining: isBelievable ? countOf(remaining ?? "") : undefined,
     resetAfter: resetAfterOf(reset ?? "", nowMillis)
   }
 }
