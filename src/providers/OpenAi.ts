@@ -207,7 +207,7 @@ export const makeChat = Effect.fnUntraced(function*(
   const { vendor, ...endpoint } = yield* endpointOf("chat", "/chat/completions", options)
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
-    toBody(provider, payload, options.reasoning ?? vendor.reasons?.(payload.model) ?? false)
+    toBody(provider, payload, options.reasoning ?? Vendors.isReasoning(vendor, payload.model))
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(vendor), demandsOf),
