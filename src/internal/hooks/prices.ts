@@ -1,6 +1,6 @@
 /** The cost of tokens. */
 import type * as Response from "effect/ai/Response"
-import { catalogue } from "../chat/catalogue.ts"
+import { catalogue, type KnownModel } from "../chat/catalogue.ts"
 import { lookUpModel } from "../chat/modelName.ts"
 import type { Price } from "../chat/price.ts"
 import type { Billing } from "./billing.ts"
@@ -31,12 +31,7 @@ export type Prices = Readonly<Record<string, Price>>
  * @category constants
  * @since 0.1.0
  */
-export const prices: Prices = Object.fromEntries(
-  Object.entries(catalogue).flatMap(([name, { fineTunedPrice, price }]) => [
-    ...(price === undefined ? [] : [[name, price] as const]),
-    ...(fineTunedPrice === undefined ? [] : [[`ft:${name}`, fineTunedPrice] as const])
-  ])
-)
+export const prices: Prices = pricesOf(catalogue)
 
 /** The price of a model; `undefined` when it is not known. */
 export const priceOf = (prices: Prices, model: string): Price | undefined => lookUpModel(prices, model)
@@ -59,4 +54,13 @@ export const costOf = (
   const cost = inputCost * (isLong ? longPrompt.input : 1) +
     (outputTokens.total ?? 0) * price.output * (isLong ? longPrompt.output : 1)
   return cost * (tier === undefined ? 1 : price.tiers?.[tier] ?? 1) / 1e6
+}
+
+function pricesOf(models: Readonly<Record<string, KnownModel>>): Prices {
+  const prices: Record<string, Price> = {}
+  for (const [name, { fineTunedPrice, price }] of Object.entries(models)) {
+    if (price !== undefined) prices[name] = price
+    if (fineTunedPrice !== undefined) prices[`ft:${name}`] = fineTunedPrice
+  }
+  return prices
 }
