@@ -33,7 +33,7 @@ import * as Wire from "../internal/gemini/schema.ts"
 import { isBlocked, makeDecoder } from "../internal/gemini/stream.ts"
 import { callingOf, toolsOf } from "../internal/gemini/tools.ts"
 import * as KnownModels from "../internal/chat/catalogue.ts"
-import { neverSent } from "../internal/errors/neverSent.ts"
+import { unsendable } from "../internal/errors/neverSent.ts"
 import { dialects } from "../internal/tools/toolSchema.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
@@ -272,7 +272,7 @@ const toBody = Effect.fnUntraced(function*(
   const instruction = conversation.systemInstruction ?? systemInstruction
   if (conversation.systemInstruction !== undefined && systemInstruction !== undefined) {
     const description = "Give either this or system messages, not both"
-    return yield* neverSent(new AiError.InvalidRequestError({ parameter: "systemInstruction", description }))
+    return yield* unsendable("systemInstruction", description)
   }
   const config = {
     ...generationConfig,

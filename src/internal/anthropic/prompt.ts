@@ -1,5 +1,5 @@
 /** An `effect/ai` prompt as a system prompt and messages. What the wire cannot carry is refused. */
-import * as AiError from "effect/ai/AiError"
+import type * as AiError from "effect/ai/AiError"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -11,7 +11,7 @@ import { withOwnCallIds } from "../chat/callRenaming.ts"
 import { nullable, paramsObject, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 import {
   type Block,
   CacheControl,
@@ -104,8 +104,7 @@ const messageOf = Effect.fnUntraced(function*(message: Prompt.Message): Effect.f
 const unsupported = (what: string) =>
   Effect.fail(new Unsupported({ provider: "anthropic", feature: `prompt: ${what}` }))
 
-const invalid = (description: string) =>
-  Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description })))
+const invalid = (description: string) => Effect.fail(unsendable("prompt", description))
 
 /** Nothing but a text is sent as a string, as people write it. */
 const shortened = <B extends SentBlock>(blocks: ReadonlyArray<B | Text>): string | ReadonlyArray<B | Text> => {

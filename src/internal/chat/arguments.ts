@@ -18,7 +18,7 @@ import type { NormalizedResponse, Part } from "../../Calling.ts"
 import { Unsupported } from "../../Errors.ts"
 import { parseJson } from "../http/failure.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 import { wellFormedJson } from "../http/jsonBody.ts"
 import { jsonPieces } from "./jsonPieces.ts"
 
@@ -75,7 +75,7 @@ export const paramsText = (part: Prompt.ToolCallPart): Effect.Effect<string, AiE
 const textOrJson = (value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
   typeof value === "string" ? Effect.succeed(value) : Effect.try({
     try: () => wellFormedJson(value),
-    catch: (error) => neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description: String(error) }))
+    catch: (error) => unsendable("prompt", String(error))
   })
 
 // -----------------------------------------------------------------------------
@@ -185,8 +185,7 @@ export const describeOutput = (
         strict: true
       }
     }),
-    catch: (error) =>
-      neverSent(new AiError.InvalidRequestError({ parameter: "response_format", description: notDescribed(error) }))
+    catch: (error) => unsendable("response_format", notDescribed(error))
   })
 
 /** What its dialect has no words for; that of OpenAI knows only objects. */

@@ -1,5 +1,4 @@
 /** The body of a request: the arguments of a call in the words of the wire. */
-import * as AiError from "effect/ai/AiError"
 import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
@@ -8,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../../Errors.ts"
 import { describeOutput, isOutputSchema } from "../../chat/arguments.ts"
 import { describeIssue } from "../../util/schemaIssue.ts"
-import { neverSent } from "../../errors/neverSent.ts"
+import { unsendable } from "../../errors/neverSent.ts"
 import { type Item, itemsOfPrompt } from "./prompt.ts"
 import { isTemplate, type ResponseRequest } from "./schema.ts"
 import { Tool } from "./tools.ts"
@@ -70,7 +69,7 @@ const toolOf = (
   return Effect.mapError(decodeTool({ type: tool.name, ...(Predicate.isObject(tool.args) && tool.args) }), (error) => {
     const { message, path } = describeIssue(error)
     const description = `${tool.id}: ${path === "" ? message : `${path}: ${message}`}`
-    return neverSent(new AiError.InvalidRequestError({ parameter: "tools", description }))
+    return unsendable("tools", description)
   })
 }
 
