@@ -15,7 +15,6 @@ import type * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { NormalizedResponse } from "../Calling.ts"
-import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import type { BackendErrorReason } from "../Errors.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
@@ -42,38 +41,28 @@ import * as ServiceBackend from "../ServiceBackend.ts"
 // -----------------------------------------------------------------------------
 
 /**
+ * The options of `embedContent`.
+ *
+ * **Details**
+ *
+ * The default of `apiKey` is the environment variable GEMINI_API_KEY. The default of `baseUrl` is the environment variable
+ * GOOGLE_GEMINI_BASE_URL, or "https://generativelanguage.googleapis.com/v1beta".
+ *
  * @category options
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends Omit<Endpoint.ProviderOptions, "capabilities"> {
   /** The model, unless a call names another, for example `"gemini-2.5-flash"` or `"models/gemini-2.5-flash"`. */
   readonly model: string
-  /** @default the environment variable GEMINI_API_KEY */
-  readonly apiKey?: Endpoint.Credential | undefined
-  /**
-   * The address with its version, which is added where it is missing at Google's own host or on this machine.
-   * @default the environment variable GOOGLE_GEMINI_BASE_URL, or "https://generativelanguage.googleapis.com/v1beta"
-   */
-  readonly baseUrl?: string | undefined
-  /** Sent with every request, for example those of a gateway. A key is not for here, but for `apiKey`. @default none */
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
-  readonly retry?: ServiceBackend.Retry | undefined
-  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
-  readonly circuitBreaker?: Circuit.Options | true | undefined
 }
 
 /**
+ * The options of `generateContent`: those of {@link Options}, and the `capabilities` of the model.
+ *
  * @category options
  * @since 0.1.0
  */
-export interface GenerateContentOptions extends Options {
-  /**
-   * What the model can do. What it cannot is refused (`Unsupported`) before it is asked.
-   * @default what is known of it by its name
-   */
-  readonly capabilities?: ServiceBackend.Capabilities | undefined
-}
+export interface GenerateContentOptions extends Options, Pick<Endpoint.ProviderOptions, "capabilities"> {}
 
 /**
  * The options when they are configuration.
@@ -97,7 +86,7 @@ export interface GenerateContentConfigOptions extends ConfigOptions, Pick<Genera
 const provider = "gemini"
 
 const endpointOf = Effect.fnUntraced(function*(
-  { apiKey, baseUrl, circuitBreaker, headers, model, retry }: Options
+  { apiKey, baseUrl, circuitBreaker, headers, model, retry, transformClient }: Options
 ) {
   return {
     provider,
@@ -107,7 +96,8 @@ const endpointOf = Effect.fnUntraced(function*(
     headers,
     reason: reasonOf,
     retry,
-    circuitBreaker
+    circuitBreaker,
+    transformClient
   } as const
 })
 
