@@ -17,7 +17,7 @@ import type { BackendErrorReason } from "../../Errors.ts"
 import { FunctionTool, NeutralToolChoice, promptOrMessages, RawPrompt } from "../chat/arguments.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
 import { backendReasonOf, reasonOfPart } from "./errors.ts"
-import { PartReader } from "./parts.ts"
+import { PartFold } from "../chat/partFold.ts"
 
 // -----------------------------------------------------------------------------
 // Requests
@@ -108,7 +108,7 @@ export const stream =
       return Effect.tap(generate(model)(payload), ({ content }) => emit(streamPartsOf(content)))
     }
     return Effect.suspend(() => {
-      const reader = new PartReader()
+      const fold = new PartFold()
       return model.streamText(requestOf(payload)).pipe(
         Stream.mapError(backendReasonOf),
         Stream.runForEachArray(Effect.fnUntraced(function*(parts) {
@@ -119,11 +119,11 @@ export const stream =
               return yield* reasonOfPart(part.error)
             }
             said.push(part)
-            reader.read(part)
+            fold.add(part)
           }
           yield* emit(said)
         })),
-        Effect.map(() => answerOf(reader.content))
+        Effect.map(() => answerOf(fold.content))
       )
     })
   }
