@@ -18,6 +18,7 @@ import type { NormalizedResponse } from "../Calling.ts"
 import * as Endpoint from "../Endpoint.ts"
 import type { BackendErrorReason } from "../Errors.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
+import { promptOfMessages } from "../internal/chat/schema.ts"
 import { renamingCalls } from "../internal/chat/callRenaming.ts"
 import { configured } from "../internal/configuration/json.ts"
 import { withFittingTools } from "../internal/tools/fitTools.ts"
@@ -255,7 +256,7 @@ const toBody = Effect.fnUntraced(function*(
     ...fields
   }: Wire.GenerateContentRequest["Type"]
 ): Effect.fn.Return<typeof Wire.GenerateContentBody.Type, BackendErrorReason> {
-  const input = prompt ?? messages
+  const input = prompt ?? (messages && promptOfMessages(messages))
   const conversation = input === undefined
     ? { contents, systemInstruction: undefined }
     : yield* conversationOf(provider, input)

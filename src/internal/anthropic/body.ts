@@ -9,6 +9,7 @@ import { describeOutput, isOutputSchema } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { unsendable } from "../errors/neverSent.ts"
 import { conversationOf, conversationOfPrompt, type SentMessage } from "./prompt.ts"
+import { wireMessage } from "./messages.ts"
 import type { MessagesBody, MessagesRequest } from "./schema.ts"
 import { AnthropicTool, type ToolChoice, type WireTool } from "./tools.ts"
 
@@ -34,7 +35,7 @@ export const bodyOf = (maxTokens: number) =>
     }: Request
   ): Effect.fn.Return<Body, BackendErrorReason> {
     const { messages, system: lifted } = prompt === undefined
-      ? conversationOf(given ?? [])
+      ? conversationOf((given ?? []).map(wireMessage))
       : yield* conversationOfPrompt(prompt)
     if (messages.length === 0) return yield* invalid("messages", "Give a message that is not of the system")
     if (lifted !== undefined && system !== undefined) {

@@ -26,7 +26,7 @@ import {
   ProviderToolUseType,
   type Text
 } from "./blocks.ts"
-import type { Message, System } from "./schema.ts"
+import type { Message, System } from "./messages.ts"
 
 type System = typeof System.Type
 type Text = typeof Text.Type

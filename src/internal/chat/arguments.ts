@@ -63,7 +63,7 @@ export const resultText = (
  * The parameters of a call that is replayed: always an object. Models write malformed parameters, and providers refuse a
  * history that holds them; the result of that call tells the model of its mistake.
  */
-export const paramsObject = ({ params }: Prompt.ToolCallPart): Readonly<Record<string, unknown>> => {
+export const paramsObject = ({ params }: Pick<Prompt.ToolCallPart, "params">): Readonly<Record<string, unknown>> => {
   const value = typeof params === "string" ? toolParams(params) : params
   return Predicate.isObject(value) ? value : {}
 }

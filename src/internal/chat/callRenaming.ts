@@ -4,6 +4,7 @@ import type * as Response from "effect/ai/Response"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Part, StreamPart } from "../../Calling.ts"
+import { callsOfMessages } from "./schema.ts"
 import { type CallIds, callIdsOfPrompt, uniqueCallIds } from "./callIds.ts"
 
 const Renamed = Schema.Struct({ imodel: Schema.Struct({ toolCallId: Schema.String }) })
@@ -12,8 +13,13 @@ const decodeRenamed = Schema.decodeUnknownOption(Renamed)
 
 /** Makes what renames the calls in the parts of one answer, so that no two of a conversation have the same. */
 export const renamingCalls = (
-  { prompt }: { readonly prompt?: Prompt.RawInput | undefined }
-): <P extends Part | StreamPart>(part: P) => P => new Renaming(uniqueCallIds(() => callIdsOfPrompt(prompt))).rename
+  { messages, prompt }: {
+    readonly messages?: ReadonlyArray<object> | undefined
+    readonly prompt?: Prompt.RawInput | undefined
+  }
+): <P extends Part | StreamPart>(part: P) => P =>
+  new Renaming(uniqueCallIds(() => [...callIdsOfPrompt(prompt), ...callsOfMessages(messages).map(({ id }) => id)]))
+    .rename
 
 class Renaming {
   private readonly idOf: CallIds

@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Part } from "../../../Calling.ts"
 import { type CallIds, callIdsOfPrompt, uniqueCallIds } from "../../chat/callIds.ts"
+import { promptOfMessages } from "../../chat/schema.ts"
 import { normalizeChat, toolParams } from "../../chat/arguments.ts"
 import { urlSource } from "../../chat/partWriter.ts"
 import { usageOf as usageOfChat } from "../usage.ts"
@@ -44,12 +45,13 @@ const contentOf = (data: Data, idOf: CallIds): Parts => [
 ]
 
 /** What the arguments of a call say of the calls of tools until now. */
-export type Asked = Pick<ResponseRequest["Type"], "input" | "prompt">
+export type Asked = Pick<ResponseRequest["Type"], "input" | "messages" | "prompt">
 
 /** Makes what gives the ids of the calls. Those of the conversation until now are taken. */
-export const callIdsFor = ({ input, prompt }: Asked): CallIds =>
+export const callIdsFor = ({ input, messages, prompt }: Asked): CallIds =>
   uniqueCallIds(() => [
     ...(prompt == null || isTemplate(prompt) ? [] : callIdsOfPrompt(prompt)),
+    ...callIdsOfPrompt(promptOfMessages(messages ?? [])),
     ...(typeof input === "string" ? [] : input ?? []).flatMap((item) =>
       "call_id" in item && "name" in item && typeof item.call_id === "string" ? [item.call_id] : []
     )

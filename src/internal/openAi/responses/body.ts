@@ -6,6 +6,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../../Errors.ts"
 import { describeOutput, isOutputSchema } from "../../chat/arguments.ts"
+import { promptOfMessages } from "../../chat/schema.ts"
 import { describeIssue } from "../../util/schemaIssue.ts"
 import { unsendable } from "../../errors/neverSent.ts"
 import { type Item, itemsOfPrompt } from "./prompt.ts"
@@ -31,7 +32,7 @@ const bodyOf = Effect.fnUntraced(function*(
   if (stop != null) return yield* new Unsupported({ provider, feature: "stop" })
   return {
     ...fields,
-    ...(messages !== undefined && { input: messages }),
+    ...(messages !== undefined && { input: yield* itemsOfPrompt(provider, promptOfMessages(messages)) }),
     ...(prompt != null && (isTemplate(prompt) ? { prompt } : { input: yield* inputOf(provider, prompt) })),
     ...(max_tokens != null && { max_output_tokens: max_tokens }),
     ...(text !== undefined && { text }),
