@@ -156,7 +156,7 @@ export const makeMessages = Effect.fnUntraced(function*(
     response: Wire.Answer,
     tolerance: Wire.tolerance,
     body: bodyOf(yield* positiveInteger("maxTokens", options.maxTokens ?? 4096)),
-    stream: { decoder: (payload) => mapParts(makeDecoder(), renamingCalls(payload)) },
+    stream: { decoder: (payload) => mapParts(makeDecoder(), renamingCalls("anthropic", payload)) },
     reason: reasonOf,
     operation: { name: "chat" },
     retry: options.retry,
@@ -164,7 +164,7 @@ export const makeMessages = Effect.fnUntraced(function*(
     transformClient: options.transformClient,
     normalize: (data, payload) =>
       normalizeChat(
-        contentOf(data).map(renamingCalls(payload)),
+        contentOf(data).map(renamingCalls("anthropic", payload)),
         data.model ?? undefined,
         payload.response_format,
         toCodecAnthropic

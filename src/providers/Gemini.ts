@@ -190,7 +190,7 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
     stream: {
       path: "/models/{model}:streamGenerateContent?alt=sse",
       body: toBody,
-      decoder: (payload) => mapParts(makeDecoder(), renamingCalls(payload))
+      decoder: (payload) => mapParts(makeDecoder(), renamingCalls(provider, payload))
     },
     normalize
   }))
@@ -310,7 +310,7 @@ const normalize = Effect.fnUntraced(function*(
     return yield* new AiError.ContentPolicyError({ description: `The prompt was blocked (${blockReason}${why})` })
   }
   return yield* normalizeChat(
-    contentOf(data).map(renamingCalls(payload)),
+    contentOf(data).map(renamingCalls(provider, payload)),
     data.modelVersion,
     payload.response_format,
     transformer

@@ -193,7 +193,10 @@ export const makeChat = Effect.fnUntraced(function*(
   const { vendor, ...endpoint } = yield* endpointOf("chat", "/chat/completions", options)
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
-    toBody(provider, payload, options.reasoning ?? Vendors.isReasoning(vendor, payload.model))
+    toBody(provider, payload, {
+      reasoning: options.reasoning ?? Vendors.isReasoning(vendor, payload.model),
+      callIdLength: vendor.callIdLength
+    })
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(vendor), demandsOf),
@@ -209,13 +212,13 @@ export const makeChat = Effect.fnUntraced(function*(
           ...body,
           stream: true
         })),
-      decoder: (payload) => mapParts(makeDecoder(payload), markingVendor(provider))
+      decoder: (payload) => mapParts(makeDecoder(provider, payload), markingVendor(provider))
     },
     error: chatError,
     tolerance: Wire.tolerance,
     normalize: (data, payload) =>
       Effect.flatMap(
-        contentOf(data, payload),
+        contentOf(provider, data, payload),
         (content) =>
           normalizeChat(
             content.map(markingVendor(provider)),
@@ -347,12 +350,12 @@ export const makeResponses = Effect.fnUntraced(function*(
       ),
     stream: {
       body: (payload) => toStreamedBody(provider, payload),
-      decoder: (payload) => mapParts(makeResponseDecoder(payload), markingVendor(provider))
+      decoder: (payload) => mapParts(makeResponseDecoder(provider, payload), markingVendor(provider))
     },
     error: responseError,
     tolerance: Responses.tolerance,
     normalize: (data, payload) =>
-      Effect.map(normalizeResponse(data, payload), (response) => ({
+      Effect.map(normalizeResponse(provider, data, payload), (response) => ({
         ...response,
         ...(response.content && { content: response.content.map(markingVendor(provider)) })
       }))

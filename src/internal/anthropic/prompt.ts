@@ -7,7 +7,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Unsupported } from "../../Errors.ts"
-import { withOwnCallIds } from "../chat/callRenaming.ts"
+import { withOwnCallIds } from "../chat/callIds.ts"
 import { nullable, paramsObject, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
@@ -48,7 +48,10 @@ export const conversationOfPrompt = Effect.fnUntraced(function*(
   input: Prompt.RawInput
 ): Effect.fn.Return<Conversation, Refused> {
   if (typeof input === "string") return { system: undefined, messages: [{ role: "user", content: input }] }
-  const messages = yield* Effect.forEach(withOwnCallIds(withoutForeign(input, "anthropic")).content, messageOf)
+  const messages = yield* Effect.forEach(
+    withOwnCallIds(withoutForeign(input, "anthropic"), "anthropic").content,
+    messageOf
+  )
   return conversationOf(messages)
 })
 

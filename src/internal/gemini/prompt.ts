@@ -7,7 +7,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
-import { withOwnCallIds } from "../chat/callRenaming.ts"
+import { withOwnCallIds } from "../chat/callIds.ts"
 import { paramsObject } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
@@ -32,7 +32,7 @@ export const conversationOf = Effect.fnUntraced(function*(
   const system: Array<Part> = []
   const contents: Array<Content> = []
   let previous: Prompt.Message["role"] | undefined
-  for (const message of withOwnCallIds(withoutForeign(input, "gemini")).content) {
+  for (const message of withOwnCallIds(withoutForeign(input, "gemini"), provider).content) {
     if (message.role === "system") {
       system.push({ text: message.content })
       continue

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
+import { withOwnCallIds } from "../chat/callIds.ts"
 import { paramsText, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
@@ -24,8 +25,10 @@ export const messagesOfPrompt = (
   typeof input === "string"
     ? Effect.succeed([{ role: "user", content: input }])
     : Effect.map(
-      Effect.forEach(withoutForeign(input, "openai", provider).content, (message) => messagesOf(provider, message)),
-      (messages) => messages.flat()
+      Effect.forEach(withOwnCallIds(withoutForeign(input, "openai", provider), provider).content, (message) =>
+        messagesOf(provider, message)),
+      (messages) =>
+        messages.flat()
     )
 
 const messagesOf = Effect.fnUntraced(function*(

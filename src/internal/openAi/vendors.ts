@@ -25,6 +25,8 @@ export interface Vendor {
    * @default false
    */
   readonly mayStreamUnasked?: boolean
+  /** How many letters and digits the id of a tool call has. @default any number, of any characters */
+  readonly callIdLength?: number
   /** Whether it is known by the name of a model that it reasons before it answers. @default false */
   readonly reasoningByName?: boolean
   /** Whether the user has named the models, so that nothing is known of one by its name. @default false */
@@ -93,7 +95,9 @@ export const vendors = {
   mistral: {
     ...at("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
     telemetryName: "mistral_ai",
-    reportsUsageUnasked: true
+    reportsUsageUnasked: true,
+    // https://github.com/mistralai/mistral-common/blob/main/src/mistral_common/protocol/instruct/validator.py
+    callIdLength: 9
   },
   /** https://docs.api.nvidia.com/nim/reference/llm-apis */
   nvidia_nim: at("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
