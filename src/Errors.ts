@@ -244,6 +244,11 @@ declare module "effect/ai/AiError" {
     readonly imodel?: { readonly text: string }
   }
 
+  /** Whether the request never left the process: an argument made it impossible to send, so that it cost nothing. */
+  export interface InvalidRequestErrorMetadata {
+    readonly imodel?: { readonly neverSent: true }
+  }
+
   /** The delay that a provider asks for with a failure of its own, such as a 503, in milliseconds. */
   export interface InternalProviderErrorMetadata {
     readonly imodel?: { readonly retryAfterMillis: number }

@@ -15,9 +15,10 @@ import * as Stream from "effect/Stream"
 import { makeResponse, type NormalizedResponse, type Part, type StreamPart } from "../../Calling.ts"
 import type { BackendErrorReason } from "../../Errors.ts"
 import { FunctionTool, NeutralToolChoice, promptOrMessages, RawPrompt } from "../chat/arguments.ts"
+import { Messages, promptOfMessages } from "../chat/schema.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
 import { backendReasonOf, reasonOfPart } from "./errors.ts"
-import { PartReader } from "./parts.ts"
+import { PartFold } from "../chat/partFold.ts"
 
 // -----------------------------------------------------------------------------
 // Requests
@@ -54,10 +55,7 @@ const isObjectSchema = (u: unknown): u is ObjectSchema => Schema.isSchema(u)
 /** What a language model of Effect AI can be asked. */
 export const ChatRequest = Schema.Struct({
   prompt: Schema.optional(RawPrompt),
-  messages: Schema.optional(
-    Schema.Array(Schema.Struct({ role: Schema.Literals(["system", "user", "assistant"]), content: Schema.String }))
-      .check(Schema.isMinLength(1))
-  ),
+  messages: Schema.optional(Messages),
   tools: Schema.optional(Schema.Array(Schema.Union([AiTool, ToolOfFunction]))),
   tool_choice: Schema.optional(NeutralToolChoice),
   response_format: Schema.optional(Schema.declare(isObjectSchema, { expected: "a Schema of an object" }))
@@ -66,7 +64,7 @@ export const ChatRequest = Schema.Struct({
 type Payload = typeof ChatRequest.Type
 
 const requestOf = ({ messages, prompt, tool_choice, tools = [] }: Payload) => ({
-  prompt: Prompt.make(prompt ?? messages ?? []),
+  prompt: Prompt.make(prompt ?? promptOfMessages(messages ?? [])),
   toolkit: toolkitOf(tools),
   toolChoice: tool_choice ?? "auto",
   disableToolCallResolution: true,
@@ -108,7 +106,7 @@ export const stream =
       return Effect.tap(generate(model)(payload), ({ content }) => emit(streamPartsOf(content)))
     }
     return Effect.suspend(() => {
-      const reader = new PartReader()
+      const fold = new PartFold()
       return model.streamText(requestOf(payload)).pipe(
         Stream.mapError(backendReasonOf),
         Stream.runForEachArray(Effect.fnUntraced(function*(parts) {
@@ -119,11 +117,11 @@ export const stream =
               return yield* reasonOfPart(part.error)
             }
             said.push(part)
-            reader.read(part)
+            fold.add(part)
           }
           yield* emit(said)
         })),
-        Effect.map(() => answerOf(reader.content))
+        Effect.map(() => answerOf(fold.content))
       )
     })
   }
