@@ -23,9 +23,9 @@ import * as Blocking from "./executor/blocking.ts"
 import { implOf, type Runner } from "./calling/lifecycle.ts"
 import { decodeOutput } from "./chat/arguments.ts"
 import { configurationOf, optionNames } from "./configuration/json.ts"
-import type { Args, Built } from "./hooks/instance.ts"
+import type { Args, HookInstance } from "./hooks/instance.ts"
 import * as Events from "./hooks/events.ts"
-import * as Way from "./hooks/pipeline.ts"
+import * as Pipeline from "./hooks/pipeline.ts"
 import { identify, ModelTypeId, uuid } from "./util/identity.ts"
 import { durationOrZero, illegal, notNegative, onlyKnown, positive, positiveDuration } from "./util/options.ts"
 import { misfitOf } from "./callOptions.ts"
@@ -66,20 +66,20 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   const direct = yield* Pool.makeDirect
   const blocking = options.rateLimiter && (yield* Blocking.make(options.rateLimiter))
   const { events, publish } = yield* Events.make
-  const built = options.hooks === undefined ? undefined : yield* Hook.all(options.hooks)[Hook.TypeId]({
+  const instance = options.hooks === undefined ? undefined : yield* Hook.all(options.hooks)[Hook.TypeId]({
     provider: backend.provider,
     name: options.name ?? backend.name,
     version: backend.version,
     fingerprint: backend.fingerprint,
     publish
   })
-  const through = built && (yield* Way.make(built))
+  const through = instance && (yield* Pipeline.make(instance))
   const now = yield* Clock.currentTimeMillis
   const countsTokens = executor?.countsTokens ?? false
 
   if (countsTokens && cost === undefined) yield* backend.loadTokenizer
 
-  const change = built?.create
+  const change = instance?.create
   const createOf = (args: unknown, createOptions: CreateOptions | undefined, costOf: (() => Cost) | undefined) =>
     backend.createCalling(args, {
       metadata: createOptions?.metadata,
@@ -231,7 +231,7 @@ const noCost = () => 0
 const isListOrAbsent = (hooks: unknown): boolean => hooks === undefined || Array.isArray(hooks)
 
 const createChanged = <C extends Calling, E>(
-  change: NonNullable<Built<unknown>["create"]>,
+  change: NonNullable<HookInstance<unknown>["create"]>,
   args: Args,
   create: (args: Args) => Effect.Effect<C, E>
 ) =>

@@ -66,6 +66,21 @@ export interface Work<out Data, Payload> {
   run(payload: Payload, calling: Calling): Answer<Data>
 }
 
+/** Removes texts from a value. */
+type Redact = <A>(value: A) => A
+
+/** Redacts before the attempt is traced, recorded or settled. */
+const redactedWork = <Data, P>(work: Work<Data, P>, redact: Redact): Work<Data, P> => ({
+  retry: work.retry,
+  delegates: work.delegates,
+  operation: work.operation,
+  run: (payload, calling) =>
+    Effect.suspend(() => work.run(payload, calling)).pipe(
+      Effect.mapBoth({ onFailure: redact, onSuccess: redact }),
+      Effect.catchDefect((defect) => Effect.die(redact(defect)))
+    )
+})
+
 /** What is asked of a calling by one who can turn to somebody else. */
 export interface Terms {
   /** Which of several models makes them. */
@@ -117,6 +132,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   private uuid: string | undefined = undefined
   /** The calling that hooks stand around, for which this one asks the backend. */
   private whole: CallingImpl<unknown> | undefined = undefined
+  /** Removes what hooks redact from the answer and the error of each attempt. */
+  private redact: Redact | undefined = undefined
   private passing = false
   private runner: Runner | undefined = undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
@@ -310,8 +327,9 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
   /** Adds attempts, also to the calling on whose behalf this one runs. */
   addAttempts(attempts: ReadonlyArray<Attempt>): void {
-    this.attempts = [...this.attempts, ...attempts]
-    this.whole?.addAttempts(attempts)
+    const added = this.redact?.(attempts) ?? attempts
+    this.attempts = [...this.attempts, ...added]
+    this.whole?.addAttempts(added)
   }
 
   /** Whether its work was started, at least once. */
@@ -331,9 +349,11 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   }
 
   /** One that asks the backend on behalf of this one, to be admitted and run by itself. */
-  asking(sink: Sink | undefined): CallingImpl<Data, P> {
-    const part = new CallingImpl(this.payload, this.work, this.tokens, this.createdAtMillis, this.metadata)
+  asking(sink: Sink | undefined, redact?: Redact): CallingImpl<Data, P> {
+    const work = redact === undefined ? this.work : redactedWork(this.work, redact)
+    const part = new CallingImpl(this.payload, work, this.tokens, this.createdAtMillis, this.metadata)
     part.whole = this
+    part.redact = redact
     part.sink = sink
     part.terms = this.terms
     part.deadlineMillis = this.deadlineMillis
