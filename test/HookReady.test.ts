@@ -149,26 +149,118 @@ describe("Hook.cache", () => {
       ])
     ))
 
-  it.effect("whose store fails spoils nothing", () =>
+  const bug = () => {
+    throw new Error("bug")
+  }
+
+  const storeOf = (operation: () => Effect.Effect<never, Persistence.PersistenceError>) =>
+    Persistence.layer.pipe(Layer.provide(Layer.succeed(Persistence.BackingPersistence, {
+      make: () =>
+        Effect.succeed({
+          get: operation,
+          getMany: operation,
+          set: operation,
+          setMany: operation,
+          remove: operation,
+          clear: Effect.suspend(operation)
+        })
+    })))
+
+  it.effect.each(
+    [
+      ["fails", () => Effect.fail(new Persistence.PersistenceError({ message: "disk full" }))],
+      ["dies", () => Effect.die("bug")],
+      ["throws", bug]
+    ] as const
+  )("whose store %s costs no call", ([, operation]) =>
     Effect.gen(function*() {
-      const broken = Effect.fail(new Persistence.PersistenceError({ message: "disk full" }))
-      const backing = Layer.succeed(Persistence.BackingPersistence, {
-        make: () =>
-          Effect.succeed({
-            get: () => broken,
-            getMany: () => broken,
-            set: () => broken,
-            setMany: () => broken,
-            remove: () => broken,
-            clear: broken
-          })
-      })
       const model = yield* Effect.provide(
         modelOf([Hook.cache({ timeToLive: "1 hour" })], () => Effect.succeed("fine")),
-        Persistence.layer.pipe(Layer.provide(backing))
+        storeOf(operation)
       )
       assert.strictEqual(text(yield* model.respond({ prompt: "a" })), "fine")
     }).pipe(Effect.provide(Logger.layer([]))))
+
+  it.effect("whose store hangs, even without interruption, costs a second", () =>
+    Effect.gen(function*() {
+      const model = yield* Effect.provide(
+        modelOf([Hook.cache({ timeToLive: "1 hour" })], () => Effect.succeed("fine")),
+        storeOf(() => Effect.uninterruptible(Effect.never))
+      )
+      const fiber = yield* Effect.forkChild(model.respond({ prompt: "a" }))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(text(yield* Fiber.join(fiber)), "fine")
+    }).pipe(Effect.provide(Logger.layer([]))))
+
+  it.effect("whose key throws, or whose store refuses the answer, costs no call", () =>
+    Effect.gen(function*() {
+      const answer = () => Effect.succeed(Calling.makeResponse({ data: "fine", metadata: { big: 1n } }))
+      for (const options of [{ key: bug }, { data: Schema.Finite }, {}]) {
+        const model = yield* modelOf([Hook.cache({ timeToLive: "1 hour", ...options })], answer)
+        assert.strictEqual(text(yield* model.respond({ prompt: "a" })), "fine")
+        assert.strictEqual(text(yield* model.respond({ prompt: "a" })), "fine")
+      }
+    }).pipe(Effect.provide([Logger.layer([]), Persistence.layerMemory])))
+
+  it.effect("gives the answer of one secret, tenant or map to no other", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const model = yield* modelOf([Hook.cache({ timeToLive: "1 hour" })], () => Effect.sync(() => String(++asked)))
+      const ask = (prompt: unknown, params = {}) =>
+        Effect.map(Effect.provideService(model.respond({ prompt }), Hook.Params, params), text)
+      const asks = [
+        ask({ token: Redacted.make("one") }),
+        ask({ token: Redacted.make("two") }),
+        ask(new Map([["a", 1]])),
+        ask(new Map([["a", 2]])),
+        ask("a", { tenant: "one" }),
+        ask("a", { tenant: "two" })
+      ]
+      const answers = ["1", "2", "3", "4", "5", "6"]
+      assert.deepStrictEqual(yield* Effect.all(asks), answers)
+      assert.deepStrictEqual(yield* Effect.all(asks), answers)
+      // Parameters that have no encoding.
+      const apart = ask("a", { tenant: () => 1 })
+      assert.deepStrictEqual([yield* apart, yield* apart], ["7", "8"])
+    }).pipe(Effect.provide(Persistence.layerMemory)))
+
+  it.effect("keeps a bounded number of answers, and none that has expired", () =>
+    Effect.gen(function*() {
+      const stored = new Map<string, object>()
+      const backing = Layer.succeed(Persistence.BackingPersistence, {
+        make: () =>
+          Effect.succeed({
+            get: (key: string) => Effect.sync(() => stored.get(key)),
+            getMany: () => Effect.die("unused"),
+            set: (key: string, value: object) => Effect.asVoid(Effect.sync(() => stored.set(key, value))),
+            setMany: () => Effect.die("unused"),
+            remove: (key: string) => Effect.asVoid(Effect.sync(() => stored.delete(key))),
+            clear: Effect.void
+          })
+      })
+      const model = yield* Effect.provide(
+        modelOf([Hook.cache({ timeToLive: "1 hour", maxEntries: 3 })], ({ prompt }) => Effect.succeed(`${prompt}`)),
+        Persistence.layer.pipe(Layer.provide(backing))
+      )
+      yield* Effect.forEach(["1", "2", "3", "4", "5"], (prompt) => model.respond({ prompt }))
+      assert.strictEqual(stored.size, 3)
+      assert.deepStrictEqual([...stored.values()].map((value) => /"text":"(\d)"/.exec(JSON.stringify(value))?.[1]), [
+        "3",
+        "4",
+        "5"
+      ])
+      yield* TestClock.adjust("1 hour")
+      yield* model.respond({ prompt: "6" })
+      assert.strictEqual(stored.size, 1)
+      assert.strictEqual(
+        (yield* Effect.flip(
+          modelOf([Hook.cache({ timeToLive: 1, maxEntries: 0 })], () => Effect.succeed("")).pipe(
+            Effect.provide(Persistence.layerMemory)
+          )
+        ))._tag,
+        "IllegalArgumentError"
+      )
+    }))
 })
 
 describe("Hook.budget", () => {
