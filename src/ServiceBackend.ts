@@ -127,6 +127,8 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.
   readonly version: string
   /** Tells apart backends that answer differently under one name: by their address, their account, their defaults. No secret. */
   readonly fingerprint: string
+  /** The models that may answer, for a backend that asks other models. @default its `name` alone */
+  readonly models?: ReadonlyArray<string> | undefined
   readonly tags: ReadonlySet<string>
   /** What it keeps from one call to the next, for example the session that it continues. */
   readonly providerMetadata: ProviderMetadata

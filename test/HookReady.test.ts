@@ -324,6 +324,128 @@ describe("Hook.budget", () => {
       yield* model.respond({ model: "gpt-4o-mini-2024-07-18" })
     }))
 
+  const wrong = new AiError.InvalidOutputError({
+    description: "no JSON",
+    usage: { promptTokens: 10, completionTokens: 20, totalTokens: 30 }
+  })
+
+  const leftOf = (error: unknown): number => {
+    const cause = causeOf(error)
+    return cause instanceof Hook.BudgetSpent ? cause.left : assert.fail(`not spent: ${String(cause)}`)
+  }
+
+  it.effect("counts every attempt that was paid, also those that failed", () =>
+    Effect.gen(function*() {
+      const backend = yield* ServiceBackend.make({
+        provider: "local",
+        name: "local",
+        request: Request,
+        retry: { times: 2, delay: 0, while: () => true },
+        call: () => Effect.fail(wrong)
+      })
+      const model = yield* iModel.make(backend, { hooks: [Hook.budget({ tokens: 100, per: "1 day" })] })
+      const fiber = yield* Effect.forkChild(model.invoke({ prompt: "a" }))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(fiber)).attempts.length, 3)
+      assert.strictEqual(leftOf(yield* Effect.flip(model.respond({ prompt: "a", max_tokens: 50 }))), 10)
+    }))
+
+  const twice = (concurrency: number) =>
+    Hook.middleware((next) => () => Effect.map(Effect.all([next, next], { concurrency }), ([answer]) => answer))
+
+  it.effect.each([1, 2])(
+    "counts each attempt once, whatever hook asks twice, with concurrency %d",
+    (concurrency) =>
+      Effect.gen(function*() {
+        const budget = Hook.budget({ tokens: 100, per: "1 day" })
+        for (const hooks of [[budget, twice(concurrency)], [twice(concurrency), budget]]) {
+          const model = yield* modelOf(
+            hooks,
+            () => Effect.as(Effect.yieldNow, Calling.makeResponse({ data: "", usage: usage(10, 20) }))
+          )
+          yield* model.respond({ prompt: "a" })
+          assert.strictEqual(leftOf(yield* Effect.flip(model.respond({ prompt: "a", max_tokens: 50 }))), 40)
+        }
+      })
+  )
+
+  it.effect.each([Number.NaN, -1e9, -1])(
+    "admits nothing extra for max_tokens: %d",
+    (max_tokens) =>
+      Effect.gen(function*() {
+        const backend = yield* ServiceBackend.make({
+          provider: "local",
+          name: "local",
+          request: Schema.Struct({ prompt: Schema.String, max_tokens: Schema.Unknown }),
+          call: () => Effect.as(Effect.sleep(1), Calling.makeResponse({ data: "", usage: usage(1, 1) }))
+        })
+        const model = yield* iModel.make(backend, { hooks: [Hook.budget({ tokens: 100, per: "1 day" })] })
+        const ask = (max_tokens: number) => Effect.exit(model.invoke({ prompt: "a", max_tokens }))
+        yield* Effect.forkChild(ask(max_tokens))
+        const batch = yield* Effect.forkChild(
+          Effect.all(Array.from({ length: 10 }, () => ask(48)), { concurrency: 10 })
+        )
+        yield* TestClock.adjust(1)
+        assert.strictEqual((yield* Fiber.join(batch)).filter(Exit.isSuccess).length, 2)
+      })
+  )
+
+  it.effect("denies a call of infinite cost, and does not believe a usage that is no count", () =>
+    Effect.gen(function*() {
+      const model = yield* modelOf(
+        [Hook.budget({ tokens: 100, costUsd: 1, per: "1 day", prices: { m: { input: 1, output: 0 } } })],
+        () => Effect.succeed(Calling.makeResponse({ data: "", usage: usage(-1e6, Number.NaN) }))
+      )
+      yield* Effect.replicateEffect(model.respond({ prompt: "1234", model: "m", max_tokens: 9 }), 3)
+      assert.strictEqual(leftOf(yield* Effect.flip(model.respond({ prompt: "1234", model: "m", max_tokens: 99 }))), 70)
+    }))
+
+  it.effect("over several models takes the price of the one that answers, and reserves the highest", () =>
+    Effect.gen(function*() {
+      const memberOf = (
+        name: string,
+        answer: Effect.Effect<Calling.NormalizedResponse<string>, Errors.BackendErrorReason>
+      ) =>
+        Effect.flatMap(
+          ServiceBackend.make({ provider: "local", name, request: Request, call: () => answer }),
+          (backend) => iModel.make(backend)
+        )
+      const prices = { cheap: { input: 1, output: 1 }, dear: { input: 10, output: 10 } }
+      const model = yield* iModel.fallback([
+        yield* memberOf("dear", Effect.fail(wrong)),
+        yield* iModel.fallback([
+          yield* memberOf(
+            "cheap-2026-01-01",
+            Effect.succeed(Calling.makeResponse({ data: "", usage: usage(100_000, 100_000) }))
+          )
+        ])
+      ], { hooks: [Hook.budget({ costUsd: 1, per: "1 day", prices })] })
+      yield* model.respond({ prompt: "a" })
+      // The dear one was asked too: 30 tokens of it.
+      const left = leftOf(yield* Effect.flip(model.respond({ prompt: "a", max_tokens: 80_000 })))
+      assert.approximately(left, 1 - 0.2 - 0.0003, 1e-9)
+
+      const unpriced = yield* iModel.fallback([
+        yield* memberOf("cheap", Effect.fail(wrong)),
+        yield* memberOf("nobody", Effect.fail(wrong))
+      ], { hooks: [Hook.budget({ costUsd: 1, per: "1 day", prices })] })
+      assert.deepInclude(causeOf(yield* Effect.flip(unpriced.respond({ prompt: "a" }))), {
+        _tag: "PriceUnknown",
+        model: "nobody"
+      })
+      yield* Effect.flip(unpriced.respond({ prompt: "a", model: "cheap" }))
+    }))
+
+  it.effect("is refused with a price that is none", () =>
+    Effect.gen(function*() {
+      for (const price of [{ input: Number.NaN, output: 1 }, { input: 1, output: -1 }]) {
+        const error = yield* Effect.flip(
+          modelOf([Hook.budget({ costUsd: 1, per: "1 day", prices: { m: price } })], () => Effect.succeed(""))
+        )
+        assert.include(error.message, `prices["m"]`)
+      }
+    }))
+
   it.effect("is refused without a limit, or with one that is none", () =>
     Effect.gen(function*() {
       const nothing = () => Effect.succeed("")

@@ -71,6 +71,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     name: options.name ?? backend.name,
     version: backend.version,
     fingerprint: backend.fingerprint,
+    models: backend.models ?? [backend.name],
     publish
   })
   const through = instance && (yield* Pipeline.make(instance))
@@ -195,6 +196,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     [ModelTypeId]: {
       prepare,
       fingerprint: backend.fingerprint,
+      models: backend.models ?? [backend.name],
       // Not before it is asked for: whatever there is in the metadata is walked through for it.
       get configuration() {
         return configurationOf(backend.configuration, options)

@@ -11,6 +11,8 @@ export interface Host {
   readonly provider: string
   readonly name: string
   readonly version: string
+  /** The models that may answer, as their providers name them. A model of several has more than one. */
+  readonly models: ReadonlyArray<string>
   /** Identifies the address and the account, without revealing its secret. */
   readonly fingerprint: string
   readonly publish: (event: Omit<Event, "dropped">) => Effect.Effect<void>

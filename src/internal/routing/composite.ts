@@ -36,6 +36,7 @@ export const backendOf = Effect.fnUntraced(function*<Args, Data>(
     name: models.map(({ name }) => name).join(", "),
     version: "1",
     fingerprint: JSON.stringify(models.map((model) => [model.name, model[ModelTypeId].fingerprint])),
+    models: models.flatMap((model) => model[ModelTypeId].models),
     tags: new Set(models.flatMap(({ tags }) => Array.from(tags))),
     headroom: Duration.zero,
     idleTimeout: undefined,
