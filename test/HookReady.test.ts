@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Logger, Metric, Redacted, Schema, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, Metric, Redacted, Schema, Stream } from "effect"
 import { AiError, Prompt, Response, Tool } from "effect/ai"
 import { KeyValueStore, Persistence } from "effect/persistence"
 import { TestClock } from "effect/testing"
@@ -183,11 +183,13 @@ describe("Hook.cache", () => {
 
   it.effect("whose store hangs, even without interruption, costs a second", () =>
     Effect.gen(function*() {
+      const asked = yield* Deferred.make<void>()
       const model = yield* Effect.provide(
         modelOf([Hook.cache({ timeToLive: "1 hour" })], () => Effect.succeed("fine")),
-        storeOf(() => Effect.uninterruptible(Effect.never))
+        storeOf(() => Effect.uninterruptible(Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)))
       )
       const fiber = yield* Effect.forkChild(model.respond({ prompt: "a" }))
+      yield* Deferred.await(asked)
       yield* TestClock.adjust("1 second")
       assert.strictEqual(text(yield* Fiber.join(fiber)), "fine")
     }).pipe(Effect.provide(Logger.layer([]))))

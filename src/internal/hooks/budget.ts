@@ -8,9 +8,9 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type { Attempt, Calling, NormalizedResponse } from "../../Calling.ts"
 import type { Hook } from "./hook.ts"
-import { type Failure, implOf } from "../calling/lifecycle.ts"
-import { estimateTokens, fourCharacters } from "../chat/estimate.ts"
-import { useOf } from "../limits/reservation.ts"
+import type { Failure } from "../calling/lifecycle.ts"
+import { charactersPerToken, estimateTokens, fourCharacters } from "../chat/estimate.ts"
+import { usedOf } from "../limits/reservation.ts"
 import { illegal, notNegative, positive, positiveDuration } from "../util/options.ts"
 import { type Billing, billingOf, tierAsked } from "./billing.ts"
 import { forHost, middleware, unwrap } from "./make.ts"
@@ -159,7 +159,7 @@ export const budget = (options: BudgetOptions): Hook<Cause.IllegalArgumentError>
           const attempts = calling.attempts.slice(paid.get(calling) ?? 0)
           paid.set(calling, calling.attempts.length)
           for (const [i, attempt] of attempts.entries()) {
-            add(from, spent(calling, attempt, i === attempts.length - 1 ? exit : undefined, estimate, prices), 1)
+            add(from, spent(attempt, i === attempts.length - 1 ? exit : undefined, estimate, prices), 1)
           }
         }
       })
@@ -202,22 +202,22 @@ const highest = (prices: ReadonlyArray<Price>, usage: Response.Usage, billing: B
 
 /** What an attempt has cost. The exit is that of the call, if the attempt was its last one. */
 const spent = (
-  calling: Calling,
   attempt: Attempt,
   exit: Exit.Exit<NormalizedResponse, Failure> | undefined,
   { prices: possible, tier, tokens }: Estimate,
   all: Prices
 ): Spending => {
-  const { sink } = implOf(calling)
   const answer = exit !== undefined && Exit.isSuccess(exit) && attempt.outcome === "completed" ? exit.value : undefined
   const priced = [modelIn(answer), attempt.model].flatMap((name) => name === undefined ? [] : priceOf(all, name) ?? [])
   const prices = priced.length === 0 ? possible : priced.slice(0, 1)
   const billing = answer === undefined ? { tier, cacheWriteHour: 0 } : billingOf(answer.rawResponse)
-  const usage = attempt.usage ?? answer?.usage
-  if (usage === undefined && attempt.outcome !== "completed") {
+  if (attempt.outcome !== "completed") {
     const ended = attempt.reason === undefined ? Exit.interrupt() : Exit.fail(attempt.reason)
-    return spendingOf(useOf({ requests: 1, ...tokens }, ended, exit && sink), prices, billing)
+    const seen = attempt.usage?.outputTokens.total
+    const sink = seen === undefined ? undefined : { characters: seen * charactersPerToken }
+    return spendingOf(usedOf({ requests: 1, ...tokens }, ended, sink), prices, billing)
   }
+  const usage = attempt.usage ?? answer?.usage
   const input = reported(usage?.inputTokens.total, tokens.input)
   const output = reported(usage?.outputTokens.total, tokens.output)
   return {

@@ -1,51 +1,64 @@
 /** Runs callings through the hooks of a model: the answer, and the parts of a streamed answer on their way to the reader. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { type Calling, makeResponse, type NormalizedResponse, type StreamPart } from "../../Calling.ts"
 import type { PermissionDenied, TimeoutError } from "../../Errors.ts"
 import type { CallingImpl, Failure, Runner } from "../calling/lifecycle.ts"
-import { shutdown } from "../executor/pool.ts"
+import type { Submission } from "../calling/submission.ts"
+import { shutdown } from "../executor/ticket.ts"
 import { contentOf, makeSink, type Sink, streamPartsOf } from "../calling/streaming.ts"
 import type { Answer, HookInstance } from "./instance.ts"
 
 /** Has a calling admitted and run. */
-export type Submit = (calling: Calling) => Effect.Effect<Calling, TimeoutError | PermissionDenied>
+export type Submit = (
+  calling: Calling,
+  submission: Submission
+) => Effect.Effect<Calling, TimeoutError | PermissionDenied>
 
 /** The runner of a model with hooks, in front of the one that admits its callings. Its callings end with the scope. */
 export const make = (
   instance: HookInstance<unknown>
 ): Effect.Effect<(submit: Submit) => Runner, never, Scope.Scope> => {
-  const running = new Set<CallingImpl<unknown>>()
+  const running = new Map<CallingImpl<unknown>, Fiber.Fiber<unknown, unknown>>()
   let isOpen = true
   const close = Effect.suspend(() => {
     isOpen = false
-    return Effect.forEach([...running], (calling) => calling.interrupt(shutdown(calling)), {
-      concurrency: "unbounded",
-      discard: true
+    return Fiber.interruptAll(running.values())
+  })
+  return Effect.as(Effect.addFinalizer(() => close), (submit) => (calling, submission, context) => {
+    const settle = (exit: Exit.Exit<NormalizedResponse, Failure>) => {
+      running.delete(calling)
+      calling.conclude(!isOpen && Exit.hasInterrupts(exit) ? Exit.fail(shutdown(calling.id)) : exit)
+      calling.notify()
+    }
+    if (!isOpen) {
+      settle(Exit.interrupt())
+      return Effect.void
+    }
+    calling.enterHooks()
+    const answer = Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) => {
+      running.set(calling, fiber)
+      return answerOf(calling, submission, instance, submit)
+    })
+    Effect.runForkWith(context)(answer).addObserver(settle)
+    return Effect.suspend(() => {
+      const fiber = running.get(calling)
+      return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
     })
   })
-  return Effect.as(Effect.addFinalizer(() => close), (submit) => ({
-    start: (calling) => {
-      if (!isOpen) {
-        calling.abandon(shutdown(calling))
-        return calling.settle()
-      }
-      running.add(calling)
-      calling.pass(answerOf(calling, instance, submit), () => running.delete(calling))
-    },
-    withdraw: (calling) => calling.interrupt(),
-    heard: () => {}
-  }))
 }
 
 const answerOf = (
   calling: CallingImpl<unknown>,
+  submission: Submission,
   instance: HookInstance<unknown>,
   submit: Submit
 ): Answer<unknown> =>
   Effect.suspend(() => {
-    const reader = calling.sink && makeReader(calling.sink, instance.parts?.(calling))
+    const reader = submission.sink && makeReader(submission.sink, instance.parts?.(calling))
     // What was read cannot be taken back: an error after that is final.
     let broken: Failure | undefined
     // The reader gets the parts of one invocation of the backend, however many run at once.
@@ -54,9 +67,9 @@ const answerOf = (
     const ask = Effect.suspend(() => {
       if (broken !== undefined) return Effect.fail(broken)
       const streams = reader !== undefined && !isStreaming && !reader.sink.begun
-      const part = calling.asking(streams ? reader.sink : undefined, instance.redact)
+      const part = calling.part(instance.redact)
       const asked = Effect.flatMap(
-        submit(part),
+        submit(part, { ...submission, sink: streams ? reader.sink : undefined }),
         () => part.execution.status === "cancelled" ? Effect.interrupt : part.response
       )
       if (!streams) return asked
