@@ -38,6 +38,8 @@ export interface Backend<in Args, out Data> extends Equal.Equal {
   readonly version: string
   /** Tells apart backends that answer differently under one name: by their address, their account, their defaults. No secret. */
   readonly fingerprint: string
+  /** The models that may answer, as their providers name them: its `name`, unless it asks other models. */
+  readonly models: ReadonlyArray<string>
   readonly tags: ReadonlySet<string>
   /** What it keeps from one call to the next, for example the session that it continues. */
   readonly providerMetadata: ProviderMetadata
@@ -102,6 +104,7 @@ interface Options<in out Payload extends Readonly<Record<string, unknown>>, out 
   readonly name: string
   readonly version?: string | undefined
   readonly fingerprint?: string | undefined
+  readonly models?: ReadonlyArray<string> | undefined
   readonly tags?: Iterable<string> | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   readonly providerMetadata?: ProviderMetadata | undefined
@@ -132,6 +135,7 @@ export const make = <Args, Payload extends Readonly<Record<string, unknown>>, Da
       name: options.name,
       version: options.version ?? "1",
       fingerprint: options.fingerprint ?? "",
+      models: options.models ?? [options.name],
       tags: new Set(options.tags),
       providerMetadata: options.providerMetadata ?? (yield* SubscriptionRef.make({})),
       tool: options.tool,
