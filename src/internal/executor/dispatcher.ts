@@ -25,7 +25,7 @@ import type { Receipt } from "../limits/session.ts"
 import * as Buckets from "../limits/buckets.ts"
 import { type CallingImpl, implOf, type Runner } from "../calling/lifecycle.ts"
 import * as Limits from "../limits/reservation.ts"
-import { Line } from "./priorityQueue.ts"
+import { PriorityQueue } from "./priorityQueue.ts"
 import * as Metrics from "./metrics.ts"
 import { duration, illegal, oneOf, positiveInteger } from "../util/options.ts"
 import * as Outage from "../limits/outage.ts"
@@ -56,7 +56,7 @@ export const make = Effect.fnUntraced(function*(
   const buckets = yield* Buckets.make(options)
   const clock = yield* Clock.Clock
 
-  const line = new Line<CallingImpl<unknown>>(Duration.toMillis(aging))
+  const line = new PriorityQueue<CallingImpl<unknown>>(Duration.toMillis(aging))
   const admitted = new Map<CallingImpl<unknown>, Limits.Answered>()
   const queueTimers = new Map<CallingImpl<unknown>, Fiber.Fiber<void>>()
   const settled = { completed: 0, failed: 0, cancelled: 0, aborted: 0, skipped: 0 }
