@@ -28,7 +28,8 @@ import type { BackendError, BackendErrorReason, Unsupported } from "./Errors.ts"
 import { CallingImpl, implOf, rejected, type Work } from "./internal/calling/lifecycle.ts"
 import { tokensOf } from "./internal/calling/tokens.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
-import { estimateTokens, fourCharacters } from "./internal/chat/estimate.ts"
+import type { Tokenizer } from "./internal/chat/countTokens.ts"
+import { estimateTokens } from "./internal/chat/estimate.ts"
 import { identify, noMetadata } from "./internal/util/identity.ts"
 import { invalidArgument } from "./internal/util/schemaIssue.ts"
 import { type Retry, retrying } from "./internal/errors/retry.ts"
@@ -268,7 +269,7 @@ export interface Options<S extends RequestSchema, Data> {
    * @default the tokens of the arguments by the `tokenizer`, and their `max_tokens`
    */
   readonly cost?: ((payload: S["Type"]) => Cost | undefined) | undefined
-  /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
+  /** Loads the function that counts the tokens of a text. @default none: tokens are estimated by script */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again. @default never */
   readonly retry?: Retry | undefined
@@ -338,7 +339,7 @@ export const make = <S extends RequestSchema, Data>(
     const now = yield* Clock.currentTimeMillis
     const providerMetadata = options.providerMetadata ?? (yield* SubscriptionRef.make({}))
     const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
-    let tokenizer = fourCharacters
+    let tokenizer: Tokenizer | undefined
     const { call, circuit, stream } = options
     const streaming = stream ?? ((payload, emit, calling) =>
       Effect.tap(
@@ -393,7 +394,12 @@ export const make = <S extends RequestSchema, Data>(
           const unsupported = options.unsupported?.(payload)
           if (unsupported !== undefined) return Effect.succeed(rejected<Data>(unsupported, createdAtMillis, metadata))
           const cost = callingOptions?.cost?.() ?? options.cost?.(payload) ??
-            estimateTokens(payload, tokenizer, callingOptions?.expectedOutput ?? 0)
+            estimateTokens(
+              payload,
+              tokenizer,
+              callingOptions?.expectedOutput ?? 0,
+              () => clock.currentTimeMillisUnsafe()
+            )
           const tokens = tokensOf(cost)
           return Effect.succeed(
             Result.isFailure(tokens)

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import type { Calling, NormalizedResponse } from "../../Calling.ts"
 import type { Hook } from "./hook.ts"
 import { type Failure, implOf } from "../calling/lifecycle.ts"
-import { estimateTokens, fourCharacters } from "../chat/estimate.ts"
+import { estimateTokens } from "../chat/estimate.ts"
 import { useOf } from "../limits/reservation.ts"
 import { illegal, positive, positiveDuration } from "../util/options.ts"
 import { billingOf, tierAsked } from "./billing.ts"
@@ -78,7 +78,7 @@ interface Spending {
  *
  * **Details**
  *
- * A call reserves what it is estimated to cost (four characters are taken for a token, and `max_tokens` for the output) and pays
+ * A call reserves what it is estimated to cost (tokens by script, and `max_tokens` for the output) and pays
  * in the end what its answer reports, so that many calls at once do not overdraw the budget; a call that states no `max_tokens`
  * can overdraw it by its output. Its service tier counts: that of the answer, or the one that was asked for. What is answered without the backend costs nothing. Each model has a budget of its own, in
  * memory, which begins with its first call.
@@ -113,7 +113,7 @@ export const budget = (options: BudgetOptions): Hook<Cause.IllegalArgumentError>
       const price = model === undefined ? undefined : priceOf(prices, model)
       if (costUsd !== undefined && price === undefined) return yield* new PriceUnknown({ model })
       if (now >= window.until) window = { until: now + lasts, tokens: 0, usd: 0 }
-      const estimate = estimateTokens(payload, fourCharacters, 0)
+      const estimate = estimateTokens(payload, undefined, 0)
       const tier = tierAsked(payload)
       const reserved = spendingOf(price, estimate, tier)
       const resetsIn = Duration.millis(window.until - now)

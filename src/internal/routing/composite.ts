@@ -14,7 +14,7 @@ import type { Model } from "../../Model.ts"
 import { type Backend, TypeId } from "../../ServiceBackend.ts"
 import { CallingImpl, implOf, rejected, type Work } from "../calling/lifecycle.ts"
 import { tokensOf } from "../calling/tokens.ts"
-import { estimateTokens, fourCharacters } from "../chat/estimate.ts"
+import { estimateTokens } from "../chat/estimate.ts"
 import { identify, ModelTypeId, noMetadata } from "../util/identity.ts"
 
 /** Makes the backend of models, of what asks them. That notes their attempts on the calling, and hands out their parts. */
@@ -55,7 +55,7 @@ export const backendOf = Effect.fnUntraced(function*<Args, Data>(
           return Effect.succeed(rejected<Data>(reason, createdAtMillis, metadata))
         }
         const tokens = tokensOf(
-          callingOptions?.cost?.() ?? estimateTokens(args, fourCharacters, callingOptions?.expectedOutput ?? 0)
+          callingOptions?.cost?.() ?? estimateTokens(args, undefined, callingOptions?.expectedOutput ?? 0)
         )
         return Effect.succeed(
           Result.isFailure(tokens)
