@@ -161,7 +161,7 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly reason?: ((answer: FailedAnswer) => BackendErrorReason) | undefined
   /** The tokens that a call will cost, as an estimate; `undefined` for the default. @default as for `ServiceBackend.make` */
   readonly cost?: ((payload: Request["Type"]) => ServiceBackend.Cost | undefined) | undefined
-  /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
+  /** Loads the function that counts the tokens of a text. @default none: tokens are estimated by script */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */
   readonly retry?: ServiceBackend.Retry | undefined

@@ -221,7 +221,7 @@ export interface Options<S extends RequestSchema, Data> {
    * @default the tokens of the arguments by the `tokenizer`, and their `max_tokens`
    */
   readonly cost?: ((payload: S["Type"]) => Cost | undefined) | undefined
-  /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
+  /** Loads the function that counts the tokens of a text. @default none: tokens are estimated by script */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again. @default never */
   readonly retry?: Retry | undefined

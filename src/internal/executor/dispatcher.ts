@@ -37,7 +37,7 @@ import * as Counters from "./counters.ts"
 import * as Metrics from "./metrics.ts"
 import { type Executor, type SubmitOptions, TypeId } from "./options.ts"
 import * as Pool from "./pool.ts"
-import { Line } from "./priorityQueue.ts"
+import { PriorityQueue } from "./priorityQueue.ts"
 import { Key, Priority } from "./references.ts"
 import type { Settings } from "./settings.ts"
 import { snapshotOf } from "./snapshot.ts"
@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
   const now = () => monotonicMillis(clock)
 
-  const queue = new Line<Ticket>(settings.agingMillis)
+  const queue = new PriorityQueue<Ticket>(settings.agingMillis)
   const counters = Counters.make()
   let pausedUntil = 0
   // Callings that rest after a denial.
