@@ -297,8 +297,8 @@ export const Service =
       layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions))),
       layerMock: (handler: MockHandler<Data | Hook.Data<H>>) =>
         Layer.effectContext(Effect.gen(function*() {
-          const { backend, mock } = yield* makeMock(handler)
-          return Context.make(tag, yield* make(backend, modelOptions)).pipe(Context.add(Mock, mock))
+          const { backend: made, mock } = yield* makeMock(handler, backend)
+          return Context.make(tag, yield* make(made, modelOptions)).pipe(Context.add(Mock, mock))
         }))
     })
   }
