@@ -9,7 +9,7 @@ import type { BackendErrorReason } from "../../Errors.ts"
 import type { ResponseSchema } from "../http/decoder.ts"
 import { describeIssue, invalidArgument } from "../util/schemaIssue.ts"
 
-export const TypeId = "~effect-imodel/internal/mock/Reader"
+const TypeId = "~effect-imodel/internal/mock/Reader"
 
 type Fields = Partial<Omit<NormalizedResponse, "data">>
 
