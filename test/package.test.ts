@@ -35,11 +35,11 @@ class Project extends Context.Service<Project, { readonly folder: string; readon
       yield* run(source, "tar", "-xzf", packed.filename, "-C", path.join(modules, "effect-imodel"), "--strip=1")
       const names = Object.keys(JSON.parse(manifest).exports)
       const files = yield* fs.readDirectory(path.join(modules, "effect-imodel", "dist"))
-      const closed = names.flatMap((name) => JSON.parse(manifest).exports[name] === null ? [name.slice(2)] : [])
+      const closed = new Set(names.filter((name) => JSON.parse(manifest).exports[name] === null))
       const subpaths = [
         ...names.flatMap((name) => /^\.\/[A-Z]\w+$/.test(name) ? [name.slice(2)] : []),
         ...files.flatMap((file) => file.endsWith(".d.ts") ? [path.basename(file, ".d.ts")] : [])
-      ].filter((name) => !closed.includes(name))
+      ].filter((name) => !closed.has(`./${name}`))
       yield* fs.writeFileString(path.join(folder, "package.json"), JSON.stringify({ type: "module" }))
       yield* fs.writeFileString(path.join(folder, "main.ts"), program(subpaths))
       return { folder, root }
@@ -67,15 +67,16 @@ export const text: Effect.Effect<string | null | undefined, unknown, Gpt> = Effe
 ).pipe(Effect.map(({ data }) => data.choices[0]?.message.content))
 `
 
-const options = [
-  { strict: true, exactOptionalPropertyTypes: true },
-  { strict: true, exactOptionalPropertyTypes: false },
-  { strict: false, exactOptionalPropertyTypes: false }
-]
+const strictness = [[true, true], [true, false], [false, false]] as const
 
 const all = ["typescript", "typescript-5.9"].flatMap((compiler) =>
   ["nodenext", "bundler"].flatMap((moduleResolution) =>
-    options.map((options) => ({ compiler, moduleResolution, ...options }))
+    strictness.map(([strict, exactOptionalPropertyTypes]) => ({
+      compiler,
+      moduleResolution,
+      strict,
+      exactOptionalPropertyTypes
+    }))
   )
 )
 
