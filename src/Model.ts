@@ -75,7 +75,7 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly tool: Tool.Any | undefined
   /** Admits the callings of this model. `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
-  /** How many callings can usefully be under way at once: as many as run and wait in its line, or 100 without limits. */
+  /** The number of callings that it can run and queue: its `concurrency` and its `queueCapacity`, or 100 without limits. */
   readonly capacity: number
   /** How much it takes in at once, in tokens; of one of several models the largest. `undefined` when it is not known. */
   readonly contextWindow: number | undefined
@@ -189,6 +189,15 @@ export interface StreamOptions extends InvokeOptions, CreateOptions {
 export interface BatchOptions extends InvokeOptions, CreateOptions {
   /** Whether one that times out or is denied fails all, or is a `Result` among the others. @default "default": it fails all */
   readonly mode?: "default" | "result" | undefined
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface InvokeStreamOptions extends InvokeOptions, CreateOptions {
+  /** Whether results are emitted as they come, and not in the order of the stream. @default false */
+  readonly unordered?: boolean | undefined
 }
 
 /**

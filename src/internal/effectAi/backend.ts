@@ -5,6 +5,7 @@
 import type * as EmbeddingModel from "effect/ai/EmbeddingModel"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
+import * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import * as Effect from "effect/Effect"
@@ -17,6 +18,7 @@ import type { BackendErrorReason } from "../../Errors.ts"
 import { FunctionTool, NeutralToolChoice, promptOrMessages, RawPrompt } from "../chat/arguments.ts"
 import { Messages, promptOfMessages } from "../chat/schema.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
+import * as Reader from "../mock/reader.ts"
 import { backendReasonOf, reasonOfPart } from "./errors.ts"
 import { PartFold } from "../chat/partFold.ts"
 
@@ -126,6 +128,15 @@ export const stream =
     })
   }
 
+const isParts = (u: unknown): u is ReadonlyArray<Part> => Array.isArray(u) && u.every(Response.isPart)
+
+/** Reads what a mock of it answers. Its value is left to `respondAs`. */
+export const readParts = Reader.make(
+  ChatRequest,
+  Schema.declare(isParts, { expected: "parts of an answer" }),
+  (content) => Effect.succeed({ content })
+)
+
 // -----------------------------------------------------------------------------
 // Embeddings
 // -----------------------------------------------------------------------------
@@ -150,3 +161,10 @@ export const embed = (model: EmbeddingModel.EmbeddingModel) =>
       })
     })
   )
+
+/** Reads what a mock of it answers. */
+export const readVectors = Reader.make(
+  EmbeddingRequest,
+  Schema.Array(Schema.Array(Schema.Finite)),
+  (value) => Effect.succeed({ value })
+)
