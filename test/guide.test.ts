@@ -85,7 +85,7 @@ const recorder = () => {
 /** The command of `npm run guide`. */
 const guide = (...args: ReadonlyArray<string>) => {
   const [, ...command] = packageJson.scripts.guide.split(" ")
-  return promisify(execFile)(process.execPath, [...command, ...args], { cwd: root, encoding: "utf8" })
+  return promisify(execFile)(process.execPath, [...command, ...args], { cwd: root, encoding: "utf8", timeout: 50_000 })
 }
 
 const programs = new Map<string, Effect.Effect<unknown, unknown>>()

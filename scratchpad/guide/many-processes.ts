@@ -47,4 +47,7 @@ const program = Effect.gen(function*() {
 
 const [, , redis, provider] = process.argv
 if (redis === undefined || provider === undefined) NodeRuntime.runMain(program)
-else NodeRuntime.runMain(Effect.andThen(work(redis, provider), Effect.sync(() => process.exit(0))))
+else {
+  process.once("disconnect", () => process.exit(1)) // the parent has ended
+  NodeRuntime.runMain(Effect.andThen(work(redis, provider), Effect.sync(() => process.exit(0))))
+}
