@@ -82,7 +82,10 @@ export interface Attempt {
   readonly outcome: "completed" | "failed" | "cancelled"
   /** Why it failed. */
   readonly reason: BackendErrorReason | undefined
-  /** The tokens it used, as far as the backend reported them. */
+  /**
+   * The tokens that it used, also when it failed: as the provider reported them, or of a streamed answer that broke off at
+   * least what was seen of it, at four characters a token. `undefined` when nothing is known.
+   */
   readonly usage: Response.Usage | undefined
 }
 

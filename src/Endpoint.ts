@@ -32,7 +32,6 @@ import { neverSent } from "./internal/errors/neverSent.ts"
 import { wireDecoder } from "./internal/http/wireDecoder.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 import type { ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
-import { implOf } from "./internal/calling/lifecycle.ts"
 
 export type { Decoder, Ended, EventFailure, ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
 
@@ -229,11 +228,11 @@ export const make = Effect.fnUntraced(function*<
   const answer = <A>(effect: Effect.Effect<A, BackendErrorReason | HttpClientError.HttpClientError>) =>
     discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
 
-  const call = (payload: Request["Type"], calling: Calling) =>
+  const call = (payload: Request["Type"], _calling: Calling, attempt: ServiceBackend.Attempt) =>
     answer(
       request(payload, wholePath, wholeBody).pipe(
         Effect.flatMap(client.execute),
-        Effect.flatMap((response) => reader.head(response, calling)),
+        Effect.flatMap((response) => reader.head(response, attempt)),
         Effect.flatMap((head) => reader.whole(head, payload, options.stream?.decoder))
       )
     )
@@ -243,11 +242,16 @@ export const make = Effect.fnUntraced(function*<
     const streamedBody = body ??
       ((payload: Request["Type"]) =>
         Effect.map(wholeBody(payload), (body) => Predicate.isObject(body) ? { ...body, stream: true } : body))
-    return (payload: Request["Type"], emit: ServiceBackend.Emit, calling: Calling) =>
+    return (
+      payload: Request["Type"],
+      emit: ServiceBackend.Emit,
+      _calling: Calling,
+      attempt: ServiceBackend.Attempt
+    ) =>
       answer(Effect.gen(function*() {
         const response = yield* client.execute(yield* request(payload, streamedPath, streamedBody))
-        const head = yield* reader.head(response, calling)
-        return yield* reader.stream(head, payload, decoder(payload), emit, implOf(calling).sink?.idleTimeout)
+        const head = yield* reader.head(response, attempt)
+        return yield* reader.stream(head, payload, decoder(payload), emit, attempt.sink?.idleTimeout)
       }))
   }
 

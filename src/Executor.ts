@@ -9,14 +9,15 @@
  * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"
-import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
-import * as internal from "./internal/executor/dispatcher.ts"
+import * as Effect from "effect/Effect"
+import * as Dispatcher from "./internal/executor/dispatcher.ts"
 import { Executor, type Options } from "./internal/executor/options.ts"
+import * as Settings from "./internal/executor/settings.ts"
 
-export { Executor } from "./internal/executor/options.ts"
+export { Executor, TypeId } from "./internal/executor/options.ts"
 export type { Counts, Options, Snapshot, SubmitOptions } from "./internal/executor/options.ts"
 
 export { Key, Priority } from "./internal/executor/references.ts"
@@ -42,9 +43,10 @@ export { Key, Priority } from "./internal/executor/references.ts"
  * @category constructors
  * @since 0.1.0
  */
-export const make: (
+export const make = (
   options: Options
-) => Effect.Effect<Executor, Cause.IllegalArgumentError | RateLimiter.RateLimiterError, Scope.Scope> = internal.make
+): Effect.Effect<Executor, Cause.IllegalArgumentError | RateLimiter.RateLimiterError, Scope.Scope> =>
+  Effect.flatMap(Settings.make(options), Dispatcher.make)
 
 /**
  * Provides one executor to all models that are built over it and state no limits of their own.

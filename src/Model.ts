@@ -20,6 +20,7 @@ import type * as Executor from "./Executor.ts"
 import type * as Hook from "./Hook.ts"
 import { ModelTypeId } from "./internal/util/identity.ts"
 import type { Sink } from "./internal/calling/streaming.ts"
+import type { Submission } from "./internal/calling/submission.ts"
 import type { Arguments, Cost, ProviderMetadata } from "./ServiceBackend.ts"
 import type { TokenBucket } from "./TokenBucket.ts"
 
@@ -42,12 +43,15 @@ export const TypeId: typeof ModelTypeId = ModelTypeId
  */
 export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Equal {
   readonly [TypeId]: {
-    /** Makes a calling, whose answer is handed out in parts where there is somebody to take them. */
-    readonly prepare: (
-      args: Args,
-      take?: Sink["take"],
-      options?: StreamOptions
-    ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
+    /** Makes a calling. One whose arguments are refused has failed. */
+    readonly create: (args: Args) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
+    /** A reader of a streamed answer, with the model's time limits where it states none. */
+    readonly makeSink: (take: Sink["take"], limits: Pick<Sink, "firstPartTimeout" | "idleTimeout"> | undefined) => Sink
+    /** Invokes a calling, as a model of several asks for it. */
+    readonly submit: <A>(
+      calling: Calling<A>,
+      submission: Submission
+    ) => Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
     /** That of its backend. */
     readonly fingerprint: string
     /** What it was made of. */

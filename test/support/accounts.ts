@@ -4,7 +4,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { LimitStore } from "effect-imodel"
 import type { Redis } from "effect/persistence"
-import type { Account, Question } from "../../src/internal/limits/session.ts"
+import type { LimitSession, Question } from "../../src/internal/limits/session.ts"
 import * as Accounts from "../../src/internal/limits/open.ts"
 
 /** The window of buckets that do not refill to speak of while a test runs, however slow the machine is. */
@@ -54,7 +54,7 @@ export const wanting = (want: ReadonlyArray<number>, question?: Partial<Question
 export const leaving: Question = { want: undefined, next: undefined, waits: false, running: 0 }
 
 /** What the buckets of an account hold, in their own numbers. */
-export const left = ({ buckets, levels }: Account) =>
+export const left = ({ buckets, levels }: LimitSession) =>
   Effect.map(levels, (levels) => levels.map((level, i) => level / (buckets[i]?.learned.price ?? Number.NaN)))
 
 /** The buckets of a day have refilled a little since. */

@@ -5,8 +5,15 @@ import type * as Effect from "effect/Effect"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import type { Calling, Execution } from "../../Calling.ts"
 import type { PermissionDenied, TimeoutError } from "../../Errors.ts"
-import type * as Limits from "../limits/reservation.ts"
+import type { Runner } from "../calling/lifecycle.ts"
+import type { Buckets } from "../limits/limits.ts"
 import type { Options as BucketOptions, TokenBucket } from "../../TokenBucket.ts"
+
+/**
+ * @category type IDs
+ * @since 0.1.0
+ */
+export const TypeId = "~effect-imodel/Executor"
 
 /**
  * How many callings the executor has of each status. Those that have settled are counted since it was made.
@@ -21,6 +28,10 @@ export type Counts = { readonly [Status in Execution.Status]: number }
  * @since 0.1.0
  */
 export interface Executor {
+  readonly [TypeId]: {
+    /** Admits and runs callings, as their submitter wants it. */
+    readonly runner: (options?: SubmitOptions) => Runner
+  }
   /**
    * Submits a calling and waits until it has settled. Interrupting it takes the calling out of the line, where it has
    * spent nothing, or cancels its work.
@@ -73,7 +84,7 @@ export interface Snapshot {
   readonly pausedFor: Duration.Duration
   /** What is left of each limit, and what it holds. */
   readonly limits: {
-    readonly [Limit in keyof Limits.Buckets]: { readonly available: number; readonly capacity: number } | undefined
+    readonly [Limit in keyof Buckets]: { readonly available: number; readonly capacity: number } | undefined
   }
   /** How often the limit or the full queue said no. */
   readonly denials: number

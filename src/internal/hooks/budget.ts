@@ -8,9 +8,9 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Calling, NormalizedResponse } from "../../Calling.ts"
 import type { Hook } from "./hook.ts"
-import { type Failure, implOf } from "../calling/lifecycle.ts"
-import { estimateTokens, fourCharacters } from "../chat/estimate.ts"
-import { useOf } from "../limits/reservation.ts"
+import type { Failure } from "../calling/lifecycle.ts"
+import { charactersPerToken, estimateTokens, fourCharacters } from "../chat/estimate.ts"
+import { usedOf } from "../limits/reservation.ts"
 import { illegal, positive, positiveDuration } from "../util/options.ts"
 import { billingOf, tierAsked } from "./billing.ts"
 import { middleware, unwrap } from "./make.ts"
@@ -169,7 +169,9 @@ const spent = (
   if (Exit.isFailure(exit)) {
     const error = Option.getOrUndefined(Exit.findErrorOption(exit))
     const answer = error?._tag === "BackendError" ? Exit.fail(error.reason) : Exit.interrupt()
-    return spendingOf(price, useOf({ requests: 1, ...estimate }, answer, implOf(calling).sink), tier)
+    const seen = calling.attempts.at(-1)?.usage?.outputTokens.total
+    const sink = seen === undefined ? undefined : { characters: seen * charactersPerToken }
+    return spendingOf(price, usedOf({ requests: 1, ...estimate }, answer, sink), tier)
   }
   const { rawResponse, usage: { inputTokens, outputTokens } } = exit.value
   const billing = billingOf(rawResponse)

@@ -1,53 +1,71 @@
 /** The way of a calling through the hooks of a model: to its answer, and of the parts of its answer to who reads them. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { type Calling, makeResponse, type NormalizedResponse, type StreamPart } from "../../Calling.ts"
 import type { PermissionDenied, TimeoutError } from "../../Errors.ts"
 import type { CallingImpl, Failure, Runner } from "../calling/lifecycle.ts"
-import { shutdown } from "../executor/pool.ts"
+import type { Submission } from "../calling/submission.ts"
+import { shutdown } from "../executor/ticket.ts"
 import { contentOf, makeSink, type Sink, streamPartsOf } from "../calling/streaming.ts"
 import type { Built, Way } from "./instance.ts"
 
 /** Has a calling admitted and run. */
-export type Submit = (calling: Calling) => Effect.Effect<Calling, TimeoutError | PermissionDenied>
+export type Submit = (
+  calling: Calling,
+  submission: Submission
+) => Effect.Effect<Calling, TimeoutError | PermissionDenied>
 
 /** The runner of a model with hooks, in front of what admits its callings. Its callings end with the scope. */
 export const make = (built: Built<unknown>): Effect.Effect<(submit: Submit) => Runner, never, Scope.Scope> => {
-  const passing = new Set<CallingImpl<unknown>>()
+  const running = new Map<CallingImpl<unknown>, Fiber.Fiber<unknown, unknown>>()
   let open = true
   const close = Effect.suspend(() => {
     open = false
-    return Effect.forEach([...passing], (calling) => calling.interrupt(shutdown(calling)), {
-      concurrency: "unbounded",
-      discard: true
+    return Fiber.interruptAll(running.values())
+  })
+  return Effect.as(Effect.addFinalizer(() => close), (submit) => (calling, submission, context) => {
+    const settle = (exit: Exit.Exit<NormalizedResponse, Failure>) => {
+      running.delete(calling)
+      calling.conclude(!open && Exit.hasInterrupts(exit) ? Exit.fail(shutdown(calling.id)) : exit)
+      calling.notify()
+    }
+    if (!open) {
+      settle(Exit.interrupt())
+      return Effect.void
+    }
+    calling.enterHooks()
+    const way = Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) => {
+      running.set(calling, fiber)
+      return wayOf(calling, submission, built, submit)
+    })
+    Effect.runForkWith(context)(way).addObserver(settle)
+    return Effect.suspend(() => {
+      const fiber = running.get(calling)
+      return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
     })
   })
-  return Effect.as(Effect.addFinalizer(() => close), (submit) => ({
-    start: (calling) => {
-      if (!open) {
-        calling.abandon(shutdown(calling))
-        return calling.settle()
-      }
-      passing.add(calling)
-      calling.pass(wayOf(calling, built, submit), () => passing.delete(calling))
-    },
-    withdraw: (calling) => calling.interrupt(),
-    heard: () => {}
-  }))
 }
 
-const wayOf = (calling: CallingImpl<unknown>, built: Built<unknown>, submit: Submit): Way<unknown> =>
+const wayOf = (
+  calling: CallingImpl<unknown>,
+  submission: Submission,
+  built: Built<unknown>,
+  submit: Submit
+): Way<unknown> =>
   Effect.suspend(() => {
-    const reader = calling.sink && makeReader(calling.sink, built.parts?.(calling))
+    const reader = submission.sink && makeReader(submission.sink, built.parts?.(calling))
     // What was read cannot be taken back: an error after that is the end.
     let broken: Failure | undefined
 
     const ask = Effect.suspend(() => {
       if (broken !== undefined) return Effect.fail(broken)
-      const part = calling.asking(reader?.sink.begun ? undefined : reader?.sink)
+      const part = calling.part()
+      const sink = reader?.sink.begun ? undefined : reader?.sink
       const asked = Effect.flatMap(
-        submit(part),
+        submit(part, { ...submission, sink }),
         () => part.execution.status === "cancelled" ? Effect.interrupt : part.response
       )
       if (reader === undefined) return asked

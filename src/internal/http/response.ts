@@ -8,7 +8,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
-import { type Calling, makeResponse, type NormalizedResponse, type StreamPart } from "../../Calling.ts"
+import { makeResponse, type NormalizedResponse, type StreamPart } from "../../Calling.ts"
 import type { Decoder, EventFailure } from "./decoder.ts"
 import { type BackendErrorReason, StreamInterrupted } from "../../Errors.ts"
 import { excerptOf, type FailedAnswer, failedAnswer, networkError, parseJson, type Scrub } from "./failure.ts"
@@ -19,7 +19,7 @@ import { impliedError } from "./statedError.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
 import { Notes, type TolerantDecoder } from "./tolerantDecoder.ts"
 import { withRetryAfter } from "../errors/retryAfter.ts"
-import { implOf } from "../calling/lifecycle.ts"
+import type { Attempt } from "../calling/work.ts"
 
 /** What the answers of an API look like. */
 export interface Format<in Payload, in out Data> {
@@ -43,11 +43,11 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
   /** Reads a head, and fails for what promises no answer. */
   const head = (
     response: HttpClientResponse.HttpClientResponse,
-    calling: Calling
+    attempt: Attempt
   ): Effect.Effect<Head, BackendErrorReason> =>
     Effect.clockWith((clock) => {
       const limits = rateLimitsOf(response.headers, clock.currentTimeMillisUnsafe())
-      implOf(calling).hear({ limits, refused: response.status === 429 })
+      attempt.reportRateLimits({ limits, refused: response.status === 429 })
       if (response.status < 200 || response.status >= 300) {
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => failed(response, text))
       }
@@ -55,7 +55,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       const metadata = {
         ...(requestId !== undefined && { requestId }),
         ...reported(limits),
-        attempts: calling.attempts.length + 1
+        attempts: attempt.number
       }
       return Effect.succeed({ response, metadata })
     })

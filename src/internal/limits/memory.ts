@@ -7,12 +7,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import {
-  type Account,
   type Answer,
   type BucketOptions,
   type Change,
   fullMillis,
   type Learned,
+  type LimitSession,
   priceOf,
   type Receipt,
   type Stored,
@@ -131,7 +131,7 @@ export const makeBucket = Effect.fnUntraced(function*(
   return { _tag: "RateLimiter", isLocal, options, learned, take, apply, level, returns }
 })
 
-export const make = (buckets: ReadonlyArray<Bucket>): Account => {
+export const make = (buckets: ReadonlyArray<Bucket>): LimitSession => {
   const news: Array<readonly [bucket: number, change: Change]> = []
 
   // What could not be told is told the next time; what was told before it is not told again.

@@ -5,13 +5,14 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import { LimitStore, TypeId } from "../../LimitStore.ts"
-import type { Account, BucketOptions } from "./session.ts"
+import type { BucketOptions, LimitSession } from "./session.ts"
 import { uuid } from "../util/identity.ts"
+import { onMonotonicTime } from "../util/monotonic.ts"
 import { illegal } from "../util/options.ts"
-import * as RateLimiterAccount from "./memory.ts"
-import * as RedisAccount from "./redis.ts"
+import * as MemorySession from "./memory.ts"
+import * as RedisSession from "./redis.ts"
 
-export type Bucket = RateLimiterAccount.Bucket | RedisAccount.Bucket
+export type Bucket = MemorySession.Bucket | RedisSession.Bucket
 
 const sharedStore = Effect.map(
   Effect.serviceOption(LimitStore),
@@ -23,11 +24,11 @@ export const makeBucket = Effect.fnUntraced(function*(
   options: BucketOptions
 ): Effect.fn.Return<Bucket, RateLimiter.RateLimiterError> {
   const store = yield* sharedStore
-  if (store !== undefined && key !== undefined) return RedisAccount.makeBucket(store, key, options)
+  if (store !== undefined && key !== undefined) return RedisSession.makeBucket(store, key, options)
   const limiter = store === undefined
     ? Option.getOrUndefined(yield* Effect.serviceOption(RateLimiter.RateLimiter))
     : undefined
-  return yield* RateLimiterAccount.makeBucket(
+  return yield* MemorySession.makeBucket(
     limiter ?? (yield* inMemory),
     key ?? uuid(),
     limiter === undefined,
@@ -35,22 +36,26 @@ export const makeBucket = Effect.fnUntraced(function*(
   )
 })
 
-export const inMemory = Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory))
+/** Effect's limiter in the memory of this process, on the monotonic clock. */
+export const inMemory: Effect.Effect<RateLimiter.RateLimiter> = Effect.map(
+  Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory)),
+  (limiter) => ({ ...limiter, consume: (options) => onMonotonicTime(limiter.consume(options)) })
+)
 
-/** Opens an account for buckets that are taken from together. They are kept in one store. */
+/** Opens a session for buckets that are taken from together. They are kept in one store. */
 export const open = Effect.fnUntraced(function*(
   buckets: ReadonlyArray<Bucket>,
   options: { readonly key: string | undefined; readonly concurrency: number | undefined }
-): Effect.fn.Return<Account, Cause.IllegalArgumentError> {
+): Effect.fn.Return<LimitSession, Cause.IllegalArgumentError> {
   const here = buckets.filter((bucket) => bucket._tag === "RateLimiter")
   const inRedis = buckets.filter((bucket) => bucket._tag === "Redis")
   const [first] = inRedis
   const store = first?.store ?? (options.key === undefined ? undefined : yield* sharedStore)
-  if (store === undefined || buckets.length > 0 && first === undefined) return RateLimiterAccount.make(here)
+  if (store === undefined || buckets.length > 0 && first === undefined) return MemorySession.make(here)
   if (here.length > 0 || inRedis.some((bucket) => bucket.store !== store)) {
     return yield* illegal(
       "the buckets of an executor must be kept in one store: give each of them a key, or none of them"
     )
   }
-  return yield* RedisAccount.make(store, inRedis, { ...options, key: options.key ?? first?.name ?? uuid() })
+  return yield* RedisSession.make(store, inRedis, { ...options, key: options.key ?? first?.name ?? uuid() })
 })

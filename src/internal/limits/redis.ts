@@ -6,15 +6,16 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Semaphore from "effect/Semaphore"
 import * as Schema from "effect/Schema"
 import {
-  type Account,
   type BucketOptions,
   type Change,
   fullMillis,
-  type Kept,
   type Learned,
+  type LimitSession,
   priceOf,
-  type Question
+  type Question,
+  type SessionBucket
 } from "./session.ts"
+import { monotonicMillis } from "../util/monotonic.ts"
 import { uuid } from "../util/identity.ts"
 import * as Script from "./redisScript.ts"
 
@@ -31,7 +32,7 @@ export interface Store {
 /** What the channel of a store begins with: it goes on with the name of the store. */
 export const channelOf = (store: Pick<Store, "prefix">): string => `${store.prefix}sooner:`
 
-export interface Bucket extends Kept {
+export interface Bucket extends SessionBucket {
   readonly _tag: "Redis"
   readonly store: Store
   readonly name: string
@@ -56,7 +57,7 @@ export const makeBucket = (store: Store, name: string, options: BucketOptions): 
 const tagged = (key: string): string => key.includes("{") ? key : `{${key}}`
 
 export interface Options {
-  /** Names the account in the store. */
+  /** Names the session in the store. */
   readonly key: string
   /** How many of its callings may run at once, in all processes together. */
   readonly concurrency: number | undefined
@@ -66,12 +67,12 @@ export const make = Effect.fnUntraced(function*(
   store: Store,
   buckets: ReadonlyArray<Bucket>,
   options: Options
-): Effect.fn.Return<Account> {
+): Effect.fn.Return<LimitSession> {
   const clock = yield* Clock.Clock
   const member = `${store.id}/${uuid()}`
   const keys = [`${store.prefix}${tagged(options.key)}:line`, ...buckets.map(({ key }) => key)]
   const evaluate = store.redis.eval(Script.exchange)
-  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const now = () => monotonicMillis(clock)
   const news: Array<readonly [bucket: number, change: Change]> = []
   const pauses: Array<number> = []
   // What was sent and not answered: Redis may know it, or may not. It is sent again as the same turn.

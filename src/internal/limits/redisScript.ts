@@ -1,5 +1,5 @@
 /**
- * The exchange of an account with Redis, as one script: all that it reads and writes, it reads and writes at one instant of
+ * The exchange of a session with Redis, as one script: all that it reads and writes, it reads and writes at one instant of
  * Redis's own clock.
  */
 import * as Redis from "effect/persistence/Redis"

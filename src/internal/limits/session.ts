@@ -43,7 +43,7 @@ export interface Taken {
   readonly born: string
 }
 
-/** What was taken from all buckets of an account; `undefined` where nothing was. */
+/** What was taken from all buckets of a session; `undefined` where nothing was. */
 export type Receipt = ReadonlyArray<Taken | undefined>
 
 /** What happens to a bucket beside being taken from. */
@@ -63,7 +63,7 @@ export type Change =
   /** The provider said how many were left, when it answered to what was taken. */
   | { readonly op: "reconcile"; readonly taken: Taken; readonly remaining: number; readonly refused: boolean }
 
-/** How it stands with the callings of an account. */
+/** How it stands with the callings of a session. */
 export interface Question {
   /** What is to be taken from each bucket; `undefined` when nobody waits. */
   readonly want: ReadonlyArray<number> | undefined
@@ -86,16 +86,16 @@ export interface Answer {
 
 export type Stored<A> = Effect.Effect<A, RateLimiter.RateLimiterError>
 
-/** A bucket of an account. */
-export interface Kept {
+/** A bucket of a session. */
+export interface SessionBucket {
   readonly options: BucketOptions
   readonly learned: Readonly<Learned>
 }
 
-export interface Account {
+export interface LimitSession {
   /** Whether the store is this process: it answers at once. */
   readonly isLocal: boolean
-  readonly buckets: ReadonlyArray<Kept>
+  readonly buckets: ReadonlyArray<SessionBucket>
   /** Notes what has happened to a bucket, for the next exchange. */
   readonly note: (bucket: number, change: Change) => void
   /** Notes that the provider has asked to hold everything back. */

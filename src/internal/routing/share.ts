@@ -8,54 +8,56 @@ import type { Calling, NormalizedResponse } from "../../Calling.ts"
 import type { BackendErrorReason } from "../../Errors.ts"
 import type { Model } from "../../Model.ts"
 import type { Backend } from "../../ServiceBackend.ts"
-import { type CallingImpl, implOf } from "../calling/lifecycle.ts"
-import { allOf, backendOf, passOn } from "./composite.ts"
+import { implOf } from "../calling/lifecycle.ts"
+import type { Submission } from "../calling/submission.ts"
+import type { Attempt } from "../calling/work.ts"
+import { allOf, ask, backendOf, passedOn } from "./composite.ts"
 import { ModelTypeId } from "../util/identity.ts"
 
 export const make = <Args, Data>(model: Model<Args, Data>): Effect.Effect<Backend<Args, Data>> =>
   Effect.suspend(() => {
-    const running = MutableHashMap.empty<unknown, Calling<Data>>()
+    const running = MutableHashMap.empty<unknown, Shared<Data>>()
 
-    const join = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
+    const start = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
+      const calling = yield* model[ModelTypeId].create(args)
+      const sink = whole.sink && model[ModelTypeId].makeSink(whole.sink.take, whole.sink)
+      return { calling, submission: { ...passedOn(whole, model.name), sink } }
+    })
+
+    const join = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
       const key = copyOf(args)
-      const found = outer.sink === undefined ? MutableHashMap.get(running, key) : Option.none()
-      const calling = Option.isSome(found) ? found.value : yield* model[ModelTypeId].prepare(args, outer.sink?.take, {
-        firstPartTimeout: outer.sink?.firstPartTimeout,
-        idleTimeout: outer.sink?.idleTimeout
-      })
-      const inner = implOf(calling)
+      const found = whole.sink === undefined ? MutableHashMap.get(running, key) : Option.none()
+      const shared = Option.isSome(found) ? found.value : yield* start(args, whole)
+      const { calling, submission } = shared
       // What one of them has no time for, another may.
-      if (Option.isSome(found)) inner.deadlineMillis = later(inner.deadlineMillis, outer.deadlineMillis)
-      else passOn(outer, inner, model.name)
-      outer.part = inner
-      if (outer.sink === undefined) MutableHashMap.set(running, key, calling)
+      submission.deadlineMillis = Math.max(submission.deadlineMillis, whole.deadlineMillis)
+      if (whole.sink === undefined) MutableHashMap.set(running, key, shared)
       const ended = Effect.sync(() => {
-        outer.addAttempts(calling.attempts)
-        const isLast = Option.contains(MutableHashMap.get(running, key), calling)
-        if (inner.isSettled && isLast) MutableHashMap.remove(running, key)
+        const isLast = Option.contains(MutableHashMap.get(running, key), shared)
+        if (implOf(calling).isSettled && isLast) MutableHashMap.remove(running, key)
       })
-      yield* Effect.ensuring(model.invoke(calling), ended)
+      yield* Effect.ensuring(ask(model, calling, submission, whole), ended)
       return calling
     })
 
-    const run = (
-      args: Args,
-      outer: CallingImpl<unknown>
-    ): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> =>
-      Effect.matchEffect(join(args, outer), {
+    const run = (args: Args, whole: Attempt): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> =>
+      Effect.matchEffect(join(args, whole), {
         onFailure: (reason) => Effect.fail(allOf([{ model: model.name, reason }])),
         // The last one who waited for it was leaving when this one came.
         onSuccess: (calling) =>
           calling.execution.status === "cancelled"
-            ? run(args, outer)
+            ? run(args, whole)
             : Effect.mapError(calling.response, ({ reason }) => reason)
       })
 
     return backendOf("share", [model], run)
   })
 
-const later = (one: number | undefined, other: number | undefined): number | undefined =>
-  one === undefined || other === undefined ? undefined : Math.max(one, other)
+/** A calling that several wait for, until the latest of their deadlines. */
+interface Shared<out Data> {
+  readonly calling: Calling<Data>
+  readonly submission: Submission & { deadlineMillis: number }
+}
 
 /** The arguments as they are now: the caller may change what is in them while the call runs. */
 const copyOf = (value: unknown): unknown =>
