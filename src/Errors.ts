@@ -395,6 +395,27 @@ export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", {
 /**
  * Schema of every reason a backend can fail for: `effect/ai`'s reasons, used as they are, and our own where it has none.
  *
+ * **Details**
+ *
+ * | reason | HTTP | retryable |
+ * | --- | --- | --- |
+ * | `InvalidRequestError`, names the `parameter` | 400, 404, 413, 422, and arguments refused before sending | no |
+ * | `AuthenticationError` | 401, 403 | no |
+ * | `RateLimitError`, with `retryAfter` | 429 | yes |
+ * | `QuotaExhaustedError` | 402, 429 `insufficient_quota` | no |
+ * | `ContentPolicyError` | 400 `content_policy_violation` | no |
+ * | `ContextLengthExceeded`, with the `contextWindow` if the provider tells | 400 `context_length_exceeded` | no |
+ * | `InternalProviderError` | 408, 409, 5xx | yes |
+ * | `NetworkError` | connection refused, or broken before the answer | yes |
+ * | `StreamInterrupted`, with the `text` and `usage` until then | broken during the answer | no |
+ * | `InvalidOutputError`, with the text as `metadata.imodel.text` | text that the schema of `response_format` does not decode | yes |
+ * | `InvalidResponseError` | a body that is not JSON, or of another shape | no |
+ * | `ProcessFailure`, with `exitCode`, `signal`, the end of `stderr` | a program that is not installed, or ended without an answer | no |
+ * | `ToolFailure` | a tool's handler, or its server, failed | no |
+ * | `Unsupported` | what the provider's wire cannot carry, or the model cannot do | no |
+ * | `CircuitOpen`, with `retryAfter` | none: the backend is left alone, because it failed | yes |
+ * | `AllFailed`, with the `failures` of several models | | if one is |
+ *
  * @category errors
  * @since 0.1.0
  */

@@ -6,6 +6,14 @@
  * is free, or the line has changed: nothing polls. What a call really used, and what the provider says of its limits, goes
  * back into the limits.
  *
+ * Until a provider has answered for the first time, half of each limit is kept back, for a second at most.
+ *
+ * **Details** (Metrics)
+ *
+ * `imodel_queued`, `imodel_running`, `imodel_wait_millis`, `imodel_admitted_requests`, `imodel_admitted_tokens`, `imodel_denials`,
+ * `imodel_retries`, `imodel_pauses` and `imodel_store_away`, by the attributes `executor` and `model`. In a program that traces,
+ * each wait is a span `iModel.wait`.
+ *
  * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"
@@ -36,8 +44,11 @@ export { Key, Priority } from "./internal/executor/references.ts"
  *
  * const program = Effect.gen(function*() {
  *   const executor = yield* Executor.make({ requests: { capacity: 500, window: "1 minute" }, concurrency: 20 })
- *   return yield* executor.counts
+ *   const { limits, running } = yield* executor.snapshot
+ *   return { requests: limits.requests, running }
  * })
+ *
+ * console.log(await Effect.runPromise(Effect.scoped(program))) // => { requests: { available: 500, capacity: 500 }, running: 0 }
  * ```
  *
  * @category constructors

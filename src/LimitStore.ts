@@ -4,6 +4,19 @@
  * Without a store a limit is in the memory of its process. With one in context, all executors and buckets that are made with
  * the same `key` share one limit, on one machine or many, and the program stays as it is.
  *
+ * Processes share what they learn too: settlements, refunds, the limits that a provider states, and its pauses. Priorities and
+ * keys order the calls within a process.
+ *
+ * **Gotchas**
+ *
+ * While the store fails, or does not answer within a second, `onStoreFailure` of the model says what happens: calls wait and fail by
+ * their own `timeout` (`"closed"`), are admitted by a tenth of each limit, in memory (`"local"`), or without limits (`"open"`). The log
+ * has one line when that begins and one when it ends, and `imodel_store_away` is 1 meanwhile. A store that comes back empty is not
+ * taken for full buckets by the processes that knew it before.
+ *
+ * With Effect's own `RateLimiter` over its Redis store in context, in place of a `LimitStore`, buckets of one key are shared by a round
+ * trip for each bucket, by the clocks of the clients, without a line, and what is learned stays in its process.
+ *
  * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"

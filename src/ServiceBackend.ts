@@ -280,6 +280,8 @@ export type { Emit }
  *   Effect.map((response) => response.data),
  *   Effect.provide(Shout.layer)
  * )
+ *
+ * console.log(await Effect.runPromise(program)) // => HELLO
  * ```
  *
  * @category constructors
@@ -510,6 +512,8 @@ export type MockHandler<Data> = (
  *     iModel.layer().pipe(Layer.provideMerge(ServiceBackend.layerMock(() => Effect.succeed("blue"))))
  *   )
  * )
+ *
+ * console.log(await Effect.runPromise(test)) // => { text: 'blue', calls: 1 }
  * ```
  *
  * @category layers

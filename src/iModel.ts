@@ -1,6 +1,12 @@
 /**
  * The service a program uses: one typed front of a model provider or a local tool, under limits, settled as callings.
  *
+ * **Details** (Traces and metrics)
+ *
+ * Each attempt at a model is a span by OpenTelemetry's conventions for generative AI (`chat gpt-4o-mini`, with `gen_ai.request.*`,
+ * `gen_ai.usage.*`, `error.type`), and is measured in `gen_ai.client.operation.duration` and `gen_ai.client.token.usage`. What is
+ * said is in a span only where {@link CaptureContent} is `true`. `Executor`, `Circuit` and `Hook.metrics` have metrics of their own.
+ *
  * @since 0.1.0
  */
 import type * as Arr from "effect/Array"

@@ -8,7 +8,8 @@ import { TestClock } from "effect/testing"
 import { assertAbout, connect, day, leaving, left, open, wanting } from "./support/sessions.ts"
 import { ReferenceLine } from "./support/line.ts"
 import { makeLimit } from "./support/limits.ts"
-import { hasRedis, howToGetRedis, serve } from "./support/redis.ts"
+import { missingRedis, serve } from "../scratchpad/support/redis.ts"
+import { unavailable } from "./support/required.ts"
 
 const command = Effect.fnUntraced(function*<A>(url: string, name: string, ...args: ReadonlyArray<string>) {
   const layer = NodeRedis.layer({ url })
@@ -29,7 +30,7 @@ const assertLeft = (actual: number, whole: number, since: number) => {
   assert.isAtLeast(actual, whole - since - 2)
 }
 
-describe.skipIf(!hasRedis)(hasRedis ? "LimitStore on Redis" : `LimitStore on Redis: ${howToGetRedis}`, () => {
+describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () => {
   it.live("takes from both buckets or from neither, and never more than there is", () =>
     Effect.gen(function*() {
       const { url } = yield* serve()

@@ -120,7 +120,16 @@ export interface QueryOptions {
  * Makes the backend of Claude Code.
  *
  * The session of a call is kept as `session_id` in the `providerMetadata` of the model, and the next call goes on with it, unless it
- * names another (`resume`) or wants a new one (`resume: false`). Calls on one session wait for each other.
+ * names another (`resume`) or wants a new one (`resume: false`). Calls on one session wait for each other: a batch that is to run
+ * side by side says `resume: false`.
+ *
+ * **Details**
+ *
+ * When a call has ended, however it did, its process group is ended (SIGTERM, SIGKILL after five seconds), and on Linux also what the
+ * agent's commands have left outside of it. The program retries nothing itself: a failure of the API has the reason that it has on
+ * Anthropic's own wire, and is made again here, under the limits, unless the agent had begun to work. `max_tokens` bounds each message
+ * of the model; `temperature`, `top_p` and `stop` go into the requests as they are, and models that think may refuse them. A
+ * `response_format` becomes Claude Code's own structured output.
  *
  * Fails with `IllegalArgumentError` when an option is wrong, and with `ConfigError` when a credential is not to be found.
  *
