@@ -11,7 +11,7 @@ import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { McpHttpOptions, McpStdioOptions } from "./options.ts"
-import { scrubbing } from "../http/failure.ts"
+import { makeScrub } from "../util/scrub.ts"
 import { positiveDuration } from "../util/options.ts"
 import { Tail, whyNotStarted } from "../process/process.ts"
 
@@ -53,7 +53,7 @@ export const stdio = Effect.fnUntraced(function*(
   const complaining = yield* Effect.forkScoped(
     Stream.runForEach(Stream.decodeText(child.stderr), (text) => Effect.sync(() => complaints.push(text)))
   )
-  const scrub = (text: string) => Object.values(env).reduce((text, secret) => scrubbing(secret)(text), text)
+  const scrub = makeScrub(Object.values(env))
   /** What breaks a connection is told by the program, on its standard error. */
   const explained = Effect.fnUntraced(function*(error: McpClientError.McpClientError) {
     const { reason } = error
