@@ -61,7 +61,7 @@ export const stdio = Effect.fnUntraced(function*(
     yield* Effect.timeoutOption(Fiber.await(complaining), parting)
     // The trace of an exception is long, and what it is about stands at its beginning.
     const words = complaints.lines(20, scrub)
-    const description = `${command}: ${reason.message}${words === "" ? "" : `: ${words}`}`
+    const description = scrub(`${command}: ${reason.message}${words === "" ? "" : `: ${words}`}`)
     return yield* failed(new McpClientError.TransportError({ description, cause: reason.cause }))
   })
 

@@ -17,21 +17,20 @@ const minLength = 8
 const maxLayers = 3
 
 export const makeScrub = (secrets: Iterable<string>): Scrub => {
-  const needles = [
-    ...new Set([...secrets].flatMap((secret) => secret.length < minLength ? [] : [secret, ...base64Of(secret)]))
-  ].toSorted((a, b) => b.length - a.length)
+  const plain = Array.from(secrets).filter((secret) => secret.length >= minLength)
+  const needles = Array.from(new Set([...plain, ...plain.flatMap(base64Of)])).toSorted((a, b) => b.length - a.length)
   if (needles.length === 0) return (text) => text
   // A secret may look like an escape itself, so that it is decoded as often as the text.
   const decoded = needles.map(layersOf)
   const layers = Array.from({ length: maxLayers }, (_, i) => decoded.flatMap((layers) => layers[i]?.text ?? []))
   return (text) => {
     if (text.length < minLength) return text
-    const plain = needles.reduce(
+    const rest = needles.reduce(
       withoutCut,
       needles.reduce((text, needle) => text.replaceAll(needle, replacement), text)
     )
-    if (!/[%&\\\s]/.test(plain)) return plain
-    return withoutSpans(plain, layersOf(plain).flatMap((layer, i) => spansOf(layer, layers[i] ?? [])))
+    if (!/[%&\\\s]/.test(rest)) return rest
+    return withoutSpans(rest, layersOf(rest).flatMap((layer, i) => spansOf(layer, layers[i] ?? [])))
   }
 }
 
