@@ -23,7 +23,9 @@ import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from 
 import { makeReader } from "./internal/http/response.ts"
 import { type Credential, readCredential } from "./internal/http/credential.ts"
 import { fingerprintOf } from "./internal/util/fingerprint.ts"
-import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http/failure.ts"
+import { type FailedAnswer, networkError } from "./internal/http/failure.ts"
+import { isNoCredential } from "./internal/util/json.ts"
+import { makeScrub } from "./internal/util/scrub.ts"
 import { jsonBody } from "./internal/http/jsonBody.ts"
 import { checkRetry } from "./internal/errors/retry.ts"
 import { statedError } from "./internal/http/statedError.ts"
@@ -224,7 +226,11 @@ export const make = Effect.fnUntraced(function*<
   const client = options.transformClient === undefined ? given : options.transformClient(given)
   if (options.retry !== undefined) yield* checkRetry(options.retry)
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
-  const { authenticate, scrub, secret } = yield* readAuth(options.auth ?? { type: "none" })
+  const { authenticate, secret } = yield* readAuth(options.auth ?? { type: "none" })
+  const scrub = makeScrub([
+    secret,
+    ...Object.entries(options.headers ?? {}).flatMap(([name, value]) => isNoCredential(name) ? [] : [value])
+  ])
   const reader = makeReader<Request["Type"], Answer["Type"]>({
     decode: options.tolerance === undefined
       ? wireDecoder(options.response)
@@ -267,7 +273,7 @@ export const make = Effect.fnUntraced(function*<
     ((payload: Request["Type"]) => Effect.succeed(without(payload, wholePath.parameters)))
 
   const answer = <A>(effect: Effect.Effect<A, BackendErrorReason | HttpClientError.HttpClientError>) =>
-    discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
+    discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error, scrub))))
 
   const call = (payload: Request["Type"], _calling: Calling, attempt: ServiceBackend.Attempt) =>
     answer(
@@ -341,21 +347,19 @@ const always = () => true
 
 interface Access {
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest
-  readonly scrub: Scrub
   readonly secret: string
 }
 
 const readAuth = Effect.fnUntraced(function*(
   auth: Auth
 ): Effect.fn.Return<Access, Config.ConfigError | Cause.IllegalArgumentError> {
-  if (auth.type === "none") return { authenticate: identity, scrub: scrubbing(undefined), secret: "" }
+  if (auth.type === "none") return { authenticate: identity, secret: "" }
   const { credential, type } = auth
   const secret = yield* readCredential(credential)
-  const scrub = scrubbing(secret)
   const authenticate = type === "bearer"
     ? HttpClientRequest.bearerToken(secret)
     : HttpClientRequest.setHeader(type === "header" ? auth.name : type, secret)
-  return { authenticate, scrub, secret }
+  return { authenticate, secret }
 })
 
 const reasonOfStatus = (answer: FailedAnswer): BackendErrorReason => {

@@ -1,4 +1,5 @@
 /** A backend: what it is, and how it makes the callings that it works for. */
+import * as AiError from "effect/ai/AiError"
 import type * as Tool from "effect/ai/Tool"
 import * as Clock from "effect/Clock"
 import type * as DateTime from "effect/DateTime"
@@ -18,6 +19,7 @@ import { tokensOf } from "./calling/tokens.ts"
 import type { Work } from "./calling/work.ts"
 import type { Tokenizer } from "./chat/countTokens.ts"
 import { estimateTokens } from "./chat/estimate.ts"
+import { isTooDeep, tooDeep } from "./util/depth.ts"
 import { identify, noMetadata } from "./util/identity.ts"
 import { monotonicMillis } from "./util/monotonic.ts"
 
@@ -123,6 +125,8 @@ interface Options<in out Payload extends Readonly<Record<string, unknown>>, out 
   readonly work: Work<Data, Payload>
 }
 
+const argumentsTooDeep = new AiError.InvalidRequestError({ description: `The arguments are ${tooDeep}` })
+
 /** Makes a backend of how it decodes arguments, and of its work. */
 export const make = <Args, Payload extends Readonly<Record<string, unknown>>, Data>(
   options: Options<Payload, Data>
@@ -153,7 +157,7 @@ export const make = <Args, Payload extends Readonly<Record<string, unknown>>, Da
       createCalling: (args, { cost, expectedOutput = 0, metadata = noMetadata } = {}) =>
         Effect.clockWith((clock) => {
           const createdAtMillis = clock.currentTimeMillisUnsafe()
-          const decoded = decode(args)
+          const decoded = isTooDeep(args) ? Result.fail(argumentsTooDeep) : decode(args)
           if (Result.isFailure(decoded)) {
             return Effect.succeed(rejected<Data>(decoded.failure, createdAtMillis, metadata))
           }

@@ -17,6 +17,7 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import type { NormalizedResponse, Part } from "../../Calling.ts"
 import { Unsupported } from "../../Errors.ts"
 import { parseJson } from "../http/failure.ts"
+import { isTooDeep, tooDeep } from "../util/depth.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { unsendable } from "../errors/neverSent.ts"
 import { wellFormedJson } from "../http/jsonBody.ts"
@@ -200,6 +201,9 @@ export const decodeOutput = <A>(
   transformer: LanguageModel.CodecTransformer,
   text: string
 ): Effect.Effect<A, AiError.InvalidOutputError> => {
+  if (Option.exists(parseJson(text), isTooDeep)) {
+    return Effect.fail(new AiError.InvalidOutputError({ description: `The JSON of the answer is ${tooDeep}` }))
+  }
   const decode = Schema.decodeResult(Schema.fromJsonString(transformer(format).codec))
   const decoded = Result.orElse(decode(text), (failure) => onlyPiece(text, decode) ?? Result.fail(failure))
   if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
@@ -275,7 +279,7 @@ export const toolParams = (written: unknown): unknown => {
   if (typeof written !== "string") return written
   if (written.trim() === "") return {}
   const parsed = Option.orElse(parseJson(written), () => parseJson(written.replace(/^\{\}(?=\s*\{)/, "")))
-  if (Option.isNone(parsed)) return written
+  if (Option.isNone(parsed) || isTooDeep(parsed.value)) return written
   const { value } = parsed
   if (typeof value !== "string") return value ?? {}
   const inner = toolParams(value)
