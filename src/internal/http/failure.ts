@@ -77,7 +77,7 @@ const scrubDeep = (scrub: Scrub, value: unknown): unknown =>
 /** The headers that help who reads an error; cookies and the like stay out. */
 const telling = (headers: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(
-    Object.entries(headers).filter(([name]) => /^(x-request-id|request-id|retry-after.*|.*ratelimit.*)$/.test(name))
+    Object.entries(headers).filter(([name]) => /^(x-)?request-id$|^retry-after|ratelimit/.test(name))
   )
 
 /** The request did not arrive, or the answer did not: what broke, and where to. */

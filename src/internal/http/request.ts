@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Predicate from "effect/Predicate"
 import { illegal } from "../util/options.ts"
+import { withoutEnd } from "./baseUrl.ts"
 import { neverSent } from "../errors/neverSent.ts"
 
 type Payload = Readonly<Record<string, unknown>>
@@ -72,6 +73,6 @@ export const checkedBaseUrl = (given: string): Effect.Effect<string, Cause.Illeg
   const baseUrl = given.trim()
   const misfit = misfitOfBaseUrl(baseUrl)
   return misfit === undefined
-    ? Effect.succeed(baseUrl.replace(/\/+$/, ""))
+    ? Effect.succeed(withoutEnd(baseUrl))
     : illegal(`baseUrl ${misfit}, got "${UrlParams.redactUrl(baseUrl.replace(/[?#].*/s, ""))}"`)
 }
