@@ -15,6 +15,8 @@ export default defineConfig({
     typecheck: {
       enabled: true,
       include: ["test/**/*.test-d.ts"],
+      // The path, since the packages of both versions of TypeScript have a command of this name.
+      checker: "node_modules/typescript/bin/tsc",
       tsconfig: "./tsconfig.json"
     },
     // Many of them wait for processes and sockets.

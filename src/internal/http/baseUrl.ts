@@ -40,7 +40,12 @@ export const completed = (given: string, { address, isLocal = false }: Service):
   return { baseUrl: `${url.origin}${isKnown && isShort ? withoutEnd(own.pathname) : path}`, query: url.search }
 }
 
-export const withoutEnd = (path: string): string => path.replace(/\/+$/, "")
+/** An address without the slashes at its end. */
+export const withoutEnd = (address: string): string => {
+  let end = address.length
+  while (address[end - 1] === "/") end--
+  return address.slice(0, end)
+}
 
 /** The first of these environment variables that is set, and not blank. */
 export const addressIn = (
