@@ -47,8 +47,13 @@ export interface Message {
 }
 
 /**
- * The arguments that every chat backend understands. Beyond these, arguments are the provider's own wire fields; what
- * a backend does not know it refuses, by name, before anything is sent.
+ * The arguments that every chat backend understands, and the `input` of backends of embeddings. Unknown arguments are refused by
+ * name before anything is sent.
+ *
+ * **Gotchas**
+ *
+ * The fields of one provider's wire are not among them. They are typed for a model that is made of that provider's backend
+ * (`iModel.Service`, `iModel.make`); for others, `invokeUnknown` takes any arguments.
  *
  * @category models
  * @since 0.1.0
@@ -57,6 +62,13 @@ export interface Arguments {
   /** A text, or a prompt of `effect/ai`. Either this or `messages`. */
   readonly prompt?: Prompt.RawInput | undefined
   readonly messages?: ReadonlyArray<Message> | undefined
+  /**
+   * The system prompt, which goes before the prompt or the messages. Refused together with a system message at their beginning, and
+   * with what a provider calls it: `instructions`, `systemInstruction`, `systemPrompt`.
+   */
+  readonly system?: string | undefined
+  /** A text or several, for a backend of embeddings. */
+  readonly input?: string | ReadonlyArray<string> | undefined
   /** The model, when it is not the backend's default. */
   readonly model?: string | undefined
   readonly temperature?: number | undefined
@@ -73,7 +85,6 @@ export interface Arguments {
    * or the provider's own.
    */
   readonly response_format?: Schema.ConstraintCodec<unknown, unknown> | WireObject | undefined
-  readonly [parameter: string]: unknown
 }
 
 /**

@@ -292,7 +292,8 @@ const toBody = Effect.fnUntraced(function*(
     prompt,
     response_format,
     stop,
-    systemInstruction,
+    system,
+    systemInstruction = system === undefined ? undefined : { parts: [{ text: system }] },
     temperature,
     tool_choice,
     toolConfig,
@@ -307,8 +308,9 @@ const toBody = Effect.fnUntraced(function*(
     : yield* conversationOf(provider, input)
   const instruction = conversation.systemInstruction ?? systemInstruction
   if (conversation.systemInstruction !== undefined && systemInstruction !== undefined) {
+    const parameter = system === undefined ? "systemInstruction" : "system"
     const description = "Give either this or system messages, not both"
-    return yield* neverSent(new AiError.InvalidRequestError({ parameter: "systemInstruction", description }))
+    return yield* neverSent(new AiError.InvalidRequestError({ parameter, description }))
   }
   const config = {
     ...generationConfig,

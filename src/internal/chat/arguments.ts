@@ -51,6 +51,27 @@ export const promptOrMessages = Schema.makeFilter((
     : undefined
 )
 
+/** The field `system`: what is said to the model before the prompt or the messages. */
+export const SystemPrompt = Schema.optional(Schema.String)
+
+/** That the system prompt is given once: a check of a request schema. */
+export const systemOnce = Schema.makeFilter((
+  { messages, prompt, system }: { readonly messages?: unknown; readonly prompt?: unknown; readonly system?: unknown }
+) =>
+  system !== undefined && (beginsWithSystem(messages) || beginsWithSystem(prompt))
+    ? { path: ["system"], issue: "Give either system or a system message at the beginning, not both" }
+    : undefined
+)
+
+const beginsWithSystem = (messages: unknown): boolean => {
+  const first: unknown = Prompt.isPrompt(messages)
+    ? messages.content[0]
+    : Array.isArray(messages)
+    ? messages[0]
+    : undefined
+  return Predicate.hasProperty(first, "role") && (first.role === "system" || first.role === "developer")
+}
+
 /** What the model is to see of a tool's result: the content made for it, or the result itself. */
 export const resultText = (
   { modelOutput, result }: Prompt.ToolResultPart

@@ -13,11 +13,12 @@ export const toBody = Effect.fnUntraced(function*(
   payload: Payload,
   reasoning: boolean
 ): Effect.fn.Return<typeof ChatBody.Type, BackendErrorReason> {
-  const { extra_body, max_tokens, messages, prompt, response_format, tool_choice, tools, ...fields } = payload
+  const { extra_body, max_tokens, messages, prompt, response_format, system, tool_choice, tools, ...fields } = payload
   if (reasoning) yield* refuseSampling(provider, payload)
+  const said = prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt)
   return {
     ...fields,
-    messages: prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt),
+    messages: system === undefined ? said : [{ role: "system", content: system }, ...said],
     ...(max_tokens != null && (reasoning ? { max_completion_tokens: max_tokens } : { max_tokens })),
     ...(tools !== undefined && { tools: yield* functionTools(provider, tools) }),
     ...(tool_choice !== undefined && { tool_choice: toolChoiceOf(tool_choice) }),
