@@ -54,6 +54,8 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
     ) => Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
     /** That of its backend. */
     readonly fingerprint: string
+    /** The models that may answer, as their providers name them. */
+    readonly models: ReadonlyArray<string>
     /** What it was made of. */
     readonly configuration: Schema.JsonObject
   }

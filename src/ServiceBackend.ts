@@ -36,14 +36,32 @@ import { type Emit, streamInto, streamPartsOf } from "./internal/calling/streami
 export const TypeId: typeof internal.TypeId = internal.TypeId
 
 /**
- * A plain message, understood by every chat backend.
+ * A plain message, understood by every chat backend, in the form of OpenAI's chat wire. A message of the role `tool` is the result
+ * of a call that an earlier message of the assistant makes.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Message {
-  readonly role: "system" | "user" | "assistant"
-  readonly content: string
+export type Message =
+  | { readonly role: "system" | "user"; readonly content: string }
+  | {
+    readonly role: "assistant"
+    readonly content: string | null
+    readonly tool_calls?: ReadonlyArray<PlainToolCall> | undefined
+  }
+  | { readonly role: "tool"; readonly content: string; readonly tool_call_id: string }
+
+/**
+ * A call of a tool in a plain message.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PlainToolCall {
+  readonly id: string
+  readonly type: "function"
+  /** The `arguments` are JSON. */
+  readonly function: { readonly name: string; readonly arguments: string }
 }
 
 /**
@@ -215,7 +233,7 @@ export interface Options<S extends RequestSchema, Data> {
    * @default the tokens of the arguments by the `tokenizer`, and their `max_tokens`
    */
   readonly cost?: ((payload: S["Type"]) => Cost | undefined) | undefined
-  /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
+  /** Loads the function that counts the tokens of a text. @default none: tokens are estimated by script */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again. @default never */
   readonly retry?: Retry | undefined

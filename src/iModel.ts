@@ -212,7 +212,8 @@ export const hedge = <Args, Data, H extends Hook.Any = never>(
 
 /**
  * Makes a model that asks another one once for calls with equal arguments that run at the same time: they have one answer. It
- * goes on while any of them waits for it. Streams are not shared.
+ * goes on while any of them waits for it. Streams are not shared, nor are arguments that cannot be compared, such as objects of a
+ * class, nor calls with different `Hook.Params`.
  *
  * **Example** (Asked once)
  *

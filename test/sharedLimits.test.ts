@@ -8,7 +8,7 @@ import { Redis } from "effect/persistence"
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
-import { connect } from "./support/accounts.ts"
+import { connect } from "./support/sessions.ts"
 import { hasRedis, howToGetRedis, serve } from "./support/redis.ts"
 
 const send = <A>(url: string, name: string, ...args: ReadonlyArray<string>) =>

@@ -15,10 +15,10 @@ import type * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { NormalizedResponse } from "../Calling.ts"
-import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import type { BackendErrorReason } from "../Errors.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
+import { promptOfMessages } from "../internal/chat/schema.ts"
 import { renamingCalls } from "../internal/chat/callRenaming.ts"
 import { configured } from "../internal/configuration/json.ts"
 import { withFittingTools } from "../internal/tools/fitTools.ts"
@@ -36,7 +36,7 @@ import * as Wire from "../internal/gemini/schema.ts"
 import { isBlocked, makeDecoder } from "../internal/gemini/stream.ts"
 import { callingOf, toolsOf } from "../internal/gemini/tools.ts"
 import * as KnownModels from "../internal/chat/catalogue.ts"
-import { neverSent } from "../internal/errors/neverSent.ts"
+import { unsendable } from "../internal/errors/neverSent.ts"
 import { dialects } from "../internal/tools/toolSchema.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
@@ -45,38 +45,28 @@ import * as ServiceBackend from "../ServiceBackend.ts"
 // -----------------------------------------------------------------------------
 
 /**
+ * The options of `embedContent`.
+ *
+ * **Details**
+ *
+ * The default of `apiKey` is the environment variable GEMINI_API_KEY. The default of `baseUrl` is the environment variable
+ * GOOGLE_GEMINI_BASE_URL, or "https://generativelanguage.googleapis.com/v1beta".
+ *
  * @category options
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends Omit<Endpoint.ProviderOptions, "capabilities"> {
   /** The model, unless a call names another, for example `"gemini-2.5-flash"` or `"models/gemini-2.5-flash"`. */
   readonly model: string
-  /** @default the environment variable GEMINI_API_KEY */
-  readonly apiKey?: Endpoint.Credential | undefined
-  /**
-   * The address with its version, which is added where it is missing at Google's own host or on this machine.
-   * @default the environment variable GOOGLE_GEMINI_BASE_URL, or "https://generativelanguage.googleapis.com/v1beta"
-   */
-  readonly baseUrl?: string | undefined
-  /** Sent with every request, for example those of a gateway. A key is not for here, but for `apiKey`. @default none */
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
-  readonly retry?: ServiceBackend.Retry | undefined
-  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
-  readonly circuitBreaker?: Circuit.Options | true | undefined
 }
 
 /**
+ * The options of `generateContent`: those of {@link Options}, and the `capabilities` of the model.
+ *
  * @category options
  * @since 0.1.0
  */
-export interface GenerateContentOptions extends Options {
-  /**
-   * What the model can do. What it cannot is refused (`Unsupported`) before it is asked.
-   * @default what is known of it by its name
-   */
-  readonly capabilities?: ServiceBackend.Capabilities | undefined
-}
+export interface GenerateContentOptions extends Options, Pick<Endpoint.ProviderOptions, "capabilities"> {}
 
 /**
  * The options when they are configuration.
@@ -102,7 +92,7 @@ export type { MockOptions, MockToolCall } from "../internal/mock/options.ts"
 const provider = "gemini"
 
 const endpointOf = Effect.fnUntraced(function*(
-  { apiKey, baseUrl, circuitBreaker, headers, model, retry }: Options
+  { apiKey, baseUrl, circuitBreaker, headers, model, retry, transformClient }: Options
 ) {
   return {
     provider,
@@ -112,7 +102,8 @@ const endpointOf = Effect.fnUntraced(function*(
     headers,
     reason: reasonOf,
     retry,
-    circuitBreaker
+    circuitBreaker,
+    transformClient
   } as const
 })
 
@@ -209,7 +200,7 @@ const generateContentBackend = Effect.fnUntraced(function*(options: GenerateCont
     stream: {
       path: "/models/{model}:streamGenerateContent?alt=sse",
       body: toBody,
-      decoder: (payload) => mapParts(makeDecoder(), renamingCalls(payload))
+      decoder: (payload) => mapParts(makeDecoder(), renamingCalls(provider, payload))
     },
     normalize
   }))
@@ -302,7 +293,7 @@ const toBody = Effect.fnUntraced(function*(
     ...fields
   }: Wire.GenerateContentRequest["Type"]
 ): Effect.fn.Return<typeof Wire.GenerateContentBody.Type, BackendErrorReason> {
-  const input = prompt ?? messages
+  const input = prompt ?? (messages && promptOfMessages(messages))
   const conversation = input === undefined
     ? { contents, systemInstruction: undefined }
     : yield* conversationOf(provider, input)
@@ -310,7 +301,7 @@ const toBody = Effect.fnUntraced(function*(
   if (conversation.systemInstruction !== undefined && systemInstruction !== undefined) {
     const parameter = system === undefined ? "systemInstruction" : "system"
     const description = "Give either this or system messages, not both"
-    return yield* neverSent(new AiError.InvalidRequestError({ parameter, description }))
+    return yield* unsendable(parameter, description)
   }
   const config = {
     ...generationConfig,
@@ -357,7 +348,7 @@ const normalize = Effect.fnUntraced(function*(
     return yield* new AiError.ContentPolicyError({ description: `The prompt was blocked (${blockReason}${why})` })
   }
   return yield* normalizeChat(
-    contentOf(data).map(renamingCalls(payload)),
+    contentOf(data).map(renamingCalls(provider, payload)),
     data.modelVersion,
     payload.response_format,
     transformer

@@ -15,7 +15,6 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
 import { normalizeChat } from "../internal/chat/arguments.ts"
@@ -66,47 +65,33 @@ export type { MockOptions, MockToolCall } from "../internal/mock/options.ts"
 export const vendors: ReadonlyArray<Vendor> = Vendors.names
 
 /**
+ * The options of embeddings.
+ *
+ * **Details**
+ *
+ * The default of `apiKey` is the environment variable of the provider: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, GROQ_API_KEY, and so on;
+ * Ollama and vLLM need none. The default of `baseUrl` is the address of the provider, or its environment variable: OPENAI_BASE_URL for
+ * OpenAI; AZURE_OPENAI_ENDPOINT, with "/openai/v1", for Azure; OLLAMA_BASE_URL, or OLLAMA_HOST, for Ollama; GROQ_BASE_URL,
+ * TOGETHER_BASE_URL and VLLM_BASE_URL. The version is always added where it is missing for Ollama and vLLM.
+ *
  * @category options
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends Omit<Endpoint.ProviderOptions, "capabilities"> {
   /** The model, unless a call names another, for example `"gpt-4o-mini"`; for Azure, the deployment. */
   readonly model: string
-  /** Whose address, key and words are the defaults. @default "openai" */
+  /** The provider, whose address, key and deviations from the protocol are the defaults. @default "openai" */
   readonly provider?: Vendor | undefined
-  /**
-   * Local vendors need none.
-   * @default the environment variable of the provider: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, GROQ_API_KEY, and so on
-   */
-  readonly apiKey?: Endpoint.Credential | undefined
-  /**
-   * The address of the API with its version. Blanks and slashes at its end, and the path of an endpoint, are taken off. The version
-   * is added where it is missing at the provider's own host, on this machine, and always of Ollama and vLLM. Parameters of a query
-   * are sent with every request.
-   * @default the provider's. For OpenAI the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1"; for Azure the
-   * environment variable AZURE_OPENAI_ENDPOINT, with "/openai/v1"; for Ollama OLLAMA_BASE_URL, or OLLAMA_HOST; for Groq, Together and
-   * vLLM GROQ_BASE_URL, TOGETHER_BASE_URL and VLLM_BASE_URL
-   */
-  readonly baseUrl?: string | undefined
-  /** Sent with every request, for example OpenRouter's `HTTP-Referer`. A key is not for here, but for `apiKey`. @default none */
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
-  readonly retry?: ServiceBackend.Retry | undefined
-  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
-  readonly circuitBreaker?: Circuit.Options | true | undefined
 }
 
 /**
+ * The options of responses: those of {@link Options}, and the `capabilities` of the model. Nothing is known by the name of a
+ * deployment (Azure), or of a model of Ollama or vLLM.
+ *
  * @category options
  * @since 0.1.0
  */
-export interface ResponsesOptions extends Options {
-  /**
-   * What the model can do. What it cannot is refused (`Unsupported`) before it is asked.
-   * @default what is known of it by its name; nothing of a deployment (Azure), or with Ollama or vLLM
-   */
-  readonly capabilities?: ServiceBackend.Capabilities | undefined
-}
+export interface ResponsesOptions extends Options, Pick<Endpoint.ProviderOptions, "capabilities"> {}
 
 /**
  * @category options
@@ -124,7 +109,7 @@ export interface ChatOptions extends ResponsesOptions {
 type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
 
 const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, options: Options) {
-  const { circuitBreaker, headers, model, retry } = options
+  const { circuitBreaker, headers, model, retry, transformClient } = options
   const provider = yield* oneOf("provider", options.provider ?? "openai", vendors)
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
   const apiKey = options.apiKey ?? vendor.apiKey
@@ -141,7 +126,8 @@ const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, 
     operation: { name: operation, ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
     tokenizer: tokenizerOf(model),
     retry,
-    circuitBreaker
+    circuitBreaker,
+    transformClient
   }
 })
 
@@ -212,7 +198,7 @@ export const makeChat = (
 
 const normalizeCompletion = (provider: Vendor) => (data: ChatCompletion, payload: Wire.ChatRequest["Type"]) =>
   Effect.flatMap(
-    contentOf(data, payload),
+    contentOf(provider, data, payload),
     (content) =>
       normalizeChat(
         content.map(markingVendor(provider)),
@@ -229,7 +215,10 @@ const chatBackend = Effect.fnUntraced(function*(options: ChatOptions) {
   const { vendor, ...endpoint } = yield* endpointOf("chat", "/chat/completions", options)
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
-    toBody(provider, payload, options.reasoning ?? vendor.reasons?.(payload.model) ?? false)
+    toBody(provider, payload, {
+      reasoning: options.reasoning ?? Vendors.isReasoning(vendor, payload.model),
+      callIdLength: vendor.callIdLength
+    })
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(vendor), demandsOf),
@@ -245,7 +234,7 @@ const chatBackend = Effect.fnUntraced(function*(options: ChatOptions) {
           ...body,
           stream: true
         })),
-      decoder: (payload) => mapParts(makeDecoder(payload), markingVendor(provider))
+      decoder: (payload) => mapParts(makeDecoder(provider, payload), markingVendor(provider))
     },
     error: chatError,
     tolerance: Wire.tolerance,
@@ -397,7 +386,7 @@ export const makeResponses = (
   Reader.attach(responsesBackend(options), responseReader(options))
 
 const normalizeResponseOf = (provider: Vendor) => (data: Response, payload: Responses.ResponseRequest["Type"]) =>
-  Effect.map(normalizeResponse(data, payload), (response) => ({
+  Effect.map(normalizeResponse(provider, data, payload), (response) => ({
     ...response,
     ...(response.content && { content: response.content.map(markingVendor(provider)) })
   }))
@@ -420,7 +409,7 @@ const responsesBackend = Effect.fnUntraced(function*(options: ResponsesOptions) 
       ),
     stream: {
       body: (payload) => toStreamedBody(provider, payload),
-      decoder: (payload) => mapParts(makeResponseDecoder(payload), markingVendor(provider))
+      decoder: (payload) => mapParts(makeResponseDecoder(provider, payload), markingVendor(provider))
     },
     error: responseError,
     tolerance: Responses.tolerance,

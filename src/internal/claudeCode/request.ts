@@ -13,11 +13,7 @@ import {
   systemOnce,
   SystemPrompt
 } from "../chat/arguments.ts"
-
-const Message = Schema.Struct({
-  role: Schema.Literals(["system", "user", "assistant"]),
-  content: Schema.String
-})
+import { Messages } from "../chat/schema.ts"
 
 const Names = Schema.Array(Schema.NonEmptyString)
 
@@ -44,7 +40,7 @@ const fields = {
   prompt: Schema.optional(RawPrompt),
   /** The `systemPrompt` in other words. */
   system: SystemPrompt,
-  messages: Schema.optional(Schema.NonEmptyArray(Message)),
+  messages: Schema.optional(Messages),
   temperature: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
   top_p: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
   /** Of each message of the model, not of the whole run. */

@@ -23,10 +23,11 @@ import {
   systemOnce,
   SystemPrompt
 } from "../chat/arguments.ts"
+import { Messages, promptOfMessages } from "../chat/schema.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
 import * as Reader from "../mock/reader.ts"
 import { backendReasonOf, reasonOfPart } from "./errors.ts"
-import { PartReader } from "./parts.ts"
+import { PartFold } from "../chat/partFold.ts"
 
 // -----------------------------------------------------------------------------
 // Requests
@@ -64,10 +65,7 @@ const isObjectSchema = (u: unknown): u is ObjectSchema => Schema.isSchema(u)
 export const ChatRequest = Schema.Struct({
   prompt: Schema.optional(RawPrompt),
   system: SystemPrompt,
-  messages: Schema.optional(
-    Schema.Array(Schema.Struct({ role: Schema.Literals(["system", "user", "assistant"]), content: Schema.String }))
-      .check(Schema.isMinLength(1))
-  ),
+  messages: Schema.optional(Messages),
   tools: Schema.optional(Schema.Array(Schema.Union([AiTool, ToolOfFunction]))),
   tool_choice: Schema.optional(NeutralToolChoice),
   response_format: Schema.optional(Schema.declare(isObjectSchema, { expected: "a Schema of an object" }))
@@ -78,7 +76,7 @@ type Payload = typeof ChatRequest.Type
 const requestOf = ({ messages, prompt, system, tool_choice, tools = [] }: Payload) => ({
   prompt: Prompt.concat(
     system === undefined ? Prompt.empty : Prompt.make([{ role: "system", content: system }]),
-    Prompt.make(prompt ?? messages ?? [])
+    Prompt.make(prompt ?? promptOfMessages(messages ?? []))
   ),
   toolkit: toolkitOf(tools),
   toolChoice: tool_choice ?? "auto",
@@ -121,7 +119,7 @@ export const stream =
       return Effect.tap(generate(model)(payload), ({ content }) => emit(streamPartsOf(content)))
     }
     return Effect.suspend(() => {
-      const reader = new PartReader()
+      const fold = new PartFold()
       return model.streamText(requestOf(payload)).pipe(
         Stream.mapError(backendReasonOf),
         Stream.runForEachArray(Effect.fnUntraced(function*(parts) {
@@ -132,11 +130,11 @@ export const stream =
               return yield* reasonOfPart(part.error)
             }
             said.push(part)
-            reader.read(part)
+            fold.add(part)
           }
           yield* emit(said)
         })),
-        Effect.map(() => answerOf(reader.content))
+        Effect.map(() => answerOf(fold.content))
       )
     })
   }

@@ -18,6 +18,7 @@ import {
   systemOnce,
   SystemPrompt
 } from "../chat/arguments.ts"
+import { Messages } from "../chat/schema.ts"
 import type { Tolerance } from "../http/tolerantDecoder.ts"
 
 const { optional } = Schema
@@ -265,11 +266,6 @@ const modelOr = (model: string) =>
     Schema.withDecodingDefault(Effect.succeed(model))
   )
 
-const PlainMessage = Schema.Struct({
-  role: Schema.Literals(["system", "user", "assistant"]),
-  content: Schema.String
-})
-
 const conflict = (parameter: string, issue: string) => ({ path: [parameter], issue })
 
 /** The arguments of a call: the body, with a default model, and what every chat backend takes. */
@@ -280,7 +276,7 @@ export const generateContentRequest = (model: string) =>
     prompt: optional(RawPrompt),
     /** The `systemInstruction` in other words. */
     system: SystemPrompt,
-    messages: optional(Schema.Array(PlainMessage).check(Schema.isMinLength(1))),
+    messages: optional(Messages),
     model: modelOr(model),
     temperature,
     top_p: topP,

@@ -17,6 +17,7 @@ import {
   systemOnce,
   SystemPrompt
 } from "../../chat/arguments.ts"
+import { Messages } from "../../chat/schema.ts"
 import type { Tolerance } from "../../http/tolerantDecoder.ts"
 import { InputContent } from "./content.ts"
 import { InputItem, OutputItem } from "./items.ts"
@@ -107,11 +108,6 @@ const wire = {
   user: optional(Schema.String)
 }
 
-const Message = Schema.Struct({
-  role: Schema.Literals(["system", "user", "assistant"]),
-  content: Schema.String
-})
-
 /** Whether a `prompt` is one of the provider's reusable prompts, and none of `effect/ai`. */
 export const isTemplate = Schema.is(PromptTemplate)
 
@@ -163,7 +159,7 @@ export const responseRequest = (model: string) =>
     ...wire,
     model: wire.model.pipe(Schema.withDecodingDefault(Effect.succeed(model))),
     prompt: nullable(Schema.Union([RawPrompt, PromptTemplate])),
-    messages: optional(Schema.Array(Message).check(Schema.isMinLength(1))),
+    messages: optional(Messages),
     /** The `instructions` in other words. */
     system: SystemPrompt,
     max_tokens: wire.max_output_tokens,
