@@ -167,6 +167,13 @@ export interface InvokeOptions {
   readonly queueTimeout?: Duration.Input | undefined
   /** A lower number goes first. @default the reference `Executor.Priority`, which is 0 */
   readonly priority?: number | undefined
+  /**
+   * How often an answer that the schema of `respondAs` or `response_format` does not decode is asked for again, with the answer
+   * and the error shown to the model. Each is an attempt of the calling, under its limits. An answer that was streamed, refused or
+   * cut at its token limit is not asked for again.
+   * @default the model's `repair`
+   */
+  readonly repair?: number | undefined
   /** On whose behalf (a tenant): the keys of one priority take turns. @default the reference `Executor.Key` */
   readonly key?: string | undefined
 }
@@ -260,6 +267,8 @@ export interface Options<in Args = Arguments, out H = never> {
   readonly timeout?: Duration.Input | undefined
   /** The longest time that a call waits to be admitted, unless it states its own. @default for ever */
   readonly queueTimeout?: Duration.Input | undefined
+  /** How often invalid structured output is asked for again, unless a call states its own. 0 for never. @default 1 */
+  readonly repair?: number | undefined
   /** The priority of its calls, where they state none: a lower number goes first. @default the reference `Executor.Priority` */
   readonly priority?: number | undefined
   /**

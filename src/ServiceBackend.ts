@@ -24,6 +24,8 @@ import * as internal from "./internal/backend.ts"
 import type { Cost, ProviderMetadata } from "./internal/backend.ts"
 import type { Attempt } from "./internal/calling/work.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
+import { decodeAnswer, isOutputSchema, type OutputSchema } from "./internal/chat/arguments.ts"
+import { withCorrection } from "./internal/chat/repair.ts"
 import { attach, read } from "./internal/mock/reader.ts"
 import { invalidArgument } from "./internal/util/schemaIssue.ts"
 import { type Retry, retrying } from "./internal/errors/retry.ts"
@@ -319,11 +321,14 @@ export const make = <S extends RequestSchema, Data>(
         return reason === undefined ? Result.succeed(decoded.success) : Result.fail(reason)
       },
       work: {
-        run: (payload, attempt) => {
+        run: (asked, attempt) => {
           const { calling, sink } = attempt
-          const answer = sink === undefined
+          const payload = withCorrection(asked, calling.attempts)
+          const given = sink === undefined
             ? call(payload, calling, attempt)
             : streamInto(sink, (emit) => stream(payload, emit, calling, attempt))
+          const { response_format: format } = payload
+          const answer = isOutputSchema(format) ? Effect.flatMap(given, withValue(format)) : given
           return circuit === undefined ? answer : circuit.attempt(answer)
         },
         retry: retry && retrying(retry),
@@ -331,6 +336,21 @@ export const make = <S extends RequestSchema, Data>(
       }
     })
   })
+
+/** Decodes the text of an answer that its backend has not decoded. */
+const withValue = (format: OutputSchema) =>
+<Data>(
+  answer: Data | NormalizedResponse<Data>
+): Effect.Effect<Data | NormalizedResponse<Data>, BackendErrorReason> => {
+  const response = isNormalizedResponse(answer) ? answer : makeResponse({ data: answer })
+  const { content, text, toolCalls, value } = response
+  if (value !== undefined || text === "" || toolCalls.length > 0) return Effect.succeed(answer)
+  const finish = content.findLast((part) => part.type === "finish")
+  return Effect.map(
+    decodeAnswer(format, LanguageModel.defaultCodecTransformer, text, finish),
+    (value) => ({ ...response, value })
+  )
+}
 
 /**
  * Provides a backend of any type as the program's `ServiceBackend`.
