@@ -61,7 +61,8 @@ describe("examples", () => {
             "effect-imodel/ClaudeCode": ["../../src/providers/ClaudeCode.ts"],
             "effect-imodel/Gemini": ["../../src/providers/Gemini.ts"],
             "effect-imodel/OpenAi": ["../../src/providers/OpenAi.ts"],
-            "effect-imodel/Provider": ["../../src/providers/Provider.ts"]
+            "effect-imodel/Provider": ["../../src/providers/Provider.ts"],
+            "effect-imodel/testing": ["../../src/testing.ts"]
           }
         },
         include: ["."]
