@@ -492,6 +492,28 @@ export const respondAs = <A>(
   Effect.flatMap(iModel, (model) => model.respondAs(schema, args, options))
 
 /**
+ * Invokes the program's model with arguments of any type: those of one provider's wire, or of a file. What is wrong with them
+ * fails the calling. See `Model.invokeUnknown`.
+ *
+ * **Example** (A field of one wire)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = Effect.flatMap(iModel.invokeUnknown({ prompt: "Name a colour.", top_k: 5 }), ({ response }) => response)
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const invokeUnknown = (
+  args: unknown,
+  options?: InvokeOptions & CreateOptions
+): Effect.Effect<Calling, TimeoutError | PermissionDenied, iModel> =>
+  Effect.flatMap(iModel, (model) => model.invokeUnknown(args, options))
+
+/**
  * Streams the answer of the program's model. See `Model.stream`.
  *
  * **Example** (Text as it comes)

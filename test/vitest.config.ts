@@ -7,7 +7,8 @@ export default defineConfig({
   root,
   resolve: {
     alias: [
-      { find: /^effect-imodel$/, replacement: `${root}src/index.ts` }
+      { find: /^effect-imodel$/, replacement: `${root}src/index.ts` },
+      { find: /^effect-imodel\/testing$/, replacement: `${root}src/testing.ts` }
     ]
   },
   test: {

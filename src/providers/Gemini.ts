@@ -283,7 +283,8 @@ const toBody = Effect.fnUntraced(function*(
     prompt,
     response_format,
     stop,
-    systemInstruction,
+    system,
+    systemInstruction = system === undefined ? undefined : { parts: [{ text: system }] },
     temperature,
     tool_choice,
     toolConfig,
@@ -298,8 +299,9 @@ const toBody = Effect.fnUntraced(function*(
     : yield* conversationOf(provider, input)
   const instruction = conversation.systemInstruction ?? systemInstruction
   if (conversation.systemInstruction !== undefined && systemInstruction !== undefined) {
+    const parameter = system === undefined ? "systemInstruction" : "system"
     const description = "Give either this or system messages, not both"
-    return yield* unsendable("systemInstruction", description)
+    return yield* unsendable(parameter, description)
   }
   const config = {
     ...generationConfig,

@@ -518,14 +518,18 @@ export const makeEmbeddings = (
 ): Effect.Effect<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> =>
   Reader.attach(
     embeddingsBackend(options),
-    Reader.make(Vectors.embeddingRequest(options.model), Vectors.Embeddings, Vectors.normalize)
+    Reader.make(
+      Vectors.embeddingRequest(options.provider ?? "openai", options.model),
+      Vectors.Embeddings,
+      Vectors.normalize
+    )
   )
 
 const embeddingsBackend = Effect.fnUntraced(function*(options: Options) {
   const { vendor: _, ...endpoint } = yield* endpointOf("embeddings", "/embeddings", options)
   const backend = yield* Endpoint.make({
     ...endpoint,
-    request: Vectors.embeddingRequest(options.model),
+    request: Vectors.embeddingRequest(endpoint.provider, options.model),
     response: Vectors.Embeddings,
     cost: Vectors.tokensOf,
     normalize: Vectors.normalize

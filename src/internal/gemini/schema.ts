@@ -14,8 +14,11 @@ import {
   NeutralTool,
   NeutralToolChoice,
   OutputFormat,
-  RawPrompt
+  RawPrompt,
+  systemOnce,
+  SystemPrompt
 } from "../chat/arguments.ts"
+import { tooManyInputs } from "../chat/embeddingLimits.ts"
 import { Messages } from "../chat/schema.ts"
 import type { Tolerance } from "../http/tolerantDecoder.ts"
 
@@ -272,6 +275,8 @@ export const generateContentRequest = (model: string) =>
     ...GenerateContentBody.fields,
     contents: optional(GenerateContentBody.fields.contents.check(Schema.isMinLength(1))),
     prompt: optional(RawPrompt),
+    /** The `systemInstruction` in other words. */
+    system: SystemPrompt,
     messages: optional(Messages),
     model: modelOr(model),
     temperature,
@@ -293,8 +298,10 @@ export const generateContentRequest = (model: string) =>
         ? conflict(prompt !== undefined ? "prompt" : "messages", "Give either this or contents, not both")
         : undefined
     }),
-    Schema.makeFilter(({ generationConfig: config = {}, toolConfig, ...args }) => {
+    systemOnce,
+    Schema.makeFilter(({ generationConfig: config = {}, systemInstruction, toolConfig, ...args }) => {
       const twins = [
+        ["system", args.system, ["systemInstruction", systemInstruction]],
         ["temperature", args.temperature, ["generationConfig.temperature", config.temperature]],
         ["top_p", args.top_p, ["generationConfig.topP", config.topP]],
         ["max_tokens", args.max_tokens, ["generationConfig.maxOutputTokens", config.maxOutputTokens]],
@@ -498,7 +505,10 @@ export const embedContentRequest = (model: string) =>
     Schema.makeFilter(({ content, contents, input }) => {
       const given = [content, contents, input].filter((argument) => argument !== undefined).length
       if (given === 0) return conflict("content", "Give a content, or several contents")
-      return given > 1 ? conflict("content", "Give either a content or contents, not both") : undefined
+      if (given > 1) return conflict("content", "Give either a content or contents, not both")
+      const several = typeof input === "string" ? [input] : contents ?? input ?? []
+      const issue = tooManyInputs("gemini", several.length)
+      return issue === undefined ? undefined : conflict(contents === undefined ? "input" : "contents", issue)
     })
   ).pipe(
     Schema.decodeTo(
