@@ -111,6 +111,7 @@ const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, 
   const { baseUrl, query } = vendor.complete(options.baseUrl ?? (yield* vendor.baseUrl))
   return {
     vendor,
+    statesStream: Vendors.mayStreamUnasked(vendor, baseUrl),
     provider,
     name: model,
     baseUrl,
@@ -190,7 +191,7 @@ export const makeChat = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  const { vendor, ...endpoint } = yield* endpointOf("chat", "/chat/completions", options)
+  const { statesStream, vendor, ...endpoint } = yield* endpointOf("chat", "/chat/completions", options)
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
     toBody(provider, payload, {
@@ -202,8 +203,7 @@ export const makeChat = Effect.fnUntraced(function*(
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(vendor), demandsOf),
     request: Wire.chatRequest(options.model),
     response: Wire.ChatCompletion,
-    body: (payload) =>
-      Effect.map(bodyOf(payload), (body) => vendor.mayStreamUnasked ? { stream: false, ...body } : body),
+    body: (payload) => Effect.map(bodyOf(payload), (body) => statesStream ? { stream: false, ...body } : body),
     stream: {
       body: (payload) =>
         Effect.map(bodyOf(payload), (body) => ({
@@ -336,7 +336,7 @@ export const Response: Schema.Codec<Response> = Schema.toType(Responses.Response
 export const makeResponses = Effect.fnUntraced(function*(
   options: ResponsesOptions
 ): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
-  const { vendor, ...endpoint } = yield* endpointOf("chat", "/responses", options)
+  const { statesStream, vendor, ...endpoint } = yield* endpointOf("chat", "/responses", options)
   const { provider } = endpoint
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
@@ -346,7 +346,7 @@ export const makeResponses = Effect.fnUntraced(function*(
     body: (payload) =>
       Effect.map(
         toResponseBody(provider, payload),
-        (body) => vendor.mayStreamUnasked ? { stream: false, ...body } : body
+        (body) => statesStream ? { stream: false, ...body } : body
       ),
     stream: {
       body: (payload) => toStreamedBody(provider, payload),
@@ -452,7 +452,11 @@ export const Embeddings: Schema.Codec<Embeddings> = Schema.toType(Vectors.Embedd
 export const makeEmbeddings = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> {
-  const { vendor: _, ...endpoint } = yield* endpointOf("embeddings", "/embeddings", options)
+  const { statesStream: _stream, vendor: _vendor, ...endpoint } = yield* endpointOf(
+    "embeddings",
+    "/embeddings",
+    options
+  )
   const backend = yield* Endpoint.make({
     ...endpoint,
     request: Vectors.embeddingRequest(options.model),
