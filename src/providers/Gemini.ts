@@ -92,7 +92,7 @@ const endpointOf = Effect.fnUntraced(function*(
   return {
     provider,
     name: Wire.bareModel(model),
-    baseUrl: completeBaseUrl(baseUrl ?? (yield* defaultBaseUrl)),
+    ...completeBaseUrl(baseUrl ?? (yield* defaultBaseUrl)),
     auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? "GEMINI_API_KEY" },
     headers,
     reason: reasonOf,
@@ -177,18 +177,18 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  const endpoint = yield* endpointOf(options)
+  const { query, ...endpoint } = yield* endpointOf(options)
   const backend = yield* Endpoint.make(withFittingTools(dialects.gemini, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, KnownModels.capabilitiesOf, demandsOf),
-    path: "/models/{model}:generateContent",
+    path: `/models/{model}:generateContent${query}`,
     request: Wire.generateContentRequest(Wire.bareModel(options.model)),
     response: Wire.GenerateContentResponse,
     tolerance: Wire.tolerance,
     body: toBody,
     operation: { name: "generate_content", provider: "gcp.gemini" },
     stream: {
-      path: "/models/{model}:streamGenerateContent?alt=sse",
+      path: `/models/{model}:streamGenerateContent?alt=sse${query.replace("?", "&")}`,
       body: toBody,
       decoder: (payload) => mapParts(makeDecoder(), renamingCalls(provider, payload))
     },
@@ -385,9 +385,10 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
+  const { query, ...endpoint } = yield* endpointOf(options)
   const backend = yield* Endpoint.make({
-    ...yield* endpointOf(options),
-    path: "/models/{model}:{method}",
+    ...endpoint,
+    path: `/models/{model}:{method}${query}`,
     request: Wire.embedContentRequest(Wire.bareModel(options.model)),
     response: Wire.EmbedContentResponse,
     operation: { name: "embeddings", provider: "gcp.gemini" },
