@@ -14,7 +14,7 @@ import { type BackendErrorReason, StreamInterrupted } from "../../Errors.ts"
 import { excerptOf, type FailedAnswer, failedAnswer, networkError, parseJson, type Scrub } from "./failure.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { type RateLimits, rateLimitsOf } from "./rateLimitHeaders.ts"
-import { eventsOf, eventsOfJson, isDone, type Over, readEvents, withoutFraming } from "./sse.ts"
+import { eventsOf, eventsOfJson, isDone, type Over, readEvents, type StreamEvent, withoutFraming } from "./sse.ts"
 import { impliedError } from "./statedError.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
 import { Notes, type TolerantDecoder } from "./tolerantDecoder.ts"
@@ -135,7 +135,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       decoder.skip()
       return true
     }
-    const push = (event: Sse.Event): ReturnType<Decoder<Data>["push"]> => {
+    const push = (event: StreamEvent): ReturnType<Decoder<Data>["push"]> => {
       const json = parseJson(event.data)
       if (Option.isNone(json)) {
         return event.event === "error"
@@ -143,12 +143,13 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
           : malformed(`an event is not JSON: ${excerptOf(format.scrub(event.data))}`)
       }
       if (!Predicate.isObjectOrArray(json.value)) return nothing
-      const stated = format.errorOf(json.value)
+      const stated = format.errorOf(json.value) ??
+        (event.isBare === true || event.event === "error" ? impliedError(json.value) : undefined)
       return stated === undefined
         ? decoder.push(json.value, event.event)
         : Result.fail({ _tag: "ErrorEvent", body: stated })
     }
-    const read = (events: ReadonlyArray<Sse.Event>, isUnterminated: boolean) => {
+    const read = (events: ReadonlyArray<StreamEvent>, isUnterminated: boolean) => {
       const parts: Array<StreamPart> = []
       let failure: EventFailure | undefined
       let over: Over | undefined
@@ -198,7 +199,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     idleTimeout: Duration.Duration | undefined
   ) {
     const reader = eventReader(decoder)
-    const read = (events: ReadonlyArray<Sse.Event>, isUnterminated: boolean) => {
+    const read = (events: ReadonlyArray<StreamEvent>, isUnterminated: boolean) => {
       const { failure, over, parts } = reader.read(events, isUnterminated)
       return Effect.flatMap(
         emit(parts, decoder.usage()),

@@ -8,6 +8,7 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
+import { BareJson } from "./bareJson.ts"
 
 /**
  * How long the rest of a response is waited for when its answer is whole, so that the connection can be used again. Some
@@ -30,6 +31,12 @@ const maxEventSize = 128 * 1024 * 1024
  */
 export type Over = boolean | "perhaps" | "doubtful"
 
+/** An event of a stream. */
+export interface StreamEvent extends Sse.Event {
+  /** Whether it stood in the stream as JSON alone, without `data:`. @default false */
+  readonly isBare?: boolean
+}
+
 /** The event that ends a stream. */
 export const isDone = ({ data }: Sse.Event): boolean => data === "[DONE]" || data.trim() === "[DONE]"
 
@@ -45,11 +52,11 @@ const isEmpty = ({ data }: Sse.Event): boolean => data === "" || data === "null"
  */
 export const readEvents = <E>(
   response: HttpClientResponse.HttpClientResponse,
-  read: (events: ReadonlyArray<Sse.Event>, isUnterminated: boolean) => Effect.Effect<Over, E>,
+  read: (events: ReadonlyArray<StreamEvent>, isUnterminated: boolean) => Effect.Effect<Over, E>,
   idleTimeout: Duration.Duration | undefined
 ): Effect.Effect<string, E | Sse.SseError | HttpClientError.HttpClientError> =>
   Effect.scoped(Effect.gen(function*() {
-    let events: Array<Sse.Event> = []
+    let events: Array<StreamEvent> = []
     let hasEvents = false
     let held = ""
     const parser = Sse.makeParser((event) => {
@@ -57,16 +64,19 @@ export const readEvents = <E>(
       events.push(event)
       hasEvents ||= !isDone(event)
     }, { maxEventSize })
+    const bareJson = new BareJson()
     const decoder = new TextDecoder()
     // Nobody else pulls, so it needs none of what `Stream.toPull` does at each pull to keep them apart.
     const pull = yield* Channel.toPullScoped(Stream.toChannel(response.stream), yield* Effect.scope)
 
     const feed = (text: string): Sse.SseError | undefined => {
       const error = parser.feed(text)
+      const json = bareJson.push(text, hasEvents)
+      if (json !== undefined) events.push({ ...messageOf(json), isBare: true })
       held = hasEvents || held.length > maxEventSize ? "" : held + text
       return error
     }
-    const taken = (): ReadonlyArray<Sse.Event> => {
+    const taken = (): ReadonlyArray<StreamEvent> => {
       const taken = events
       events = []
       return taken
@@ -103,24 +113,29 @@ export const readEvents = <E>(
   }))
 
 /** The chunks of an answer in a JSON array, as Gemini sends them without `alt=sse`, as events. None if it is no array. */
-export const eventsOfJson = (json: unknown): ReadonlyArray<Sse.Event> =>
+export const eventsOfJson = (json: unknown): ReadonlyArray<StreamEvent> =>
   Array.isArray(json)
-    ? json.map((item) => ({ _tag: "Event", event: "message", id: undefined, data: JSON.stringify(item) }))
+    ? json.map((item) => messageOf(JSON.stringify(item)))
     : []
 
 /** The events of a whole body: server-sent ones, or objects of JSON, each on a line. None if it is neither. */
-export const eventsOf = (text: string): ReadonlyArray<Sse.Event> => {
-  const events: Array<Sse.Event> = []
+export const eventsOf = (text: string): ReadonlyArray<StreamEvent> => {
+  const events: Array<StreamEvent> = []
   const parser = Sse.makeParser((event) => {
     if (event._tag === "Event" && !isEmpty(event)) events.push(event)
   }, { maxEventSize })
   parser.feed(`${text}\n\n`)
-  if (events.length > 0) return events
+  if (events.length > 0) {
+    const json = new BareJson().push(text)
+    return json === undefined ? events : [...events, { ...messageOf(json), isBare: true }]
+  }
   const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
   return lines.every((line) => line.startsWith("{") && line.endsWith("}"))
-    ? lines.map((data) => ({ _tag: "Event", event: "message", id: undefined, data }))
+    ? lines.map(messageOf)
     : []
 }
+
+const messageOf = (data: string): StreamEvent => ({ _tag: "Event", event: "message", id: undefined, data })
 
 /** A body without what does not belong to its JSON: comments, and the end of a stream. */
 export const withoutFraming = (text: string): string => text.replace(/^(:.*|data: ?\[DONE\]\s*)$/gm, "").trim()
