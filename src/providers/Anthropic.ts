@@ -161,6 +161,7 @@ export const makeMessages = Effect.fnUntraced(function*(
     operation: { name: "chat" },
     retry: options.retry,
     circuitBreaker: options.circuitBreaker,
+    maxResponseBytes: options.maxResponseBytes,
     transformClient: options.transformClient,
     normalize: (data, payload) =>
       normalizeChat(

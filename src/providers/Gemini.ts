@@ -87,7 +87,7 @@ export interface GenerateContentConfigOptions extends ConfigOptions, Pick<Genera
 const provider = "gemini"
 
 const endpointOf = Effect.fnUntraced(function*(
-  { apiKey, baseUrl, circuitBreaker, headers, model, retry, transformClient }: Options
+  { apiKey, baseUrl, circuitBreaker, headers, maxResponseBytes, model, retry, transformClient }: Options
 ) {
   return {
     provider,
@@ -98,6 +98,7 @@ const endpointOf = Effect.fnUntraced(function*(
     reason: reasonOf,
     retry,
     circuitBreaker,
+    maxResponseBytes,
     transformClient
   } as const
 })

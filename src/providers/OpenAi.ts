@@ -104,7 +104,7 @@ export interface ChatOptions extends ResponsesOptions {
 type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
 
 const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, options: Options) {
-  const { circuitBreaker, headers, model, retry, transformClient } = options
+  const { circuitBreaker, headers, maxResponseBytes, model, retry, transformClient } = options
   const provider = yield* oneOf("provider", options.provider ?? "openai", vendors)
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
   const apiKey = options.apiKey ?? vendor.apiKey
@@ -123,6 +123,7 @@ const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, 
     tokenizer: tokenizerOf(model),
     retry,
     circuitBreaker,
+    maxResponseBytes,
     transformClient
   }
 })

@@ -206,6 +206,7 @@ const ProviderBackend = Schema.Struct({
       description: "What the model can do; what it cannot is refused before it is asked. By default, by its name."
     })
   ),
+  maxResponseBytes: optionalKey(positiveInteger("The most bytes of a response, as it is unpacked. By default 64 MiB.")),
   maxTokens: optionalKey(
     positiveInteger("Of Anthropic alone: the most tokens of the answer to a call that states none. By default 4096.")
   ),

@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import { type Calling, makeResponse, type NormalizedResponse, type StreamPart } from "../../Calling.ts"
+import { errorTextOf, textOf } from "./body.ts"
 import type { Decoder, EventFailure } from "./decoder.ts"
 import { type BackendErrorReason, StreamInterrupted } from "../../Errors.ts"
 import { excerptOf, type FailedAnswer, failedAnswer, networkError, parseJson, type Scrub } from "./failure.ts"
@@ -31,6 +32,8 @@ export interface Format<in Payload, in out Data> {
   readonly errorOf: (json: unknown) => unknown
   readonly reasonOf: (answer: FailedAnswer) => BackendErrorReason
   readonly scrub: Scrub
+  /** The most bytes of a body, counted as it is unpacked. */
+  readonly maxBytes: number
 }
 
 /** The head of an answer, which promises the rest of it. */
@@ -49,7 +52,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       const limits = rateLimitsOf(response.headers, clock.currentTimeMillisUnsafe())
       implOf(calling).hear({ limits, refused: response.status === 429 })
       if (response.status < 200 || response.status >= 300) {
-        return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => failed(response, text))
+        return Effect.flatMap(errorTextOf(response), (text) => failed(response, text))
       }
       const requestId = response.headers["x-request-id"] ?? response.headers["request-id"]
       const metadata = {
@@ -107,18 +110,21 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     payload: Payload,
     makeDecoder: ((payload: Payload) => Decoder<Data>) | undefined
   ): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason | HttpClientError.HttpClientError> =>
-    Effect.flatMap(head.response.text, (text): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> => {
-      const json = jsonOf(text)
-      const events = makeDecoder === undefined ? [] : Option.isSome(json) ? eventsOfJson(json.value) : eventsOf(text)
-      if (makeDecoder === undefined || events.length === 0) {
-        return Option.isSome(json) ? answered(head, payload, json.value) : noAnswer(text)
+    Effect.flatMap(
+      textOf(head.response, format.maxBytes),
+      (text): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> => {
+        const json = jsonOf(text)
+        const events = makeDecoder === undefined ? [] : Option.isSome(json) ? eventsOfJson(json.value) : eventsOf(text)
+        if (makeDecoder === undefined || events.length === 0) {
+          return Option.isSome(json) ? answered(head, payload, json.value) : noAnswer(text)
+        }
+        const decoder = makeDecoder(payload)
+        const reader = eventReader(decoder)
+        const { failure } = reader.read(events, true)
+        if (failure !== undefined) return eventFailed(head.response, failure)
+        return ended(head, payload, decoder, reader, () => Effect.void)
       }
-      const decoder = makeDecoder(payload)
-      const reader = eventReader(decoder)
-      const { failure } = reader.read(events, true)
-      if (failure !== undefined) return eventFailed(head.response, failure)
-      return ended(head, payload, decoder, reader, () => Effect.void)
-    })
+    )
 
   const eventFailed = (response: HttpClientResponse.HttpClientResponse, failure: EventFailure) =>
     failure._tag === "ErrorEvent"
@@ -207,10 +213,13 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       )
     }
     // A connection that breaks after the provider has ended its answer breaks nothing.
-    const { broken, text } = yield* Effect.match(readEvents(head.response, read, idleTimeout), {
-      onSuccess: (text) => ({ broken: undefined, text }),
-      onFailure: (error) => ({ broken: reasonOf(error), text: "" })
-    })
+    const { broken, text } = yield* Effect.match(
+      readEvents(head.response, read, { idleTimeout, maxBytes: format.maxBytes }),
+      {
+        onSuccess: (text) => ({ broken: undefined, text }),
+        onFailure: (error) => ({ broken: reasonOf(error), text: "" })
+      }
+    )
     if (text.trim() === "") return yield* ended(head, payload, decoder, reader, emit, broken)
     const json = jsonOf(text)
     const items = Option.isSome(json) ? eventsOfJson(json.value) : []

@@ -1,4 +1,5 @@
 /** Reads server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) until their answer is whole. */
+import type * as AiError from "effect/ai/AiError"
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Duration from "effect/Duration"
@@ -8,6 +9,7 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
+import { tooLarge } from "./body.ts"
 import { BareJson } from "./bareJson.ts"
 
 /**
@@ -53,12 +55,13 @@ const isEmpty = ({ data }: Sse.Event): boolean => data === "" || data === "null"
 export const readEvents = <E>(
   response: HttpClientResponse.HttpClientResponse,
   read: (events: ReadonlyArray<StreamEvent>, isUnterminated: boolean) => Effect.Effect<Over, E>,
-  idleTimeout: Duration.Duration | undefined
-): Effect.Effect<string, E | Sse.SseError | HttpClientError.HttpClientError> =>
+  { idleTimeout, maxBytes }: { readonly idleTimeout: Duration.Duration | undefined; readonly maxBytes: number }
+): Effect.Effect<string, E | AiError.InvalidResponseError | Sse.SseError | HttpClientError.HttpClientError> =>
   Effect.scoped(Effect.gen(function*() {
     let events: Array<StreamEvent> = []
     let hasEvents = false
     let held = ""
+    let bytes = 0
     const parser = Sse.makeParser((event) => {
       if (event._tag !== "Event" || isEmpty(event)) return
       events.push(event)
@@ -81,8 +84,13 @@ export const readEvents = <E>(
       events = []
       return taken
     }
-    const next = Effect.flatMap(pull, (chunks) => {
+    const next = Effect.flatMap(pull, (chunks): Effect.Effect<
+      ReadonlyArray<StreamEvent>,
+      AiError.InvalidResponseError | Sse.SseError
+    > => {
       for (const chunk of chunks) {
+        bytes += chunk.byteLength
+        if (bytes > maxBytes) return Effect.fail(tooLarge(maxBytes))
         const error = feed(decoder.decode(chunk, { stream: true }))
         if (error !== undefined) return Effect.fail(error)
       }
@@ -90,7 +98,7 @@ export const readEvents = <E>(
     })
     const readOn = (
       pulled: typeof next
-    ): Effect.Effect<void, E | Sse.SseError | HttpClientError.HttpClientError> =>
+    ): Effect.Effect<void, E | AiError.InvalidResponseError | Sse.SseError | HttpClientError.HttpClientError> =>
       Pull.matchEffect(pulled, {
         onSuccess: (events) =>
           Effect.flatMap(
