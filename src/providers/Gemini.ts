@@ -392,6 +392,7 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
     path: `/models/{model}:{method}${query}`,
     request: Wire.embedContentRequest(Wire.bareModel(options.model)),
     response: Wire.EmbedContentResponse,
+    tolerance: Wire.embeddingTolerance,
     operation: { name: "embeddings", provider: "gcp.gemini" },
     body: ({ contents, method, model, ...fields }) => {
       const requests = contents.map((content) => ({ ...fields, model: `models/${model}`, content }))

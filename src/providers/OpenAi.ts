@@ -462,6 +462,7 @@ export const makeEmbeddings = Effect.fnUntraced(function*(
     ...endpoint,
     request: Vectors.embeddingRequest(options.model),
     response: Vectors.Embeddings,
+    tolerance: Vectors.tolerance,
     cost: Vectors.tokensOf,
     normalize: Vectors.normalize
   })

@@ -203,7 +203,7 @@ export const usageOf = (usage: Usage | undefined): Response.Usage => {
   }
   const total = prompt + (usage.toolUsePromptTokenCount ?? 0)
   return {
-    inputTokens: { total, ...(cacheRead !== undefined && { cacheRead, uncached: total - cacheRead }) },
+    inputTokens: { total, ...(cacheRead !== undefined && { cacheRead, uncached: Math.max(0, total - cacheRead) }) },
     outputTokens: output
   }
 }

@@ -14,7 +14,8 @@ import {
   NeutralTool,
   NeutralToolChoice,
   OutputFormat,
-  RawPrompt
+  RawPrompt,
+  TokenCount
 } from "../chat/arguments.ts"
 import { Messages } from "../chat/schema.ts"
 import type { Tolerance } from "../http/tolerantDecoder.ts"
@@ -320,22 +321,24 @@ export type GenerateContentRequest = ReturnType<typeof generateContentRequest>
 // Responses
 // -----------------------------------------------------------------------------
 
+const Count = optional(TokenCount)
+
 const ModalityTokenCounts = optional(
-  Schema.Array(Schema.Struct({ modality: optional(Schema.String), tokenCount: optional(Schema.Int) }))
+  Schema.Array(Schema.Struct({ modality: optional(Schema.String), tokenCount: Count }))
 )
 
 const UsageMetadata = Schema.Struct({
-  promptTokenCount: optional(Schema.Int),
-  cachedContentTokenCount: optional(Schema.Int),
-  candidatesTokenCount: optional(Schema.Int),
-  toolUsePromptTokenCount: optional(Schema.Int),
-  thoughtsTokenCount: optional(Schema.Int),
-  totalTokenCount: optional(Schema.Int),
+  promptTokenCount: Count,
+  cachedContentTokenCount: Count,
+  candidatesTokenCount: Count,
+  toolUsePromptTokenCount: Count,
+  thoughtsTokenCount: Count,
+  totalTokenCount: Count,
   promptTokensDetails: ModalityTokenCounts,
   cacheTokensDetails: ModalityTokenCounts,
   candidatesTokensDetails: ModalityTokenCounts,
   toolUsePromptTokensDetails: ModalityTokenCounts,
-  initialPromptTokenCount: optional(Schema.Int),
+  initialPromptTokenCount: Count,
   serviceTier: optional(Schema.String)
 })
 
@@ -523,6 +526,9 @@ export const embedContentRequest = (model: string) =>
 export type EmbedContentRequest = ReturnType<typeof embedContentRequest>
 
 const Embedding = Schema.Struct({ values: Schema.Array(Schema.Finite), shape: optional(Schema.Array(Schema.Int)) })
+
+/** The fields of embeddings that are the answer itself. */
+export const embeddingTolerance: Tolerance = { essential: new Set(["embedding", "embeddings", "values"]) }
 
 /** The embeddings in the order of the contents: the one of a single content, too. */
 export const EmbedContentResponse = Schema.Struct({
