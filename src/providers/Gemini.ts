@@ -29,6 +29,8 @@ import { completeBaseUrl, defaultBaseUrl } from "../internal/gemini/baseUrl.ts"
 import { demandsOf } from "../internal/gemini/demands.ts"
 import { conversationOf } from "../internal/gemini/prompt.ts"
 import { reasonOf } from "../internal/gemini/reason.ts"
+import * as Answers from "../internal/gemini/answerSchema.ts"
+import * as Embeddings from "../internal/gemini/embeddings.ts"
 import * as Wire from "../internal/gemini/schema.ts"
 import { isBlocked, makeDecoder } from "../internal/gemini/stream.ts"
 import { callingOf, toolsOf } from "../internal/gemini/tools.ts"
@@ -122,7 +124,7 @@ export interface GenerateContentRequest extends Readonly<Wire.GenerateContentReq
  * @category models
  * @since 0.1.0
  */
-export interface GenerateContentResponse extends Readonly<typeof Wire.GenerateContentResponse.Type> {}
+export interface GenerateContentResponse extends Readonly<typeof Answers.GenerateContentResponse.Type> {}
 
 /**
  * The schema of it, as the `data` of a response is: what `Hook.cache` stores it by.
@@ -131,7 +133,7 @@ export interface GenerateContentResponse extends Readonly<typeof Wire.GenerateCo
  * @since 0.1.0
  */
 export const GenerateContentResponse: Schema.Codec<GenerateContentResponse> = Schema.toType(
-  Wire.GenerateContentResponse
+  Answers.GenerateContentResponse
 )
 
 /**
@@ -184,8 +186,8 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
     ...yield* Capabilities.of(endpoint, options.capabilities, KnownModels.capabilitiesOf, demandsOf),
     path: `/models/{model}:generateContent${query}`,
     request: Wire.generateContentRequest(Wire.bareModel(options.model)),
-    response: Wire.GenerateContentResponse,
-    tolerance: Wire.tolerance,
+    response: Answers.GenerateContentResponse,
+    tolerance: Answers.tolerance,
     body: toBody,
     operation: { name: "generate_content", provider: "gcp.gemini" },
     stream: {
@@ -329,7 +331,7 @@ const normalize = Effect.fnUntraced(function*(
  * @category models
  * @since 0.1.0
  */
-export interface EmbedContentRequest extends Readonly<Wire.EmbedContentRequest["Encoded"]> {}
+export interface EmbedContentRequest extends Readonly<Embeddings.EmbedContentRequest["Encoded"]> {}
 
 /**
  * The embeddings in the order of the contents; the one of a single `content` is the first. Their vectors alone are the `value`
@@ -338,7 +340,7 @@ export interface EmbedContentRequest extends Readonly<Wire.EmbedContentRequest["
  * @category models
  * @since 0.1.0
  */
-export interface EmbedContentResponse extends Readonly<typeof Wire.EmbedContentResponse.Type> {}
+export interface EmbedContentResponse extends Readonly<typeof Embeddings.EmbedContentResponse.Type> {}
 
 /**
  * The schema of it, as the `data` of a response is: what `Hook.cache` stores it by.
@@ -346,7 +348,7 @@ export interface EmbedContentResponse extends Readonly<typeof Wire.EmbedContentR
  * @category schemas
  * @since 0.1.0
  */
-export const EmbedContentResponse: Schema.Codec<EmbedContentResponse> = Schema.toType(Wire.EmbedContentResponse)
+export const EmbedContentResponse: Schema.Codec<EmbedContentResponse> = Schema.toType(Embeddings.EmbedContentResponse)
 
 /**
  * Makes the backend of `embedContent`, and of `batchEmbedContents` for several contents at once.
@@ -390,9 +392,9 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
   const backend = yield* Endpoint.make({
     ...endpoint,
     path: `/models/{model}:{method}${query}`,
-    request: Wire.embedContentRequest(Wire.bareModel(options.model)),
-    response: Wire.EmbedContentResponse,
-    tolerance: Wire.embeddingTolerance,
+    request: Embeddings.embedContentRequest(Wire.bareModel(options.model)),
+    response: Embeddings.EmbedContentResponse,
+    tolerance: Embeddings.tolerance,
     operation: { name: "embeddings", provider: "gcp.gemini" },
     body: ({ contents, method, model, ...fields }) => {
       const requests = contents.map((content) => ({ ...fields, model: `models/${model}`, content }))
