@@ -165,7 +165,7 @@ describe("a file is refused, at once and without showing a secret, for", () => {
       ],
       [
         "a key in a query",
-        fileWith({ gpt: { backend: { ...gpt.backend, baseUrl: `https://example.com?k=${canary}` } } }),
+        fileWith({ gpt: { backend: { ...gpt.backend, baseUrl: `https://example.com?api_key=${canary}` } } }),
         "models.gpt.backend.baseUrl"
       ],
       [

@@ -18,7 +18,8 @@ import {
   OutputFormat,
   promptOrMessages,
   RawPrompt,
-  systemOnce
+  systemOnce,
+  TokenCount
 } from "../chat/arguments.ts"
 import type { Tolerance } from "../http/tolerantDecoder.ts"
 import { AnswerBlock, CacheControl, Citation, JsonRecord, other, textOrEmpty } from "./blocks.ts"
@@ -148,15 +149,15 @@ export type MessagesRequest = ReturnType<typeof messagesRequest>
 // Answers
 // -----------------------------------------------------------------------------
 
-const count = nullable(Schema.Int)
-
 const Usage = Schema.Struct({
-  input_tokens: count,
-  output_tokens: count,
-  cache_creation_input_tokens: count,
-  cache_read_input_tokens: count,
-  cache_creation: nullable(Schema.Struct({ ephemeral_5m_input_tokens: count, ephemeral_1h_input_tokens: count })),
-  output_tokens_details: nullable(Schema.Struct({ thinking_tokens: count })),
+  input_tokens: nullable(TokenCount),
+  output_tokens: nullable(TokenCount),
+  cache_creation_input_tokens: nullable(TokenCount),
+  cache_read_input_tokens: nullable(TokenCount),
+  cache_creation: nullable(
+    Schema.Struct({ ephemeral_5m_input_tokens: nullable(TokenCount), ephemeral_1h_input_tokens: nullable(TokenCount) })
+  ),
+  output_tokens_details: nullable(Schema.Struct({ thinking_tokens: nullable(TokenCount) })),
   server_tool_use: nullable(Schema.Record(Schema.String, Schema.Json)),
   service_tier: nullable(Schema.String),
   inference_geo: nullable(Schema.String),

@@ -26,6 +26,12 @@ import { jsonPieces } from "./jsonPieces.ts"
 /** A field of a wire that may be `null`. */
 export const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
 
+/**
+ * A count of tokens that a provider reports. More than all contexts of a long loop of tools is not believed, nor less than none:
+ * both would distort limits and budgets.
+ */
+export const TokenCount = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100_000_000 }))
+
 export const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
 
 // -----------------------------------------------------------------------------

@@ -30,6 +30,7 @@ const describeProvider = (
     capabilities,
     circuitBreaker,
     headers,
+    maxResponseBytes,
     maxTokens,
     model,
     reasoning,
@@ -54,6 +55,7 @@ const describeProvider = (
     ? circuitBreaker
     : { failures: circuitBreaker.failures, openFor: time(circuitBreaker.openFor) },
   capabilities: capabilities && toJsonObject(capabilities),
+  maxResponseBytes,
   transformClient: noData(transformClient),
   maxTokens,
   reasoning

@@ -65,7 +65,7 @@ export const contextLengthExceeded = (description: string, error: ErrorDescripti
 const windowOf = (message: string): number | undefined => {
   for (const pattern of windows) {
     const window = Number(pattern.exec(message)?.[1]?.replaceAll(",", ""))
-    if (window > 0) return window
+    if (window > 0 && Number.isSafeInteger(window)) return window
   }
   return undefined
 }

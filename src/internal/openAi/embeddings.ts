@@ -8,8 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import type { NormalizedResponse } from "../../Calling.ts"
-import { nullable } from "../chat/arguments.ts"
+import { nullable, TokenCount } from "../chat/arguments.ts"
 import { tooManyInputs } from "../chat/embeddingLimits.ts"
+import type { Tolerance } from "../http/tolerantDecoder.ts"
 
 const Tokens = Schema.Array(Schema.Int).check(Schema.isMinLength(1))
 
@@ -69,10 +70,13 @@ export const Embeddings = Schema.Struct({
     embedding: Schema.Union([Schema.Array(Schema.Finite), FloatsFromBase64])
   })),
   usage: nullable(Schema.Struct({
-    prompt_tokens: nullable(Schema.Int),
-    total_tokens: nullable(Schema.Int)
+    prompt_tokens: nullable(TokenCount),
+    total_tokens: nullable(TokenCount)
   }))
 })
+
+/** The fields that are the answer itself. */
+export const tolerance: Tolerance = { essential: new Set(["data", "embedding", "index"]) }
 
 type Vector = (typeof Embeddings.Type)["data"][number]
 

@@ -15,7 +15,8 @@ import {
   OutputFormat,
   RawPrompt,
   systemOnce,
-  SystemPrompt
+  SystemPrompt,
+  TokenCount
 } from "../../chat/arguments.ts"
 import { Messages } from "../../chat/schema.ts"
 import type { Tolerance } from "../../http/tolerantDecoder.ts"
@@ -176,14 +177,14 @@ export type ResponseRequest = ReturnType<typeof responseRequest>
 // -----------------------------------------------------------------------------
 
 const Usage = Schema.Struct({
-  input_tokens: nullable(Schema.Int),
-  output_tokens: nullable(Schema.Int),
-  total_tokens: nullable(Schema.Int),
+  input_tokens: nullable(TokenCount),
+  output_tokens: nullable(TokenCount),
+  total_tokens: nullable(TokenCount),
   input_tokens_details: nullable(Schema.Struct({
-    cached_tokens: nullable(Schema.Int),
-    cache_write_tokens: nullable(Schema.Int)
+    cached_tokens: nullable(TokenCount),
+    cache_write_tokens: nullable(TokenCount)
   })),
-  output_tokens_details: nullable(Schema.Struct({ reasoning_tokens: nullable(Schema.Int) }))
+  output_tokens_details: nullable(Schema.Struct({ reasoning_tokens: nullable(TokenCount) }))
 })
 
 /** What is answered, but for what the model has made. */
