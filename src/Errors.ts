@@ -11,6 +11,7 @@ import * as AiError from "effect/ai/AiError"
 import * as Response from "effect/ai/Response"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { messageOf } from "./internal/errors/reasonMessage.ts"
 import { retryAfterOf } from "./internal/errors/retryAfter.ts"
@@ -220,33 +221,6 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
       ? "it is left alone, or another call is trying it"
       : `it is left alone for ${Duration.format(this.retryAfter)}`
     return `The backend '${this.circuit}' failed too often and was not asked: ${until}`
-  }
-}
-
-declare module "effect/ai/AiError" {
-  /**
-   * What the model said that does not decode, to be shown or mended.
-   *
-   * **Example** (Mending an answer)
-   *
-   * ```ts
-   * import { Effect, Schema } from "effect"
-   * import { iModel } from "effect-imodel"
-   *
-   * const colour = iModel.respondAs(Schema.Struct({ hex: Schema.String }), { prompt: "A colour?" }).pipe(
-   *   Effect.map(({ value }) => value),
-   *   Effect.catchReason("BackendError", "InvalidOutputError", ({ metadata }) =>
-   *     Effect.succeed({ hex: /#[0-9a-f]{6}/.exec(metadata.imodel?.text ?? "")?.[0] ?? "#000000" }))
-   * )
-   * ```
-   */
-  export interface InvalidOutputErrorMetadata {
-    readonly imodel?: { readonly text: string }
-  }
-
-  /** The delay that a provider asks for with a failure of its own, such as a 503, in milliseconds. */
-  export interface InternalProviderErrorMetadata {
-    readonly imodel?: { readonly retryAfterMillis: number }
   }
 }
 
@@ -570,4 +544,35 @@ export class McpConfigError extends Schema.TaggedError<McpConfigError>()("McpCon
   override get message(): string {
     return `${this.path}: ${this.description}`
   }
+}
+
+// -----------------------------------------------------------------------------
+// Accessors
+// -----------------------------------------------------------------------------
+
+/**
+ * The text of an answer that the schema asked for did not decode, to be shown or mended. It is kept in the `metadata` of the
+ * `InvalidOutputError`; `undefined` for one without it.
+ *
+ * **Example** (Mending an answer)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Errors, iModel } from "effect-imodel"
+ *
+ * const colour = iModel.respondAs(Schema.Struct({ hex: Schema.String }), { prompt: "A colour?" }).pipe(
+ *   Effect.map(({ value }) => value),
+ *   Effect.catchReason("BackendError", "InvalidOutputError", (reason) => {
+ *     const text = Errors.outputTextOf(reason) ?? ""
+ *     return Effect.succeed({ hex: /#[0-9a-f]{6}/.exec(text)?.[0] ?? "#000000" })
+ *   })
+ * )
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const outputTextOf = ({ metadata }: AiError.InvalidOutputError): string | undefined => {
+  const own = metadata["imodel"]
+  return Predicate.hasProperty(own, "text") && typeof own.text === "string" ? own.text : undefined
 }

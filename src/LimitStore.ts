@@ -21,7 +21,6 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -32,23 +31,24 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { uuid } from "./internal/util/identity.ts"
 import { positiveDuration } from "./internal/util/options.ts"
-import { channelOf, type Store } from "./internal/limits/redis.ts"
+import { LimitStore } from "./internal/limits/limitStore.ts"
+import * as RedisSession from "./internal/limits/redis.ts"
+import type { Store } from "./internal/limits/session.ts"
 
-/**
- * @category type IDs
- * @since 0.1.0
- */
-export const TypeId = "~effect-imodel/LimitStore"
-
-/**
- * The store that keeps the limits of a program.
- *
- * @category services
- * @since 0.1.0
- */
-export class LimitStore extends Context.Service<LimitStore, {
-  readonly [TypeId]: Store
-}>()("effect-imodel/LimitStore") {}
+export { LimitStore } from "./internal/limits/limitStore.ts"
+export type {
+  BucketOptions,
+  Change,
+  Learned,
+  LimitSession,
+  Receipt,
+  Reply,
+  Request,
+  SessionBucket,
+  SessionOptions,
+  Store,
+  Taken
+} from "./internal/limits/session.ts"
 
 /**
  * The store is not there, or does not let us in. Its message says what to do.
@@ -134,14 +134,14 @@ export const layerRedis = <E, R>(
   )
 
 const make = Effect.fnUntraced(function*(options: RedisOptions = {}): Effect.fn.Return<
-  LimitStore["Service"],
+  Store,
   Cause.IllegalArgumentError | Redis.RedisError,
   Redis.Redis | Scope.Scope
 > {
   const redis = yield* Redis.Redis
   const lease = yield* positiveDuration("lease", options.lease ?? Duration.seconds(5))
   const called = new Map<string, () => void>()
-  const store: Store = {
+  const connection: RedisSession.Connection = {
     redis,
     prefix: options.prefix ?? "imodel:",
     leaseMillis: Duration.toMillis(lease),
@@ -151,10 +151,10 @@ const make = Effect.fnUntraced(function*(options: RedisOptions = {}): Effect.fn.
   // A password that is wanted is asked for with the first command, not when the connection is made.
   yield* redis.send("PING")
   const listen = Effect.scoped(Effect.gen(function*() {
-    const messages = yield* redis.subscribe(`${channelOf(store)}${store.id}`)
+    const messages = yield* redis.subscribe(`${RedisSession.channelOf(connection)}${connection.id}`)
     while (true) called.get((yield* Queue.take(messages)).message)?.()
   }))
   // Without the channel those who wait hear what is new a little later, when they ask again to keep their places.
   yield* Effect.forkScoped(Effect.retry(listen, Schedule.spaced(lease)))
-  return { [TypeId]: store }
+  return { open: (options) => RedisSession.open(connection, options) }
 })

@@ -8,7 +8,7 @@ import { Redis } from "effect/persistence"
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
-import { connect } from "./support/accounts.ts"
+import { connect } from "./support/sessions.ts"
 import { missingRedis, serve } from "../scratchpad/support/redis.ts"
 import { unavailable } from "./support/required.ts"
 

@@ -16,8 +16,10 @@ import type { BackendErrorReason } from "../Errors.ts"
 import { CallingImpl, rejected } from "./calling/lifecycle.ts"
 import { tokensOf } from "./calling/tokens.ts"
 import type { Work } from "./calling/work.ts"
-import { estimateTokens, fourCharacters } from "./chat/estimate.ts"
+import type { Tokenizer } from "./chat/countTokens.ts"
+import { estimateTokens } from "./chat/estimate.ts"
 import { identify, noMetadata } from "./util/identity.ts"
+import { monotonicMillis } from "./util/monotonic.ts"
 
 export const TypeId = "~effect-imodel/ServiceBackend"
 
@@ -38,6 +40,8 @@ export interface Backend<in Args, out Data> extends Equal.Equal {
   readonly version: string
   /** Tells apart backends that answer differently under one name: by their address, their account, their defaults. No secret. */
   readonly fingerprint: string
+  /** The models that may answer, as their providers name them: its `name`, unless it asks other models. */
+  readonly models: ReadonlyArray<string>
   readonly tags: ReadonlySet<string>
   /** What it keeps from one call to the next, for example the session that it continues. */
   readonly providerMetadata: ProviderMetadata
@@ -102,6 +106,7 @@ interface Options<in out Payload extends Readonly<Record<string, unknown>>, out 
   readonly name: string
   readonly version?: string | undefined
   readonly fingerprint?: string | undefined
+  readonly models?: ReadonlyArray<string> | undefined
   readonly tags?: Iterable<string> | undefined
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   readonly providerMetadata?: ProviderMetadata | undefined
@@ -111,7 +116,7 @@ interface Options<in out Payload extends Readonly<Record<string, unknown>>, out 
   readonly circuit?: Circuit | undefined
   readonly capacity?: number | undefined
   readonly contextWindow?: number | undefined
-  readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
+  readonly tokenizer?: Effect.Effect<Tokenizer | undefined> | undefined
   readonly cost?: ((payload: Payload) => Cost | undefined) | undefined
   /** The payload of arguments, or why they are refused. */
   readonly decode: (args: unknown) => Result.Result<Payload, BackendErrorReason>
@@ -124,7 +129,7 @@ export const make = <Args, Payload extends Readonly<Record<string, unknown>>, Da
 ): Effect.Effect<Backend<Args, Data>> =>
   Effect.gen(function*() {
     const { decode, work } = options
-    let tokenizer = fourCharacters
+    let tokenizer: Tokenizer | undefined
     return {
       [TypeId]: { _Args: identity, _Data: identity },
       ...identify(yield* Clock.currentTimeMillis, options.metadata),
@@ -132,6 +137,7 @@ export const make = <Args, Payload extends Readonly<Record<string, unknown>>, Da
       name: options.name,
       version: options.version ?? "1",
       fingerprint: options.fingerprint ?? "",
+      models: options.models ?? [options.name],
       tags: new Set(options.tags),
       providerMetadata: options.providerMetadata ?? (yield* SubscriptionRef.make({})),
       tool: options.tool,
@@ -153,7 +159,8 @@ export const make = <Args, Payload extends Readonly<Record<string, unknown>>, Da
           }
           const payload = decoded.success
           const tokens = tokensOf(
-            cost?.() ?? options.cost?.(payload) ?? estimateTokens(payload, tokenizer, expectedOutput)
+            cost?.() ?? options.cost?.(payload) ??
+              estimateTokens(payload, tokenizer, expectedOutput, () => monotonicMillis(clock))
           )
           return Effect.succeed(
             Result.isFailure(tokens)

@@ -22,7 +22,7 @@ import type { Backend, Cost } from "../ServiceBackend.ts"
 import { implOf, type Runner } from "./calling/lifecycle.ts"
 import { decodeOutput } from "./chat/arguments.ts"
 import { configurationOf, optionNames } from "./configuration/json.ts"
-import type { Args, Built } from "./hooks/instance.ts"
+import type { Args, HookInstance } from "./hooks/instance.ts"
 import * as Events from "./hooks/events.ts"
 import * as Pipeline from "./hooks/pipeline.ts"
 import { identify, ModelTypeId, uuid } from "./util/identity.ts"
@@ -72,20 +72,21 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
       Executor.TypeId
     ]
   const { events, publish } = yield* Events.make
-  const built = options.hooks === undefined ? undefined : yield* Hook.all(options.hooks)[Hook.TypeId]({
+  const instance = options.hooks === undefined ? undefined : yield* Hook.all(options.hooks)[Hook.TypeId]({
     provider: backend.provider,
     name: options.name ?? backend.name,
     version: backend.version,
     fingerprint: backend.fingerprint,
+    models: backend.models,
     publish
   })
-  const pipeline = built && (yield* Pipeline.make(built))
+  const pipeline = instance && (yield* Pipeline.make(instance))
   const now = yield* Clock.currentTimeMillis
   const countsTokens = executor?.countsTokens ?? false
 
   if (countsTokens && cost === undefined) yield* backend.loadTokenizer
 
-  const change = built?.create
+  const change = instance?.create
   const createOf = (args: unknown, createOptions: CreateOptions | undefined, costOf: (() => Cost) | undefined) =>
     backend.createCalling(args, {
       metadata: createOptions?.metadata,
@@ -198,6 +199,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
       makeSink: makeReader,
       submit,
       fingerprint: backend.fingerprint,
+      models: backend.models,
       // Not before it is asked for: whatever there is in the metadata is walked through for it.
       get configuration() {
         return configurationOf(backend.configuration, options)
@@ -234,7 +236,7 @@ const noCost = () => 0
 const isListOrAbsent = (hooks: unknown): boolean => hooks === undefined || Array.isArray(hooks)
 
 const createChanged = <C extends Calling, E>(
-  change: NonNullable<Built<unknown>["create"]>,
+  change: NonNullable<HookInstance<unknown>["create"]>,
   args: Args,
   create: (args: Args) => Effect.Effect<C, E>
 ) =>

@@ -49,6 +49,20 @@ type Outcome<Data> = Exit.Exit<Calling<Data>, TimeoutError | PermissionDenied>
 
 type Payload = Readonly<Record<string, unknown>>
 
+/** Removes texts from a value. */
+type Redact = <A>(value: A) => A
+
+/** Redacts before the attempt is traced, recorded or settled. */
+const redactedWork = <Data, P>(work: Work<Data, P>, redact: Redact): Work<Data, P> => ({
+  retry: work.retry,
+  operation: work.operation,
+  run: (payload, attempt) =>
+    Effect.suspend(() => work.run(payload, attempt)).pipe(
+      Effect.mapBoth({ onFailure: redact, onSuccess: redact }),
+      Effect.catchDefect((defect) => Effect.die(redact(defect)))
+    )
+})
+
 /** How a calling has settled. */
 interface Settled<Data> {
   readonly id: string
@@ -70,6 +84,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   attempts: ReadonlyArray<AttemptRecord> = noAttempts
   /** The calling that hooks stand around; this one asks the backend for it, and has its identity. */
   private readonly whole: CallingImpl<unknown> | undefined
+  /** Removes what hooks redact from the attempts of other models. */
+  private redact: Redact | undefined = undefined
   private uuid: string | undefined = undefined
   /** The last calling that this one waits for: the part that asks the backend, or that of one of several models. */
   private delegate: CallingImpl<unknown> | undefined = undefined
@@ -237,8 +253,9 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
   /** Adds attempts, also to the calling on whose behalf this one runs. */
   addAttempts(attempts: ReadonlyArray<AttemptRecord>): void {
-    this.attempts = [...this.attempts, ...attempts]
-    this.whole?.addAttempts(attempts)
+    const added = this.redact?.(attempts) ?? attempts
+    this.attempts = [...this.attempts, ...added]
+    this.whole?.addAttempts(added)
   }
 
   /** Its hooks run. */
@@ -257,8 +274,10 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   }
 
   /** A calling that asks the backend on behalf of this one, to be admitted and run by itself. */
-  part(): CallingImpl<Data, P> {
-    const part = new CallingImpl(this.payload, this.work, this.tokens, this.createdAtMillis, this.metadata, this)
+  part(redact?: Redact): CallingImpl<Data, P> {
+    const work = redact === undefined ? this.work : redactedWork(this.work, redact)
+    const part = new CallingImpl(this.payload, work, this.tokens, this.createdAtMillis, this.metadata, this)
+    part.redact = redact
     this.delegate = part
     return part
   }

@@ -23,6 +23,7 @@ export const backendOf = <Args, Data>(
     provider,
     name: models.map(({ name }) => name).join(", "),
     fingerprint: JSON.stringify(models.map((model) => [model.name, model[ModelTypeId].fingerprint])),
+    models: models.flatMap((model) => model[ModelTypeId].models),
     tags: models.flatMap(({ tags }) => Array.from(tags)),
     contextWindow: largestWindow(models),
     capacity: models.reduce((sum, { capacity }) => sum + capacity, 0),
