@@ -80,8 +80,8 @@ describe("ServiceRegistry", () => {
       ) {
         const error = yield* Effect.flip(registry.get(name))
         if (!(error instanceof Errors.ModelNotFound)) return assert.fail(String(error))
-        assert.sameMembers(error.near.slice(0, near.length), [...near])
-        assert.include(error.message, near[0] ?? "There are: claude, gpt-small, gpt-large")
+        assert.sameMembers(error.suggestions.slice(0, near.length), [...near])
+        assert.include(error.message, near[0] ?? "Known models: claude, gpt-small, gpt-large")
       }
       assert.instanceOf(yield* Effect.flip(registry.unregister("cluade")), Errors.ModelNotFound)
     }).pipe(empty))
