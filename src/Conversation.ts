@@ -27,7 +27,7 @@ export interface ConverseOptions extends InvokeOptions, CreateOptions {
   /** How many tools run at once. @default 8 */
   readonly concurrency?: number | undefined
   /** What else the model is asked with, for example its `temperature`. @default nothing */
-  readonly args?: Omit<Arguments, "prompt" | "messages" | "tools"> | undefined
+  readonly args?: Omit<Arguments, "prompt" | "messages" | "input" | "tools"> | undefined
 }
 
 /**

@@ -25,7 +25,9 @@ import { positiveInteger } from "./internal/util/options.ts"
 import { makeReader } from "./internal/http/response.ts"
 import { type Credential, readCredential } from "./internal/http/credential.ts"
 import { fingerprintOf } from "./internal/util/fingerprint.ts"
-import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http/failure.ts"
+import { type FailedAnswer, networkError } from "./internal/http/failure.ts"
+import { isNoCredential } from "./internal/util/json.ts"
+import { makeScrub } from "./internal/util/scrub.ts"
 import { jsonBody } from "./internal/http/jsonBody.ts"
 import { checkRetry } from "./internal/errors/retry.ts"
 import { statedError } from "./internal/http/statedError.ts"
@@ -34,7 +36,6 @@ import { neverSent } from "./internal/errors/neverSent.ts"
 import { wireDecoder } from "./internal/http/wireDecoder.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 import type { ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
-import { implOf } from "./internal/calling/lifecycle.ts"
 
 export type { Decoder, Ended, EventFailure, ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
 
@@ -169,7 +170,7 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly reason?: ((answer: FailedAnswer) => BackendErrorReason) | undefined
   /** The tokens that a call will cost, as an estimate; `undefined` for the default. @default as for `ServiceBackend.make` */
   readonly cost?: ((payload: Request["Type"]) => ServiceBackend.Cost | undefined) | undefined
-  /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
+  /** Loads the function that counts the tokens of a text. @default none: tokens are estimated by script */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */
   readonly retry?: ServiceBackend.Retry | undefined
@@ -234,7 +235,11 @@ export const make = Effect.fnUntraced(function*<
   const client = options.transformClient === undefined ? given : options.transformClient(given)
   if (options.retry !== undefined) yield* checkRetry(options.retry)
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
-  const { authenticate, scrub, secret } = yield* readAuth(options.auth ?? { type: "none" })
+  const { authenticate, secret } = yield* readAuth(options.auth ?? { type: "none" })
+  const scrub = makeScrub([
+    secret,
+    ...Object.entries(options.headers ?? {}).flatMap(([name, value]) => isNoCredential(name) ? [] : [value])
+  ])
   const reader = makeReader<Request["Type"], Answer["Type"]>({
     decode: options.tolerance === undefined
       ? wireDecoder(options.response)
@@ -278,13 +283,13 @@ export const make = Effect.fnUntraced(function*<
     ((payload: Request["Type"]) => Effect.succeed(without(payload, wholePath.parameters)))
 
   const answer = <A>(effect: Effect.Effect<A, BackendErrorReason | HttpClientError.HttpClientError>) =>
-    discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
+    discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error, scrub))))
 
-  const call = (payload: Request["Type"], calling: Calling) =>
+  const call = (payload: Request["Type"], _calling: Calling, attempt: ServiceBackend.Attempt) =>
     answer(
       request(payload, wholePath, wholeBody).pipe(
         Effect.flatMap(client.execute),
-        Effect.flatMap((response) => reader.head(response, calling)),
+        Effect.flatMap((response) => reader.head(response, attempt)),
         Effect.flatMap((head) => reader.whole(head, payload, options.stream?.decoder))
       )
     )
@@ -294,11 +299,16 @@ export const make = Effect.fnUntraced(function*<
     const streamedBody = body ??
       ((payload: Request["Type"]) =>
         Effect.map(wholeBody(payload), (body) => Predicate.isObject(body) ? { ...body, stream: true } : body))
-    return (payload: Request["Type"], emit: ServiceBackend.Emit, calling: Calling) =>
+    return (
+      payload: Request["Type"],
+      emit: ServiceBackend.Emit,
+      _calling: Calling,
+      attempt: ServiceBackend.Attempt
+    ) =>
       answer(Effect.gen(function*() {
         const response = yield* client.execute(yield* request(payload, streamedPath, streamedBody))
-        const head = yield* reader.head(response, calling)
-        return yield* reader.stream(head, payload, decoder(payload), emit, implOf(calling).sink?.idleTimeout)
+        const head = yield* reader.head(response, attempt)
+        return yield* reader.stream(head, payload, decoder(payload), emit, attempt.sink?.idleTimeout)
       }))
   }
 
@@ -347,21 +357,19 @@ const always = () => true
 
 interface Access {
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest
-  readonly scrub: Scrub
   readonly secret: string
 }
 
 const readAuth = Effect.fnUntraced(function*(
   auth: Auth
 ): Effect.fn.Return<Access, Config.ConfigError | Cause.IllegalArgumentError> {
-  if (auth.type === "none") return { authenticate: identity, scrub: scrubbing(undefined), secret: "" }
+  if (auth.type === "none") return { authenticate: identity, secret: "" }
   const { credential, type } = auth
   const secret = yield* readCredential(credential)
-  const scrub = scrubbing(secret)
   const authenticate = type === "bearer"
     ? HttpClientRequest.bearerToken(secret)
     : HttpClientRequest.setHeader(type === "header" ? auth.name : type, secret)
-  return { authenticate, scrub, secret }
+  return { authenticate, secret }
 })
 
 const reasonOfStatus = (answer: FailedAnswer): BackendErrorReason => {

@@ -20,6 +20,8 @@
  *   const { data } = yield* add.respond({ a: 1, b: 2 })
  *   return data
  * })
+ *
+ * console.log(await Effect.runPromise(Effect.scoped(program))) // => 3
  * ```
  *
  * @since 0.1.0
@@ -36,13 +38,12 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type * as JsonSchema from "effect/JsonSchema"
 import * as Predicate from "effect/Predicate"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Calling } from "./Calling.ts"
 import { ToolFailure } from "./Errors.ts"
 import { positiveDuration } from "./internal/util/options.ts"
-import { failureOf, responseOf } from "./internal/tools/answer.ts"
+import { failingWith, failureOf, responseOf } from "./internal/tools/answer.ts"
 import * as connection from "./internal/tools/connection.ts"
 import * as mcp from "./internal/tools/mcp.ts"
 import * as toolkits from "./internal/tools/toolkit.ts"
@@ -140,7 +141,10 @@ export const make = Effect.fnUntraced(function*<
       const answer = yield* timeout === undefined
         ? handled
         : Effect.timeoutOrElse(handled, { duration: timeout, orElse: () => Effect.fail(late(timeout)) })
-      return responseOf(answer, yield* Effect.mapError(encode(answer), failed))
+      return yield* Effect.suspend(() => encode(answer)).pipe(
+        Effect.map((encoded) => responseOf(answer, encoded)),
+        failingWith(failed)
+      )
     })
   })
 })
@@ -153,17 +157,13 @@ const handle = <Params, A, E, R>(
 ): Effect.Effect<A, ToolFailure, R> =>
   Effect.suspend(() => {
     const controller = new AbortController()
-    const handled = Effect.suspend(() => {
-      const answered = Result.try(() => handler(params, { calling, signal: controller.signal }))
-      if (Result.isFailure(answered)) return Effect.fail(failed(answered.failure))
-      const answer = answered.success
-      if (Effect.isEffect(answer)) {
-        return Effect.catchDefect(Effect.mapError(answer, failed), (defect) => Effect.fail(failed(defect)))
-      }
+    const handled = Effect.suspend((): Effect.Effect<A, E, R> => {
+      const answer = handler(params, { calling, signal: controller.signal })
+      if (Effect.isEffect(answer)) return answer
       return Predicate.isPromise(answer)
-        ? Effect.tryPromise({ try: () => answer, catch: failed })
+        ? Effect.promise(() => answer)
         : Effect.succeed(answer)
-    })
+    }).pipe(failingWith(failed))
     return Effect.onInterrupt(handled, () => Effect.sync(() => controller.abort()))
   })
 

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Logger, Predicate, Redacted, Stream } from "effect"
-import { iModel, OpenAi, Provider, type ServiceBackend, Simulator } from "effect-imodel"
+import { iModel, OpenAi, Provider, Simulator } from "effect-imodel"
 import { serve } from "./support/server.ts"
 import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 
 const answer = { id: "1", model: "m", choices: [{ message: { content: "Blue." } }] }
 
 const apiKey = Redacted.make("no key is needed")
-const args: Readonly<Record<string, ServiceBackend.Arguments>> = {
+const args: Readonly<Record<string, object>> = {
   embeddings: { input: "Hello" },
   embedContent: { contents: ["Hello"] }
 }

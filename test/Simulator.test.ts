@@ -2,7 +2,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Redacted, Schema, Scope } from "effect"
 import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest, type HttpMethod } from "effect/http"
-import { iModel, OpenAi, Simulator } from "effect-imodel"
+import { iModel, OpenAi, type ServiceBackend, Simulator } from "effect-imodel"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 
@@ -406,6 +406,10 @@ describe("Simulator, in process", () => {
   })
 })
 
+/** As the simulator counts. */
+const fourCharactersAToken = ({ max_tokens, prompt }: ServiceBackend.Arguments) =>
+  Math.ceil(String(prompt).length / 4) + (max_tokens ?? 0)
+
 describe("a batch of 40 calls under the limit of the simulator", () => {
   const batch = Effect.gen(function*() {
     const prompts = Array.from({ length: 40 }, (_, i) => ({ prompt: `Summarize topic ${i}`, max_tokens: 20 }))
@@ -435,7 +439,7 @@ describe("a batch of 40 calls under the limit of the simulator", () => {
         })
         assert.isAtLeast(arrivals.at(-1) ?? 0, leastMinutes * 60_000 - 1)
         assert.isAtMost(arrivals.at(-1) ?? 0, leastMinutes * 60_000 + 1_000)
-      }).pipe(Effect.provide(modelOn(limits, limits)))
+      }).pipe(Effect.provide(modelOn(limits, { ...limits, cost: fourCharactersAToken })))
   )
 
   it.effect("meets 429s in a model without limits", () =>

@@ -2,7 +2,7 @@ import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { iModel, OpenAi, ServiceBackend } from "effect-imodel"
+import { Errors, iModel, OpenAi, ServiceBackend } from "effect-imodel"
 import { answering as answeringWith } from "./support/streams.ts"
 
 const Colour = Schema.Struct({ name: Schema.String, hex: Schema.optional(Schema.String) })
@@ -55,14 +55,14 @@ describe("an answer in the form of a schema", () => {
       const backend = yield* OpenAi.makeChat({ model: "gpt-4o", apiKey: Redacted.make("not-needed") }).pipe(
         Effect.provideService(HttpClient.HttpClient, answeringWith([answer], "application/json"))
       )
-      const model = yield* iModel.make(backend, { limitTokens: 1_000 })
+      const model = yield* iModel.make(backend, { limitTokens: 1_000, repair: 0 })
       const error = yield* Effect.flip(
         model.respond({ prompt: "Name a colour.", response_format: Colour, max_tokens: 500 })
       )
       const reason = error._tag === "BackendError" && error.reason._tag === "InvalidOutputError"
         ? error.reason
         : undefined
-      assert.strictEqual(reason?.metadata.imodel?.text, "blue")
+      assert.strictEqual(reason && Errors.outputTextOf(reason), "blue")
       const executor = model.executor ?? assert.fail("there is no executor")
       yield* TestClock.adjust("1 millis")
       const { limits } = yield* executor.snapshot

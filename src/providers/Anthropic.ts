@@ -24,6 +24,9 @@ import * as Endpoint from "../Endpoint.ts"
 import { contentOf } from "../internal/anthropic/answer.ts"
 import { completeBaseUrl, defaultBaseUrl } from "../internal/anthropic/baseUrl.ts"
 import { bodyOf, headersOf } from "../internal/anthropic/body.ts"
+import { messageOf } from "../internal/anthropic/mock.ts"
+import type { MockOptions } from "../internal/mock/options.ts"
+import * as Reader from "../internal/mock/reader.ts"
 import { demandsOf } from "../internal/anthropic/demands.ts"
 import { reasonOf } from "../internal/anthropic/reason.ts"
 import * as Wire from "../internal/anthropic/schema.ts"
@@ -63,6 +66,8 @@ export interface Message extends Readonly<typeof Wire.Answer.Type> {}
  * @since 0.1.0
  */
 export const Message: Schema.Codec<Message> = Schema.toType(Wire.Answer)
+
+export type { MockOptions, MockToolCall } from "../internal/mock/options.ts"
 
 /**
  * The options of messages.
@@ -135,13 +140,25 @@ export interface MessagesOptions extends Endpoint.ProviderOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const makeMessages = Effect.fnUntraced(function*(
+export const makeMessages = (
   options: MessagesOptions
-): Effect.fn.Return<
+): Effect.Effect<
   ServiceBackend.Backend<MessagesRequest, Message>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> {
+> => Reader.attach(messagesBackend(options), messageReader(options.model))
+
+const normalize = (data: Message, payload: Wire.MessagesRequest["Type"]) =>
+  normalizeChat(
+    contentOf(data).map(renamingCalls("anthropic", payload)),
+    data.model ?? undefined,
+    payload.response_format,
+    toCodecAnthropic
+  )
+
+const messageReader = (model: string): Reader.Reader => Reader.make(Wire.messagesRequest(model), Wire.Answer, normalize)
+
+const messagesBackend = Effect.fnUntraced(function*(options: MessagesOptions) {
   const endpoint = { provider: "anthropic", name: options.model }
   const { baseUrl, query } = completeBaseUrl(options.baseUrl ?? (yield* defaultBaseUrl))
   const backend = yield* Endpoint.make(withFittingTools(dialects.anthropic, {
@@ -163,16 +180,35 @@ export const makeMessages = Effect.fnUntraced(function*(
     circuitBreaker: options.circuitBreaker,
     maxResponseBytes: options.maxResponseBytes,
     transformClient: options.transformClient,
-    normalize: (data, payload) =>
-      normalizeChat(
-        contentOf(data).map(renamingCalls("anthropic", payload)),
-        data.model ?? undefined,
-        payload.response_format,
-        toCodecAnthropic
-      )
+    normalize
   }))
   return configured(backend, "anthropic", "messages", options)
 })
+
+/**
+ * Makes a message as Anthropic would send it, for a mock. The mock's response has its text, tool calls and usage.
+ *
+ * **Example** (A mock that calls a tool)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Anthropic, iModel } from "effect-imodel"
+ *
+ * class Claude extends iModel.Service<Claude>()("app/Claude", {
+ *   backend: Anthropic.makeMessages({ model: "claude-sonnet-4-5" })
+ * }) {}
+ *
+ * const mock = Claude.layerMock(() =>
+ *   Effect.succeed(Anthropic.message("", { toolCalls: [{ name: "add", params: { a: 1, b: 2 } }] }))
+ * )
+ * ```
+ *
+ * @see {@link ServiceBackend.layerMock} for a mock of the program's backend
+ * @category mocks
+ * @since 0.1.0
+ */
+export const message = (text: string, options: MockOptions = {}): Message =>
+  Reader.mark(messageOf(text, options), messageReader(options.model ?? "mock"))
 
 /**
  * Provides messages as the program's `ServiceBackend`.

@@ -29,6 +29,9 @@ import { completeBaseUrl, defaultBaseUrl } from "../internal/gemini/baseUrl.ts"
 import { demandsOf } from "../internal/gemini/demands.ts"
 import { conversationOf } from "../internal/gemini/prompt.ts"
 import { reasonOf } from "../internal/gemini/reason.ts"
+import { answerOf } from "../internal/gemini/mock.ts"
+import type { MockOptions } from "../internal/mock/options.ts"
+import * as Reader from "../internal/mock/reader.ts"
 import * as Answers from "../internal/gemini/answerSchema.ts"
 import * as Embeddings from "../internal/gemini/embeddings.ts"
 import * as Wire from "../internal/gemini/schema.ts"
@@ -85,6 +88,8 @@ export interface ConfigOptions extends Omit<Options, "apiKey"> {
  * @since 0.1.0
  */
 export interface GenerateContentConfigOptions extends ConfigOptions, Pick<GenerateContentOptions, "capabilities"> {}
+
+export type { MockOptions, MockToolCall } from "../internal/mock/options.ts"
 
 const provider = "gemini"
 
@@ -173,13 +178,18 @@ export const GenerateContentResponse: Schema.Codec<GenerateContentResponse> = Sc
  * @category constructors
  * @since 0.1.0
  */
-export const makeGenerateContent = Effect.fnUntraced(function*(
+export const makeGenerateContent = (
   options: GenerateContentOptions
-): Effect.fn.Return<
+): Effect.Effect<
   ServiceBackend.Backend<GenerateContentRequest, GenerateContentResponse>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> {
+> => Reader.attach(generateContentBackend(options), answerReader(options.model))
+
+const answerReader = (model: string): Reader.Reader =>
+  Reader.make(Wire.generateContentRequest(Wire.bareModel(model)), Answers.GenerateContentResponse, normalize)
+
+const generateContentBackend = Effect.fnUntraced(function*(options: GenerateContentOptions) {
   const { query, ...endpoint } = yield* endpointOf(options)
   const backend = yield* Endpoint.make(withFittingTools(dialects.gemini, {
     ...endpoint,
@@ -199,6 +209,32 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
   }))
   return configured(backend, provider, "generateContent", options)
 })
+
+/**
+ * Makes an answer of `generateContent` as Gemini would send it, for a mock. The mock's response has its text, tool calls and
+ * usage.
+ *
+ * **Example** (A mock that reports usage)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Gemini, iModel } from "effect-imodel"
+ *
+ * class Flash extends iModel.Service<Flash>()("app/Flash", {
+ *   backend: Gemini.makeGenerateContent({ model: "gemini-2.5-flash" })
+ * }) {}
+ *
+ * const mock = Flash.layerMock(() =>
+ *   Effect.succeed(Gemini.answer("blue", { usage: { inputTokens: { total: 9 }, outputTokens: { total: 1 } } }))
+ * )
+ * ```
+ *
+ * @see {@link ServiceBackend.layerMock} for a mock of the program's backend
+ * @category mocks
+ * @since 0.1.0
+ */
+export const answer = (text: string, options: MockOptions = {}): GenerateContentResponse =>
+  Reader.mark(answerOf(text, options), answerReader(options.model ?? "mock"))
 
 /**
  * Provides `generateContent` as the program's `ServiceBackend`.
@@ -250,7 +286,8 @@ const toBody = Effect.fnUntraced(function*(
     prompt,
     response_format,
     stop,
-    systemInstruction,
+    system,
+    systemInstruction = system === undefined ? undefined : { parts: [{ text: system }] },
     temperature,
     tool_choice,
     toolConfig,
@@ -265,8 +302,9 @@ const toBody = Effect.fnUntraced(function*(
     : yield* conversationOf(provider, input)
   const instruction = conversation.systemInstruction ?? systemInstruction
   if (conversation.systemInstruction !== undefined && systemInstruction !== undefined) {
+    const parameter = system === undefined ? "systemInstruction" : "system"
     const description = "Give either this or system messages, not both"
-    return yield* unsendable("systemInstruction", description)
+    return yield* unsendable(parameter, description)
   }
   const config = {
     ...generationConfig,
@@ -381,13 +419,35 @@ export const EmbedContentResponse: Schema.Codec<EmbedContentResponse> = Schema.t
  * @category constructors
  * @since 0.1.0
  */
-export const makeEmbedContent = Effect.fnUntraced(function*(
+export const makeEmbedContent = (
   options: Options
-): Effect.fn.Return<
+): Effect.Effect<
   ServiceBackend.Backend<EmbedContentRequest, EmbedContentResponse>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> {
+> =>
+  Reader.attach(
+    embedContentBackend(options),
+    Reader.make(
+      Embeddings.embedContentRequest(Wire.bareModel(options.model)),
+      Embeddings.EmbedContentResponse,
+      normalizeEmbeddings
+    )
+  )
+
+const normalizeEmbeddings = (
+  { embeddings, usageMetadata }: EmbedContentResponse,
+  { contents }: Embeddings.EmbedContentRequest["Type"]
+) =>
+  embeddings.length === contents.length
+    ? Effect.succeed({ value: embeddings.map(({ values }) => values), usage: usageOf(usageMetadata) })
+    : Effect.fail(
+      new AiError.InvalidResponseError({
+        description: `${embeddings.length} embeddings for ${contents.length} contents: some are missing`
+      })
+    )
+
+const embedContentBackend = Effect.fnUntraced(function*(options: Options) {
   const { query, ...endpoint } = yield* endpointOf(options)
   const backend = yield* Endpoint.make({
     ...endpoint,
@@ -400,14 +460,7 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
       const requests = contents.map((content) => ({ ...fields, model: `models/${model}`, content }))
       return Effect.succeed(method === "embedContent" ? requests[0] : { requests })
     },
-    normalize: ({ embeddings, usageMetadata }, { contents }) =>
-      embeddings.length === contents.length
-        ? Effect.succeed({ value: embeddings.map(({ values }) => values), usage: usageOf(usageMetadata) })
-        : Effect.fail(
-          new AiError.InvalidResponseError({
-            description: `${embeddings.length} embeddings for ${contents.length} contents: some are missing`
-          })
-        )
+    normalize: normalizeEmbeddings
   })
   return configured(backend, provider, "embedContent", options)
 })

@@ -37,6 +37,9 @@ import { tokenizerOf } from "../internal/openAi/tokenizer.ts"
 import { oneOf } from "../internal/util/options.ts"
 import * as Wire from "../internal/openAi/schema.ts"
 import { makeDecoder } from "../internal/openAi/stream.ts"
+import { completionOf, responseOf } from "../internal/openAi/mock.ts"
+import type { MockOptions } from "../internal/mock/options.ts"
+import * as Reader from "../internal/mock/reader.ts"
 import { markingVendor } from "../internal/chat/origin.ts"
 import * as Vendors from "../internal/openAi/vendors.ts"
 import { dialects } from "../internal/tools/toolSchema.ts"
@@ -50,6 +53,8 @@ import * as ServiceBackend from "../ServiceBackend.ts"
  * @since 0.1.0
  */
 export type Vendor = Vendors.VendorName
+
+export type { MockOptions, MockToolCall } from "../internal/mock/options.ts"
 
 /**
  * The names of those who are known to speak OpenAI's protocol.
@@ -185,13 +190,30 @@ export const ChatCompletion: Schema.Codec<ChatCompletion> = Schema.toType(Wire.C
  * @category constructors
  * @since 0.1.0
  */
-export const makeChat = Effect.fnUntraced(function*(
+export const makeChat = (
   options: ChatOptions
-): Effect.fn.Return<
+): Effect.Effect<
   ServiceBackend.Backend<ChatRequest, ChatCompletion>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> {
+> => Reader.attach(chatBackend(options), chatReader(options))
+
+const normalizeCompletion = (provider: Vendor) => (data: ChatCompletion, payload: Wire.ChatRequest["Type"]) =>
+  Effect.flatMap(
+    contentOf(provider, data, payload),
+    (content) =>
+      normalizeChat(
+        content.map(markingVendor(provider)),
+        data.model ?? undefined,
+        payload.response_format,
+        toCodecOpenAI
+      )
+  )
+
+const chatReader = ({ model, provider = "openai" }: ChatOptions): Reader.Reader =>
+  Reader.make(Wire.chatRequest(model), Wire.ChatCompletion, normalizeCompletion(provider))
+
+const chatBackend = Effect.fnUntraced(function*(options: ChatOptions) {
   const { statesStream, vendor, ...endpoint } = yield* endpointOf("chat", "/chat/completions", options)
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
@@ -217,20 +239,45 @@ export const makeChat = Effect.fnUntraced(function*(
     },
     error: chatError,
     tolerance: Wire.tolerance,
-    normalize: (data, payload) =>
-      Effect.flatMap(
-        contentOf(provider, data, payload),
-        (content) =>
-          normalizeChat(
-            content.map(markingVendor(provider)),
-            data.model ?? undefined,
-            payload.response_format,
-            toCodecOpenAI
-          )
-      )
+    normalize: normalizeCompletion(provider)
   }))
   return configured(backend, provider, "chat", options)
 })
+
+/**
+ * Makes a chat completion as OpenAI would send it, for a mock. The mock's response has its text, tool calls and usage.
+ *
+ * **Example** (A test of a classifier)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * class Classifier extends iModel.Service<Classifier>()("app/Classifier", {
+ *   backend: OpenAi.makeChat({ model: "gpt-4o-mini" })
+ * }) {}
+ *
+ * const Label = Schema.Struct({ label: Schema.Literals(["spam", "ham"]) })
+ *
+ * const program = Effect.gen(function*() {
+ *   const classifier = yield* Classifier
+ *   const { usage, value } = yield* classifier.respondAs(Label, { prompt: "Win a prize now!" })
+ *   return { label: value.label, tokens: usage.outputTokens.total }
+ * })
+ *
+ * const test = program.pipe(Effect.provide(Classifier.layerMock(() =>
+ *   Effect.succeed(OpenAi.completion(`{"label":"spam"}`, {
+ *     usage: { inputTokens: { total: 12 }, outputTokens: { total: 5 } }
+ *   }))
+ * )))
+ * ```
+ *
+ * @see {@link ServiceBackend.layerMock} for a mock of the program's backend
+ * @category mocks
+ * @since 0.1.0
+ */
+export const completion = (text: string, options: MockOptions = {}): ChatCompletion =>
+  Reader.mark(completionOf(text, options), chatReader({ model: options.model ?? "mock" }))
 
 /**
  * Provides chat completions as the program's `ServiceBackend`.
@@ -334,9 +381,21 @@ export const Response: Schema.Codec<Response> = Schema.toType(Responses.Response
  * @category constructors
  * @since 0.1.0
  */
-export const makeResponses = Effect.fnUntraced(function*(
+export const makeResponses = (
   options: ResponsesOptions
-): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
+): Effect.Effect<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> =>
+  Reader.attach(responsesBackend(options), responseReader(options))
+
+const normalizeResponseOf = (provider: Vendor) => (data: Response, payload: Responses.ResponseRequest["Type"]) =>
+  Effect.map(normalizeResponse(provider, data, payload), (response) => ({
+    ...response,
+    ...(response.content && { content: response.content.map(markingVendor(provider)) })
+  }))
+
+const responseReader = ({ model, provider = "openai" }: ResponsesOptions): Reader.Reader =>
+  Reader.make(Responses.responseRequest(model), Responses.Response, normalizeResponseOf(provider))
+
+const responsesBackend = Effect.fnUntraced(function*(options: ResponsesOptions) {
   const { statesStream, vendor, ...endpoint } = yield* endpointOf("chat", "/responses", options)
   const { provider } = endpoint
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
@@ -355,14 +414,19 @@ export const makeResponses = Effect.fnUntraced(function*(
     },
     error: responseError,
     tolerance: Responses.tolerance,
-    normalize: (data, payload) =>
-      Effect.map(normalizeResponse(provider, data, payload), (response) => ({
-        ...response,
-        ...(response.content && { content: response.content.map(markingVendor(provider)) })
-      }))
+    normalize: normalizeResponseOf(provider)
   }))
   return configured(backend, provider, "responses", options)
 })
+
+/**
+ * Makes a response as OpenAI would send it, for a mock. See {@link completion}.
+ *
+ * @category mocks
+ * @since 0.1.0
+ */
+export const response = (text: string, options: MockOptions = {}): Response =>
+  Reader.mark(responseOf(text, options), responseReader({ model: options.model ?? "mock" }))
 
 /**
  * Provides responses as the program's `ServiceBackend`.
@@ -450,9 +514,19 @@ export const Embeddings: Schema.Codec<Embeddings> = Schema.toType(Vectors.Embedd
  * @category constructors
  * @since 0.1.0
  */
-export const makeEmbeddings = Effect.fnUntraced(function*(
+export const makeEmbeddings = (
   options: Options
-): Effect.fn.Return<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> {
+): Effect.Effect<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> =>
+  Reader.attach(
+    embeddingsBackend(options),
+    Reader.make(
+      Vectors.embeddingRequest(options.provider ?? "openai", options.model),
+      Vectors.Embeddings,
+      Vectors.normalize
+    )
+  )
+
+const embeddingsBackend = Effect.fnUntraced(function*(options: Options) {
   const { statesStream: _stream, vendor: _vendor, ...endpoint } = yield* endpointOf(
     "embeddings",
     "/embeddings",
@@ -460,7 +534,7 @@ export const makeEmbeddings = Effect.fnUntraced(function*(
   )
   const backend = yield* Endpoint.make({
     ...endpoint,
-    request: Vectors.embeddingRequest(options.model),
+    request: Vectors.embeddingRequest(endpoint.provider, options.model),
     response: Vectors.Embeddings,
     tolerance: Vectors.tolerance,
     cost: Vectors.tokensOf,

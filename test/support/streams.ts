@@ -3,9 +3,8 @@ import { assert } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { Prompt, Response as Parts } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
-import { Calling, type Endpoint, type Errors, type iModel } from "effect-imodel"
-import { makeSink } from "../../src/internal/calling/streaming.ts"
-import { implOf } from "../../src/internal/calling/lifecycle.ts"
+import { Calling, type Endpoint, type Errors, iModel } from "effect-imodel"
+import { plain } from "../../src/internal/calling/submission.ts"
 
 /** A body of these pieces, as a `fetch` answers it. */
 export const bodyOf = (pieces: ReadonlyArray<Uint8Array>, contentType = "text/event-stream"): Response =>
@@ -40,9 +39,18 @@ export const bytesOf = (...events: ReadonlyArray<object | string>): Uint8Array =
     }).join("")
   )
 
-/** The bytes in two pieces, parted at every place there is: one of them may be empty. */
-export const partings = (bytes: Uint8Array): ReadonlyArray<ReadonlyArray<Uint8Array>> =>
-  Array.from({ length: bytes.length + 1 }, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)])
+/**
+ * The bytes in two pieces, parted at every seventh place, and at every place where a line ends or a character has several bytes. One of
+ * the pieces may be empty.
+ */
+export const partings = (bytes: Uint8Array): ReadonlyArray<ReadonlyArray<Uint8Array>> => {
+  const lineEnd = 0x0a
+  const isDelicate = (at: number) =>
+    [bytes[at - 1], bytes[at]].some((byte) => byte === undefined || byte === lineEnd || byte > 0x7f)
+  return Array.from({ length: bytes.length + 1 }, (_, at) => at)
+    .filter((at) => at % 7 === 0 || isDelicate(at))
+    .map((at) => [bytes.subarray(0, at), bytes.subarray(at)])
+}
 
 /** What a model hands out of its answer, and the answer. */
 export const streamed = <Args, Data>(
@@ -55,11 +63,9 @@ export const streamed = <Args, Data>(
   Effect.gen(function*() {
     const calling = yield* model.createCalling(args)
     const parts: Array<Calling.StreamPart> = []
-    implOf(calling).sink = makeSink(
-      (taken) => Effect.sync(() => parts.push(...taken)),
-      { firstPartTimeout: undefined, idleTimeout: undefined }
-    )
-    yield* model.invoke(calling)
+    const { makeSink, submit } = model[iModel.TypeId]
+    const sink = makeSink((taken) => Effect.sync(() => parts.push(...taken)), undefined)
+    yield* submit(calling, { ...plain, sink })
     return { parts, response: yield* calling.response }
   })
 

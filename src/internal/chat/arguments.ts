@@ -17,6 +17,7 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import type { NormalizedResponse, Part } from "../../Calling.ts"
 import { Unsupported } from "../../Errors.ts"
 import { parseJson } from "../http/failure.ts"
+import { isTooDeep, tooDeep } from "../util/depth.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { unsendable } from "../errors/neverSent.ts"
 import { wellFormedJson } from "../http/jsonBody.ts"
@@ -37,7 +38,8 @@ export const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
 // Prompts and messages
 // -----------------------------------------------------------------------------
 
-const isRawPrompt = (u: unknown): u is Prompt.RawInput => typeof u === "string" || Prompt.isPrompt(u) || isMessages(u)
+export const isRawPrompt = (u: unknown): u is Prompt.RawInput =>
+  typeof u === "string" || Prompt.isPrompt(u) || isMessages(u)
 
 const decodeMessages = Schema.decodeUnknownOption(Schema.NonEmptyArray(Prompt.Message))
 
@@ -56,6 +58,27 @@ export const promptOrMessages = Schema.makeFilter((
     ? { path: ["prompt"], issue: "Give either a prompt or messages, not both" }
     : undefined
 )
+
+/** The field `system`: what is said to the model before the prompt or the messages. */
+export const SystemPrompt = Schema.optional(Schema.String)
+
+/** That the system prompt is given once: a check of a request schema. */
+export const systemOnce = Schema.makeFilter((
+  { messages, prompt, system }: { readonly messages?: unknown; readonly prompt?: unknown; readonly system?: unknown }
+) =>
+  system !== undefined && (beginsWithSystem(messages) || beginsWithSystem(prompt))
+    ? { path: ["system"], issue: "Give either system or a system message at the beginning, not both" }
+    : undefined
+)
+
+const beginsWithSystem = (messages: unknown): boolean => {
+  const first: unknown = Prompt.isPrompt(messages)
+    ? messages.content[0]
+    : Array.isArray(messages)
+    ? messages[0]
+    : undefined
+  return Predicate.hasProperty(first, "role") && (first.role === "system" || first.role === "developer")
+}
 
 /** What the model is to see of a tool's result: the content made for it, or the result itself. */
 export const resultText = (
@@ -206,6 +229,9 @@ export const decodeOutput = <A>(
   transformer: LanguageModel.CodecTransformer,
   text: string
 ): Effect.Effect<A, AiError.InvalidOutputError> => {
+  if (Option.exists(parseJson(text), isTooDeep)) {
+    return Effect.fail(new AiError.InvalidOutputError({ description: `The JSON of the answer is ${tooDeep}` }))
+  }
   const decode = Schema.decodeResult(Schema.fromJsonString(transformer(format).codec))
   const decoded = Result.orElse(decode(text), (failure) => onlyPiece(text, decode) ?? Result.fail(failure))
   if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
@@ -245,25 +271,37 @@ export const normalizeChat = (
   }
   let text = ""
   for (const part of content) if (part.type === "text") text += part.text
-  return Effect.mapBoth(decodeOutput(format, transformer, text), {
-    onSuccess: (value) => ({ ...told, value }),
-    onFailure: ({ description }) => {
-      const finish = content.findLast((part) => part.type === "finish")
-      const why = withoutOutput(finish)
-      return new AiError.InvalidOutputError({
-        description: why === undefined ? description : `${why} (${description})`,
-        metadata: { imodel: { text } },
-        usage: { promptTokens: whole(finish?.usage.inputTokens), completionTokens: whole(finish?.usage.outputTokens) }
-      })
-    }
-  })
+  const finish = content.findLast((part) => part.type === "finish")
+  return Effect.map(decodeAnswer(format, transformer, text, finish), (value) => ({ ...told, value }))
 }
+
+/** The end of an answer, as far as it is known. */
+type Finish = Pick<Response.FinishPart, "usage" | "reason" | "metadata">
+
+/**
+ * What the text of a whole answer decodes to. The error has the text and the usage of the answer, and whether the model may do
+ * better when it is asked again: not where it refused, or was cut.
+ */
+export const decodeAnswer = <A>(
+  format: Schema.ConstraintCodec<A, unknown>,
+  transformer: LanguageModel.CodecTransformer,
+  text: string,
+  finish: Finish | undefined
+): Effect.Effect<A, AiError.InvalidOutputError> =>
+  Effect.mapError(decodeOutput(format, transformer, text), ({ description }) => {
+    const why = withoutOutput(finish)
+    return new AiError.InvalidOutputError({
+      description: why === undefined ? description : `${why} (${description})`,
+      metadata: { imodel: { text, isRepairable: why === undefined } },
+      usage: { promptTokens: whole(finish?.usage.inputTokens), completionTokens: whole(finish?.usage.outputTokens) }
+    })
+  })
 
 const whole = (tokens: { readonly total?: number | undefined } | undefined): number | undefined =>
   Number.isSafeInteger(tokens?.total) ? tokens?.total : undefined
 
 /** Why an answer has not the output that was asked for, where its end tells. */
-const withoutOutput = (finish: Response.FinishPart | undefined): string | undefined => {
+const withoutOutput = (finish: Finish | undefined): string | undefined => {
   const told = Object.values(finish?.metadata ?? {})
   const refusal = told.map((told) => Predicate.hasProperty(told, "refusal") && told.refusal).find(Predicate.isString)
   if (refusal !== undefined) return `The model has refused: ${refusal}`
@@ -281,7 +319,7 @@ export const toolParams = (written: unknown): unknown => {
   if (typeof written !== "string") return written
   if (written.trim() === "") return {}
   const parsed = Option.orElse(parseJson(written), () => parseJson(written.replace(/^\{\}(?=\s*\{)/, "")))
-  if (Option.isNone(parsed)) return written
+  if (Option.isNone(parsed) || isTooDeep(parsed.value)) return written
   const { value } = parsed
   if (typeof value !== "string") return value ?? {}
   const inner = toolParams(value)

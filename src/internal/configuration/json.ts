@@ -132,6 +132,7 @@ const described = <Args, H>(options: Options<Args, H>) =>
     maxDenials: options.maxDenials,
     onFull: options.onFull,
     expectedOutputTokens: options.expectedOutputTokens,
+    repair: options.repair,
     timeout: time(options.timeout),
     queueTimeout: time(options.queueTimeout),
     firstPartTimeout: time(options.firstPartTimeout),

@@ -109,6 +109,11 @@ const options = {
   expectedOutputTokens: optionalKey(
     notNegative("The output tokens to reserve for a call that states no max_tokens. By default 0.")
   ),
+  repair: optionalKey(
+    Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({
+      description: "How often an answer that its schema does not decode is asked for again. By default 1."
+    })
+  ),
   timeout: optionalKey(time("The longest time from submission to settlement. By default for ever.")),
   queueTimeout: optionalKey(time("The longest time that a call waits to be admitted. By default for ever.")),
   firstPartTimeout: optionalKey(

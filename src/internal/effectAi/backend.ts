@@ -5,6 +5,7 @@
 import type * as EmbeddingModel from "effect/ai/EmbeddingModel"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
+import * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import * as Effect from "effect/Effect"
@@ -14,9 +15,17 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import * as Stream from "effect/Stream"
 import { makeResponse, type NormalizedResponse, type Part, type StreamPart } from "../../Calling.ts"
 import type { BackendErrorReason } from "../../Errors.ts"
-import { FunctionTool, NeutralToolChoice, promptOrMessages, RawPrompt } from "../chat/arguments.ts"
+import {
+  FunctionTool,
+  NeutralToolChoice,
+  promptOrMessages,
+  RawPrompt,
+  systemOnce,
+  SystemPrompt
+} from "../chat/arguments.ts"
 import { Messages, promptOfMessages } from "../chat/schema.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
+import * as Reader from "../mock/reader.ts"
 import { backendReasonOf, reasonOfPart } from "./errors.ts"
 import { PartFold } from "../chat/partFold.ts"
 
@@ -55,16 +64,20 @@ const isObjectSchema = (u: unknown): u is ObjectSchema => Schema.isSchema(u)
 /** What a language model of Effect AI can be asked. */
 export const ChatRequest = Schema.Struct({
   prompt: Schema.optional(RawPrompt),
+  system: SystemPrompt,
   messages: Schema.optional(Messages),
   tools: Schema.optional(Schema.Array(Schema.Union([AiTool, ToolOfFunction]))),
   tool_choice: Schema.optional(NeutralToolChoice),
   response_format: Schema.optional(Schema.declare(isObjectSchema, { expected: "a Schema of an object" }))
-}).check(promptOrMessages)
+}).check(promptOrMessages, systemOnce)
 
 type Payload = typeof ChatRequest.Type
 
-const requestOf = ({ messages, prompt, tool_choice, tools = [] }: Payload) => ({
-  prompt: Prompt.make(prompt ?? promptOfMessages(messages ?? [])),
+const requestOf = ({ messages, prompt, system, tool_choice, tools = [] }: Payload) => ({
+  prompt: Prompt.concat(
+    system === undefined ? Prompt.empty : Prompt.make([{ role: "system", content: system }]),
+    Prompt.make(prompt ?? promptOfMessages(messages ?? []))
+  ),
   toolkit: toolkitOf(tools),
   toolChoice: tool_choice ?? "auto",
   disableToolCallResolution: true,
@@ -126,6 +139,15 @@ export const stream =
     })
   }
 
+const isParts = (u: unknown): u is ReadonlyArray<Part> => Array.isArray(u) && u.every(Response.isPart)
+
+/** Reads what a mock of it answers. Its value is left to `respondAs`. */
+export const readParts = Reader.make(
+  ChatRequest,
+  Schema.declare(isParts, { expected: "parts of an answer" }),
+  (content) => Effect.succeed({ content })
+)
+
 // -----------------------------------------------------------------------------
 // Embeddings
 // -----------------------------------------------------------------------------
@@ -150,3 +172,10 @@ export const embed = (model: EmbeddingModel.EmbeddingModel) =>
       })
     })
   )
+
+/** Reads what a mock of it answers. */
+export const readVectors = Reader.make(
+  EmbeddingRequest,
+  Schema.Array(Schema.Array(Schema.Finite)),
+  (value) => Effect.succeed({ value })
+)

@@ -30,7 +30,7 @@ export const wasNeverSent = (reason: BackendErrorReason): boolean => {
     case "Unsupported":
       return true
     case "InvalidRequestError":
-      return reason.metadata.imodel?.neverSent === true
+      return Predicate.hasProperty(reason.metadata["imodel"], "neverSent")
     case "NetworkError":
       return reason.reason !== "TransportError" ||
         (Predicate.hasProperty(reason.cause, "code") && unreachable.has(reason.cause.code))

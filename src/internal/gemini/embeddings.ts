@@ -9,6 +9,7 @@ import type { Tolerance } from "../http/tolerantDecoder.ts"
 import { UsageMetadata } from "./answerSchema.ts"
 import { Content } from "./content.ts"
 import { conflict, modelOr, positive } from "./schema.ts"
+import { tooManyInputs } from "../chat/embeddingLimits.ts"
 
 const { optional } = Schema
 
@@ -46,7 +47,10 @@ export const embedContentRequest = (model: string) =>
     Schema.makeFilter(({ content, contents, input }) => {
       const given = [content, contents, input].filter((argument) => argument !== undefined).length
       if (given === 0) return conflict("content", "Give a content, or several contents")
-      return given > 1 ? conflict("content", "Give either a content or contents, not both") : undefined
+      if (given > 1) return conflict("content", "Give either a content or contents, not both")
+      const several = typeof input === "string" ? [input] : contents ?? input ?? []
+      const issue = tooManyInputs("gemini", several.length)
+      return issue === undefined ? undefined : conflict(contents === undefined ? "input" : "contents", issue)
     })
   ).pipe(
     Schema.decodeTo(

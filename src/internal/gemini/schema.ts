@@ -13,7 +13,9 @@ import {
   NeutralTool,
   NeutralToolChoice,
   OutputFormat,
-  RawPrompt
+  RawPrompt,
+  systemOnce,
+  SystemPrompt
 } from "../chat/arguments.ts"
 import { Messages } from "../chat/schema.ts"
 import { Content } from "./content.ts"
@@ -121,6 +123,8 @@ export const generateContentRequest = (model: string) =>
     ...GenerateContentBody.fields,
     contents: optional(GenerateContentBody.fields.contents.check(Schema.isMinLength(1))),
     prompt: optional(RawPrompt),
+    /** The `systemInstruction` in other words. */
+    system: SystemPrompt,
     messages: optional(Messages),
     model: modelOr(model),
     temperature,
@@ -142,8 +146,10 @@ export const generateContentRequest = (model: string) =>
         ? conflict(prompt !== undefined ? "prompt" : "messages", "Give either this or contents, not both")
         : undefined
     }),
-    Schema.makeFilter(({ generationConfig: config = {}, toolConfig, ...args }) => {
+    systemOnce,
+    Schema.makeFilter(({ generationConfig: config = {}, systemInstruction, toolConfig, ...args }) => {
       const twins = [
+        ["system", args.system, ["systemInstruction", systemInstruction]],
         ["temperature", args.temperature, ["generationConfig.temperature", config.temperature]],
         ["top_p", args.top_p, ["generationConfig.topP", config.topP]],
         ["max_tokens", args.max_tokens, ["generationConfig.maxOutputTokens", config.maxOutputTokens]],

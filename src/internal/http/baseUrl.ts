@@ -49,7 +49,12 @@ export const withoutQuery = (given: string): string => {
   return url !== null && isHarmless(url) ? given.replace(/\?[^#]*/s, "") : given
 }
 
-export const withoutEnd = (path: string): string => path.replace(/\/+$/, "")
+/** An address without the slashes at its end. */
+export const withoutEnd = (address: string): string => {
+  let end = address.length
+  while (address[end - 1] === "/") end--
+  return address.slice(0, end)
+}
 
 /** The first of these environment variables that is set, and not blank. */
 export const addressIn = (

@@ -3,7 +3,6 @@ import * as AiError from "effect/ai/AiError"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { identity } from "effect/Function"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -13,6 +12,8 @@ import * as Predicate from "effect/Predicate"
 import { StreamInterrupted } from "../../Errors.ts"
 import { rateLimitsOf, retryDelayOf } from "./rateLimitHeaders.ts"
 import { isUnreachable } from "../errors/neverSent.ts"
+import { isTooDeep } from "../util/depth.ts"
+import type { Scrub } from "../util/scrub.ts"
 
 /** An answer that is none: its status is not of the 200s, or its body tells of an error. */
 export interface FailedAnswer {
@@ -40,51 +41,55 @@ export const failedAnswer = (
   scrub: Scrub
 ): Effect.Effect<FailedAnswer> =>
   Effect.map(Clock.currentTimeMillis, (now) => {
-    const body = scrubDeep(scrub, Option.getOrUndefined(parseJson(text)))
-    // JSON can escape a secret past recognition, so what is JSON is shown as it was decoded.
-    const excerpt = excerptOf(body === undefined ? scrub(text) : JSON.stringify(body))
+    const json = Option.getOrUndefined(parseJson(text))
+    const body = isTooDeep(json) ? undefined : scrubDeep(scrub, json)
+    const excerpt = excerptOf(body === undefined ? scrub(text.slice(0, maxTextLength)) : JSON.stringify(body))
     const told = rateLimitsOf(response.headers, now).retryAfter ?? retryDelayOf(body, now)
     return {
       status: response.status,
-      at: `HTTP ${response.status} from ${response.request.method} ${urlOf(response.request)}`,
+      at: scrub(`HTTP ${response.status} from ${response.request.method} ${urlOf(response.request)}`),
       body,
       excerpt: text.trim() === "" ? "" : excerpt,
       // Who refuses a call and asks for no time at all has not said when the next one is welcome.
       retryAfter: told !== undefined && Duration.isPositive(told) ? told : undefined,
-      http: { response: { status: response.status, headers: telling(response.headers) }, body: excerpt }
+      http: { response: { status: response.status, headers: telling(response.headers, scrub) }, body: excerpt }
     }
   })
 
-/** Takes a secret out of a text. */
-export type Scrub = (text: string) => string
-
-/**
- * Providers quote the key that they were given in their messages. Only what is long enough to be a secret is looked for:
- * a placeholder of a few letters would be found in every word.
- */
-export const scrubbing = (secret: string | undefined): Scrub =>
-  secret === undefined || secret.length < 8 ? identity : (text) => text.replaceAll(secret, "<redacted>")
+/** More of a text, of the items of an array and of the fields of an object is not read. */
+export const maxTextLength = 10_000
+const maxItems = 1_000
 
 const scrubDeep = (scrub: Scrub, value: unknown): unknown =>
   typeof value === "string"
-    ? scrub(value)
+    ? scrub(value.slice(0, maxTextLength))
     : Array.isArray(value)
-    ? value.map((item) => scrubDeep(scrub, item))
+    ? value.slice(0, maxItems).map((item) => scrubDeep(scrub, item))
     : Predicate.isObject(value)
-    ? Object.fromEntries(Object.entries(value).map(([key, item]) => [scrub(key), scrubDeep(scrub, item)]))
+    ? Object.fromEntries(
+      Object.entries(value).slice(0, maxItems).map(([key, item]) => [
+        scrub(key.slice(0, maxTextLength)),
+        scrubDeep(scrub, item)
+      ])
+    )
     : value
 
 /** The headers that help who reads an error; cookies and the like stay out. */
-const telling = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+const telling = (headers: Readonly<Record<string, string>>, scrub: Scrub): Record<string, string> =>
   Object.fromEntries(
-    Object.entries(headers).filter(([name]) => /^(x-request-id|request-id|retry-after.*|.*ratelimit.*)$/.test(name))
+    Object.entries(headers).flatMap(([name, value]) =>
+      /^(x-)?request-id$|^retry-after|ratelimit/.test(name) ? [[scrub(name), scrub(value)]] : []
+    )
   )
 
 /** The request did not arrive, or the answer did not: what broke, and where to. */
-export const networkError = (error: HttpClientError.HttpClientError): AiError.NetworkError | StreamInterrupted => {
+export const networkError = (
+  error: HttpClientError.HttpClientError,
+  scrub: Scrub
+): AiError.NetworkError | StreamInterrupted => {
   const { reason, request } = error
   const cause = causeOf(reason)
-  const at = { method: request.method, url: urlOf(request) }
+  const at = { method: request.method, url: scrub(urlOf(request)) }
   switch (reason._tag) {
     case "EncodeError":
     case "InvalidUrlError":

@@ -2,10 +2,10 @@
 import type * as AiError from "effect/ai/AiError"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as UrlParams from "effect/http/UrlParams"
 import * as Predicate from "effect/Predicate"
 import { illegal } from "../util/options.ts"
 import { unsendable } from "../errors/neverSent.ts"
+import { withoutEnd } from "./baseUrl.ts"
 
 type Payload = Readonly<Record<string, unknown>>
 
@@ -66,11 +66,23 @@ export const misfitOfBaseUrl = (baseUrl: string): string | undefined => {
     : undefined
 }
 
+/**
+ * A wrong address for a message, without what may be a credential in it: whatever stands before the last `@`, since a password
+ * that is not encoded may hold `/`, `?` and `#`, and the query.
+ */
+const shownAddress = (address: string): string => {
+  const text = address.slice(0, 200)
+  const at = address.lastIndexOf("@")
+  const scheme = /^[a-z][a-z\d+.-]{0,20}:\/\//i.exec(text)?.[0] ?? ""
+  const shown = at === -1 ? text : `${scheme}<redacted>${address.slice(at, at + 200)}`
+  return JSON.stringify(shown.replace(/[?#].*/s, ""))
+}
+
 /** The address, without blanks around it or a slash at its end. */
 export const checkedBaseUrl = (given: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
   const baseUrl = given.trim()
   const misfit = misfitOfBaseUrl(baseUrl)
   return misfit === undefined
-    ? Effect.succeed(baseUrl.replace(/\/+$/, ""))
-    : illegal(`baseUrl ${misfit}, got "${UrlParams.redactUrl(baseUrl.replace(/[?#].*/s, ""))}"`)
+    ? Effect.succeed(withoutEnd(baseUrl))
+    : illegal(`baseUrl ${misfit}, got ${shownAddress(baseUrl)}`)
 }

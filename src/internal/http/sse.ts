@@ -9,6 +9,7 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
+import { isTooDeep } from "../util/depth.ts"
 import { tooLarge } from "./body.ts"
 import { BareJson } from "./bareJson.ts"
 
@@ -120,9 +121,9 @@ export const readEvents = <E>(
     return hasEvents ? "" : held
   }))
 
-/** The chunks of an answer in a JSON array, as Gemini sends them without `alt=sse`, as events. None if it is no array. */
+/** The chunks of an answer in a JSON array, as Gemini sends them without `alt=sse`, as events. None if it is no array, or nested too deep. */
 export const eventsOfJson = (json: unknown): ReadonlyArray<StreamEvent> =>
-  Array.isArray(json)
+  Array.isArray(json) && !isTooDeep(json)
     ? json.map((item) => messageOf(JSON.stringify(item)))
     : []
 

@@ -62,12 +62,18 @@ export const mayStreamUnasked = ({ hasOwnModelNames = false, host }: Vendor, bas
 
 const azurePath = "/openai/v1"
 
+/** The address of a resource, without the path of the API. */
+const resourceOf = (address: string): string => {
+  const at = address.search(/\/openai(\/|$)/)
+  return withoutEnd(at < 0 ? address : address.slice(0, at))
+}
+
 // The `v1` API has no dated versions, which older clients put into the query.
 const azureAddress = (given: string): BaseUrl => {
   const { baseUrl, query } = completed(given, { address: `https://azure.invalid${azurePath}` })
   const isPlain = /^https?:\/\/[^/]+$/.test(baseUrl) || /^https?:\/\/[^/]+\.azure\.com(:\d+)?(\/|$)/.test(baseUrl)
   return {
-    baseUrl: isPlain ? `${withoutEnd(baseUrl.replace(/\/openai(\/.*)?$/, ""))}${azurePath}` : baseUrl,
+    baseUrl: isPlain ? `${resourceOf(baseUrl)}${azurePath}` : baseUrl,
     query: /api-version=\d/.test(query) ? "" : query
   }
 }
@@ -82,7 +88,7 @@ export const vendors = {
   azure: {
     baseUrl: Config.map(
       Config.String("AZURE_OPENAI_ENDPOINT"),
-      (endpoint) => `${withoutEnd(endpoint.trim().replace(/[?#].*$/s, "").replace(/\/openai(\/.*)?$/, ""))}${azurePath}`
+      (endpoint) => `${resourceOf(endpoint.trim().replace(/[?#].*$/s, ""))}${azurePath}`
     ),
     complete: azureAddress,
     apiKey: "AZURE_OPENAI_API_KEY",

@@ -24,7 +24,9 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ProcessFailure, StreamInterrupted } from "../../Errors.ts"
-import { excerptOf, type Scrub } from "../http/failure.ts"
+import { excerptOf } from "../http/failure.ts"
+import type { Scrub } from "../util/scrub.ts"
+import { isTooDeep, tooDeep } from "../util/depth.ts"
 import { uuid } from "../util/identity.ts"
 import { endStragglers, markVariable } from "./stragglers.ts"
 
@@ -90,6 +92,11 @@ export const run = Effect.fnUntraced(function*<A, E>(
     while (!Deferred.isDoneUnsafe(answered)) {
       const events = yield* Effect.timeoutOrElse(pull, { duration: limit, orElse: () => silent(program, limit) })
       limit = program.idleTimeout
+      if (events.some(isTooDeep)) {
+        return yield* new AiError.InvalidResponseError({
+          description: `${program.executable} sent JSON that is ${tooDeep}`
+        })
+      }
       const answer = yield* read(events)
       if (Option.isSome(answer)) yield* Deferred.succeed(answered, answer.value)
     }

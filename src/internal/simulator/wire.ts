@@ -133,7 +133,7 @@ export interface Event {
 // What the wires share
 // -----------------------------------------------------------------------------
 
-/** Four characters a token, as the estimate of those who call it. */
+/** Four characters a token, so that a test can tell the tokens of a text. */
 export const countTokens = (text: string): number => Math.ceil(text.length / 4)
 
 export const tokensOf = (generated: Generated) => {
