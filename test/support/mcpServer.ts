@@ -1,4 +1,4 @@
-/** An MCP server on standard input and output, for tests: it echoes, says who it is, and dies when it is asked to. */
+/** An MCP server on standard input and output, for tests: it echoes, says who it is and what its environment is, and dies or says nothing when it is asked to. */
 import { createInterface } from "node:readline"
 
 interface Message {
@@ -20,6 +20,7 @@ const call = ({ arguments: args, name }: NonNullable<Message["params"]>): unknow
     process.stderr.write("out of memory\n")
     process.exit(3)
   }
+  if (name === "environment") return text(JSON.stringify(process.env))
   if (name === "pid") return text(String(process.pid))
   return args?.["message"] === undefined ? text("message is missing", true) : text(String(args["message"]))
 }
@@ -33,7 +34,15 @@ const answer = ({ method, params = {} }: Message): unknown => {
         serverInfo: { name: "test", version: "7.0.0" }
       }
     case "tools/list":
-      return { tools: [tool("echo", { message: { type: "string" } }), tool("pid"), tool("die")] }
+      return {
+        tools: [
+          tool("echo", { message: { type: "string" } }),
+          tool("pid"),
+          tool("die"),
+          tool("silent"),
+          tool("environment")
+        ]
+      }
     case "tools/call":
       return call(params)
     default:
@@ -43,6 +52,6 @@ const answer = ({ method, params = {} }: Message): unknown => {
 
 createInterface({ input: process.stdin }).on("line", (line) => {
   const message: Message = JSON.parse(line)
-  if (message.id === undefined) return
+  if (message.id === undefined || message.params?.name === "silent") return
   process.stdout.write(`${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: answer(message) })}\n`)
 })

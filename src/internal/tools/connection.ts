@@ -21,13 +21,31 @@ const protocol = McpProtocol.v2025_11_25
 
 const failed = (reason: McpClientError.McpClientErrorReason) => new McpClientError.McpClientError({ reason })
 
-const initialize = Effect.fnUntraced(function*(transport: McpClient.Transport, timeout: Duration.Input = "30 seconds") {
-  const limit = yield* Effect.mapError(
+/** How long a server may take to connect and to list its tools, unless it is said. */
+const connectTimeout = Duration.seconds(30)
+
+/** How long a call may take, unless it is said: tools that work for minutes are common. */
+const callTimeout = Duration.minutes(10)
+
+const initialize = Effect.fnUntraced(function*(transport: McpClient.Transport, timeout: Duration.Input | undefined) {
+  const limit = timeout === undefined ? undefined : yield* Effect.mapError(
     positiveDuration("timeout", timeout),
     ({ message }) => failed(new McpClientError.ConfigurationError({ description: message }))
   )
-  const client = McpClient.make({ name: "effect-imodel", version: "0.1.0", timeout: limit })
-  return yield* Effect.provideService(client, McpClient.Transport, transport)
+  const client = McpClient.make({ name: "effect-imodel", version: "0.1.0", timeout: limit ?? connectTimeout })
+  return yield* Effect.provideService(client, McpClient.Transport, withinTime(transport, limit ?? callTimeout))
+})
+
+/** Ends a call of a tool that the server does not answer. */
+const withinTime = (transport: McpClient.Transport, duration: Duration.Duration): McpClient.Transport => ({
+  ...transport,
+  request: (message, tool) => {
+    const asked = transport.request(message, tool)
+    return message.method !== "tools/call" ? asked : Effect.timeoutOrElse(asked, {
+      duration,
+      orElse: () => Effect.fail(failed(new McpClientError.TimeoutError({ operation: message.method })))
+    })
+  }
 })
 
 export const http = ({ timeout, ...server }: McpHttpOptions): Connected<HttpClient.HttpClient> =>
