@@ -15,6 +15,9 @@ const tool = (name: string, properties = {}) => ({
   inputSchema: { type: "object", properties }
 })
 
+/** Only of a server that is started with "more". */
+const more = process.argv.includes("more") ? [tool("silent"), tool("environment")] : []
+
 const call = ({ arguments: args, name }: NonNullable<Message["params"]>): unknown => {
   if (name === "die") {
     process.stderr.write("out of memory\n")
@@ -34,15 +37,7 @@ const answer = ({ method, params = {} }: Message): unknown => {
         serverInfo: { name: "test", version: "7.0.0" }
       }
     case "tools/list":
-      return {
-        tools: [
-          tool("echo", { message: { type: "string" } }),
-          tool("pid"),
-          tool("die"),
-          tool("silent"),
-          tool("environment")
-        ]
-      }
+      return { tools: [tool("echo", { message: { type: "string" } }), tool("pid"), tool("die"), ...more] }
     case "tools/call":
       return call(params)
     default:
