@@ -71,7 +71,11 @@ describe("iModel.converse", () => {
   it.effect("runs at most 128 calls of one answer, and tells the model of the others", () =>
     Effect.gen(function*() {
       let runs = 0
-      const count = yield* iModel.make(yield* ToolBackend.make(Add, ({ a, b }) => a + b + 0 * runs++))
+      const counting = ToolBackend.make(Add, ({ a, b }) => {
+        runs++
+        return a + b
+      })
+      const count = yield* iModel.make(yield* counting)
       const { steps } = yield* iModel.converse("Add", { tools: [count], maxTurns: 5 })
       assert.strictEqual(runs, 128)
       assert.strictEqual(steps[0]?.tools.length, 1_000)

@@ -10,6 +10,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as RegExp from "effect/RegExp"
 import { StreamInterrupted } from "../../Errors.ts"
 import { rateLimitsOf, retryDelayOf } from "./rateLimitHeaders.ts"
 import { neverSent } from "../errors/neverSent.ts"
@@ -59,11 +60,14 @@ export const failedAnswer = (
 export type Scrub = (text: string) => string
 
 /**
- * Providers quote the key that they were given in their messages. Only what is long enough to be a secret is looked for:
- * a placeholder of a few letters would be found in every word.
+ * Providers quote the key that they were given in their messages, and programs wrap it over lines. Only what is long enough to be
+ * a secret is looked for: a placeholder of a few letters would be found in every word.
  */
-export const scrubbing = (secret: string | undefined): Scrub =>
-  secret === undefined || secret.length < 8 ? identity : (text) => text.replaceAll(secret, "<redacted>")
+export const scrubbing = (secret: string | undefined): Scrub => {
+  if (secret === undefined || secret.length < 8) return identity
+  const wrapped = new globalThis.RegExp(Array.from(secret.replace(/\s/g, ""), RegExp.escape).join("\\s*"), "gu")
+  return (text) => text.replaceAll(secret, "<redacted>").replace(wrapped, "<redacted>")
+}
 
 const scrubDeep = (scrub: Scrub, value: unknown): unknown =>
   typeof value === "string"

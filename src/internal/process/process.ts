@@ -27,6 +27,7 @@ import { ProcessFailure, StreamInterrupted } from "../../Errors.ts"
 import { excerptOf, type Scrub } from "../http/failure.ts"
 import { uuid } from "../util/identity.ts"
 import { endStragglers, markVariable } from "./stragglers.ts"
+import { Tail } from "./tail.ts"
 import { neverSent } from "../errors/neverSent.ts"
 
 export interface Program {
@@ -78,7 +79,7 @@ export const run = Effect.fnUntraced(function*<A, E>(
     // Node throws what it does not expect of the system, such as arguments that are too long.
     Effect.catchDefect((error) => notStarted(program, error))
   )
-  const complaints = new Tail()
+  const complaints = new Tail(program.scrub)
   const complaining = yield* Effect.forkScoped(
     Stream.runForEach(Stream.decodeText(child.stderr), (text) => Effect.sync(() => complaints.push(text)))
   )
@@ -105,7 +106,7 @@ export const run = Effect.fnUntraced(function*<A, E>(
   if (Deferred.isDoneUnsafe(answered)) return yield* Deferred.await(answered)
   const ended = yield* Effect.timeoutOption(exit, parting)
   yield* Effect.timeoutOption(Fiber.await(complaining), parting)
-  return yield* unanswered(program, Option.getOrUndefined(ended), complaints.lines(10, program.scrub))
+  return yield* unanswered(program, Option.getOrUndefined(ended), complaints.lines(10))
 }, Effect.scoped)
 
 const linesOf = (
@@ -171,17 +172,4 @@ const unanswered = (
         stderr
       })
   )
-}
-
-/** The last lines of what is said. More than they may be long is kept, so that they do not begin within a credential. */
-export class Tail {
-  private text = ""
-
-  push(text: string): void {
-    this.text = (this.text + text).slice(-8_000)
-  }
-
-  lines(most: number, scrub: Scrub): string {
-    return scrub(this.text).trim().split("\n").slice(-most).join("\n").slice(-4_000)
-  }
 }

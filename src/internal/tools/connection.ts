@@ -13,7 +13,8 @@ import * as Stream from "effect/Stream"
 import type { McpHttpOptions, McpStdioOptions } from "./options.ts"
 import { scrubbing } from "../http/failure.ts"
 import { positiveDuration } from "../util/options.ts"
-import { Tail, whyNotStarted } from "../process/process.ts"
+import { whyNotStarted } from "../process/process.ts"
+import { Tail } from "../process/tail.ts"
 
 type Connected<R> = Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R | Scope.Scope>
 
@@ -67,18 +68,18 @@ export const stdio = Effect.fnUntraced(function*(
     Effect.fail(failed(new McpClientError.TransportError({ description: whyNotStarted(command, error) })))
   const child = yield* spawner.spawn(program).pipe(Effect.catch(notStarted), Effect.catchDefect(notStarted))
 
-  const complaints = new Tail()
+  const scrub = (text: string) => Object.values(env).reduce((text, secret) => scrubbing(secret)(text), text)
+  const complaints = new Tail(scrub)
   const complaining = yield* Effect.forkScoped(
     Stream.runForEach(Stream.decodeText(child.stderr), (text) => Effect.sync(() => complaints.push(text)))
   )
-  const scrub = (text: string) => Object.values(env).reduce((text, secret) => scrubbing(secret)(text), text)
   /** What breaks a connection is told by the program, on its standard error. */
   const explained = Effect.fnUntraced(function*(error: McpClientError.McpClientError) {
     const { reason } = error
     if (reason._tag !== "TransportError") return yield* error
     yield* Effect.timeoutOption(Fiber.await(complaining), parting)
     // The trace of an exception is long, and what it is about stands at its beginning.
-    const words = complaints.lines(20, scrub)
+    const words = complaints.lines(20)
     const description = `${command}: ${reason.message}${words === "" ? "" : `: ${words}`}`
     return yield* failed(new McpClientError.TransportError({ description, cause: reason.cause }))
   })
