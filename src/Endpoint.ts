@@ -23,7 +23,9 @@ import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from 
 import { makeReader } from "./internal/http/response.ts"
 import { type Credential, readCredential } from "./internal/http/credential.ts"
 import { fingerprintOf } from "./internal/util/fingerprint.ts"
-import { type FailedAnswer, networkError, type Scrub, scrubbing } from "./internal/http/failure.ts"
+import { type FailedAnswer, networkError } from "./internal/http/failure.ts"
+import { isNoCredential } from "./internal/util/json.ts"
+import { makeScrub } from "./internal/util/scrub.ts"
 import { jsonBody } from "./internal/http/jsonBody.ts"
 import { checkRetry } from "./internal/errors/retry.ts"
 import { statedError } from "./internal/http/statedError.ts"
@@ -32,7 +34,6 @@ import { neverSent } from "./internal/errors/neverSent.ts"
 import { wireDecoder } from "./internal/http/wireDecoder.ts"
 import * as ServiceBackend from "./ServiceBackend.ts"
 import type { ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
-import { implOf } from "./internal/calling/lifecycle.ts"
 
 export type { Decoder, Ended, EventFailure, ResponseSchema, StreamOptions } from "./internal/http/decoder.ts"
 
@@ -65,6 +66,44 @@ export type Auth =
   | { readonly type: "bearer" | "x-api-key"; readonly credential: Credential }
   | { readonly type: "header"; readonly name: string; readonly credential: Credential }
   | { readonly type: "none" }
+
+/**
+ * The options that all providers over HTTP have in common.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ProviderOptions {
+  /** The key. @default the environment variable of the provider; none where the provider needs none */
+  readonly apiKey?: Credential | undefined
+  /**
+   * The address of the API with its version. Blanks and slashes at its end, and the path of an endpoint, are taken off. The version
+   * is added where it is missing at the provider's own host or on this machine. Parameters of a query are sent with every request.
+   * @default the environment variable of the provider, or its public address
+   */
+  readonly baseUrl?: string | undefined
+  /** Headers of every request, for example OpenRouter's `HTTP-Referer`. A key does not belong here, but in `apiKey`. @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Retries of failed attempts; `{ times: 0 }` for none. @default three, see `ServiceBackend.Retry` */
+  readonly retry?: ServiceBackend.Retry | undefined
+  /** Stops sending calls while the provider is down; `true` for the defaults of `Circuit.Options`. @default none */
+  readonly circuitBreaker?: Circuit.Options | true | undefined
+  /**
+   * Capabilities of the model. A call that asks for what the model cannot do fails with `Unsupported`, and no request is sent.
+   * @default what is known of the model by its name
+   */
+  readonly capabilities?: ServiceBackend.Capabilities | undefined
+  /**
+   * Changes the `HttpClient` of the backend, for example to log requests or to sign them. It runs once, when the backend is made.
+   *
+   * **Gotchas**
+   *
+   * Requests hold the credential. A client that retries makes attempts that the limits do not count: use `retry`.
+   *
+   * @default the client in context
+   */
+  readonly transformClient?: ((client: HttpClient.HttpClient) => HttpClient.HttpClient) | undefined
+}
 
 /**
  * @category options
@@ -130,6 +169,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly retry?: ServiceBackend.Retry | undefined
   /** When calls are kept away because the API is down; `true` for the defaults. @default never */
   readonly circuitBreaker?: Circuit.Options | true | undefined
+  /** Changes the `HttpClient` in context, once, when the backend is made. @default the client in context */
+  readonly transformClient?: ProviderOptions["transformClient"]
   /** What a call is to those who trace and measure. @default as for `ServiceBackend.make` */
   readonly operation?: { readonly name: string; readonly provider?: string } | undefined
   /** How long a call may be on its way to those who count it. @default 150 milliseconds */
@@ -181,10 +222,15 @@ export const make = Effect.fnUntraced(function*<
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  const client = yield* HttpClient.HttpClient
+  const given = yield* HttpClient.HttpClient
+  const client = options.transformClient === undefined ? given : options.transformClient(given)
   if (options.retry !== undefined) yield* checkRetry(options.retry)
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
-  const { authenticate, scrub, secret } = yield* readAuth(options.auth ?? { type: "none" })
+  const { authenticate, secret } = yield* readAuth(options.auth ?? { type: "none" })
+  const scrub = makeScrub([
+    secret,
+    ...Object.entries(options.headers ?? {}).flatMap(([name, value]) => isNoCredential(name) ? [] : [value])
+  ])
   const reader = makeReader<Request["Type"], Answer["Type"]>({
     decode: options.tolerance === undefined
       ? wireDecoder(options.response)
@@ -227,13 +273,13 @@ export const make = Effect.fnUntraced(function*<
     ((payload: Request["Type"]) => Effect.succeed(without(payload, wholePath.parameters)))
 
   const answer = <A>(effect: Effect.Effect<A, BackendErrorReason | HttpClientError.HttpClientError>) =>
-    discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error))))
+    discreet(Effect.catchTag(effect, "HttpClientError", (error) => Effect.fail(networkError(error, scrub))))
 
-  const call = (payload: Request["Type"], calling: Calling) =>
+  const call = (payload: Request["Type"], _calling: Calling, attempt: ServiceBackend.Attempt) =>
     answer(
       request(payload, wholePath, wholeBody).pipe(
         Effect.flatMap(client.execute),
-        Effect.flatMap((response) => reader.head(response, calling)),
+        Effect.flatMap((response) => reader.head(response, attempt)),
         Effect.flatMap((head) => reader.whole(head, payload, options.stream?.decoder))
       )
     )
@@ -243,11 +289,16 @@ export const make = Effect.fnUntraced(function*<
     const streamedBody = body ??
       ((payload: Request["Type"]) =>
         Effect.map(wholeBody(payload), (body) => Predicate.isObject(body) ? { ...body, stream: true } : body))
-    return (payload: Request["Type"], emit: ServiceBackend.Emit, calling: Calling) =>
+    return (
+      payload: Request["Type"],
+      emit: ServiceBackend.Emit,
+      _calling: Calling,
+      attempt: ServiceBackend.Attempt
+    ) =>
       answer(Effect.gen(function*() {
         const response = yield* client.execute(yield* request(payload, streamedPath, streamedBody))
-        const head = yield* reader.head(response, calling)
-        return yield* reader.stream(head, payload, decoder(payload), emit, implOf(calling).sink?.idleTimeout)
+        const head = yield* reader.head(response, attempt)
+        return yield* reader.stream(head, payload, decoder(payload), emit, attempt.sink?.idleTimeout)
       }))
   }
 
@@ -296,21 +347,19 @@ const always = () => true
 
 interface Access {
   readonly authenticate: (request: HttpClientRequest.HttpClientRequest) => HttpClientRequest.HttpClientRequest
-  readonly scrub: Scrub
   readonly secret: string
 }
 
 const readAuth = Effect.fnUntraced(function*(
   auth: Auth
 ): Effect.fn.Return<Access, Config.ConfigError | Cause.IllegalArgumentError> {
-  if (auth.type === "none") return { authenticate: identity, scrub: scrubbing(undefined), secret: "" }
+  if (auth.type === "none") return { authenticate: identity, secret: "" }
   const { credential, type } = auth
   const secret = yield* readCredential(credential)
-  const scrub = scrubbing(secret)
   const authenticate = type === "bearer"
     ? HttpClientRequest.bearerToken(secret)
     : HttpClientRequest.setHeader(type === "header" ? auth.name : type, secret)
-  return { authenticate, scrub, secret }
+  return { authenticate, secret }
 })
 
 const reasonOfStatus = (answer: FailedAnswer): BackendErrorReason => {

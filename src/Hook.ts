@@ -23,10 +23,11 @@
  * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Calling, StreamPart } from "./Calling.ts"
 import * as internal from "./internal/hooks/make.ts"
+import * as internalParams from "./internal/hooks/params.ts"
 import {
   type Any,
   type Data,
@@ -74,9 +75,7 @@ export const TypeId: typeof HookTypeId = HookTypeId
  * @category references
  * @since 0.1.0
  */
-export const Params = Context.Reference<Readonly<Record<string, unknown>>>("effect-imodel/Hook/Params", {
-  defaultValue: () => ({})
-})
+export const Params: Context.Reference<Readonly<Record<string, unknown>>> = internalParams.Params
 
 // -----------------------------------------------------------------------------
 // Constructors

@@ -9,28 +9,22 @@ import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Tool from "effect/ai/Tool"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Equal from "effect/Equal"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SubscriptionRef from "effect/SubscriptionRef"
-import type * as Types from "effect/Types"
 import { type Calling, isNormalizedResponse, makeResponse, type NormalizedResponse, type Part } from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason, Unsupported } from "./Errors.ts"
-import { CallingImpl, implOf, rejected, type Work } from "./internal/calling/lifecycle.ts"
-import { tokensOf } from "./internal/calling/tokens.ts"
+import * as internal from "./internal/backend.ts"
+import type { Cost, ProviderMetadata } from "./internal/backend.ts"
+import type { Attempt } from "./internal/calling/work.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
-import type { Tokenizer } from "./internal/chat/countTokens.ts"
-import { estimateTokens } from "./internal/chat/estimate.ts"
-import { identify, noMetadata } from "./internal/util/identity.ts"
+import { attach, read } from "./internal/mock/reader.ts"
 import { invalidArgument } from "./internal/util/schemaIssue.ts"
 import { type Retry, retrying } from "./internal/errors/retry.ts"
 import { type Emit, streamInto, streamPartsOf } from "./internal/calling/streaming.ts"
@@ -39,17 +33,35 @@ import { type Emit, streamInto, streamPartsOf } from "./internal/calling/streami
  * @category type IDs
  * @since 0.1.0
  */
-export const TypeId = "~effect-imodel/ServiceBackend"
+export const TypeId: typeof internal.TypeId = internal.TypeId
 
 /**
- * A plain message, understood by every chat backend.
+ * A plain message, understood by every chat backend, in the form of OpenAI's chat wire. A message of the role `tool` is the result
+ * of a call that an earlier message of the assistant makes.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Message {
-  readonly role: "system" | "user" | "assistant"
-  readonly content: string
+export type Message =
+  | { readonly role: "system" | "user"; readonly content: string }
+  | {
+    readonly role: "assistant"
+    readonly content: string | null
+    readonly tool_calls?: ReadonlyArray<PlainToolCall> | undefined
+  }
+  | { readonly role: "tool"; readonly content: string; readonly tool_call_id: string }
+
+/**
+ * A call of a tool in a plain message.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PlainToolCall {
+  readonly id: string
+  readonly type: "function"
+  /** The `arguments` are JSON. */
+  readonly function: { readonly name: string; readonly arguments: string }
 }
 
 /**
@@ -112,79 +124,9 @@ export interface WireObject {
  * @category models
  * @since 0.1.0
  */
-export interface Backend<in Args = Arguments, out Data = unknown> extends Equal.Equal {
-  readonly [TypeId]: {
-    readonly _Args: Types.Contravariant<Args>
-    readonly _Data: Types.Covariant<Data>
-  }
-  /** A UUID, fresh for every construction. */
-  readonly id: string
-  readonly createdAt: DateTime.Utc
-  readonly metadata: Readonly<Record<string, unknown>>
-  /** Who answers, for example `"openai"`. */
-  readonly provider: string
-  /** What is asked there, for example the model. */
-  readonly name: string
-  readonly version: string
-  /** Tells apart backends that answer differently under one name: by their address, their account, their defaults. No secret. */
-  readonly fingerprint: string
-  readonly tags: ReadonlySet<string>
-  /** What it keeps from one call to the next, for example the session that it continues. */
-  readonly providerMetadata: ProviderMetadata
-  /** What it is to a model that may call it; `undefined` for one that is no tool. */
-  readonly tool: Tool.Any | undefined
-  /** The `headroom` of limits in front of this backend, unless they state their own. */
-  readonly headroom: Duration.Duration
-  /** The `idleTimeout` of its streams, unless a call states its own; `undefined` for none. */
-  readonly idleTimeout: Duration.Duration | undefined
-  /** Keeps calls away from it while it is down; `undefined` when nothing does. */
-  readonly circuit: Circuit | undefined
-  /**
-   * How many callings can usefully be under way at once, where it admits them itself, as one of several models does: they pass
-   * the `Executor` in context there and not here. `undefined` for others.
-   */
-  readonly capacity: number | undefined
-  /** How much its model takes in at once, in tokens; of one of several models the largest. `undefined` when it is not known. */
-  readonly contextWindow: number | undefined
-  /** What it was made of, as data; `null` when that is no data. See `iModel.toJson`. */
-  readonly configuration: Schema.JsonObject | null
-  /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
-  readonly loadTokenizer: Effect.Effect<void>
-  /**
-   * Makes a pending calling of arguments. Arguments that the backend's schema refuses make a calling that has failed,
-   * with a `BackendError` of reason `InvalidRequestError` which names the `parameter`; those that ask for what the model cannot
-   * do, one of reason `Unsupported`.
-   */
-  readonly createCalling: (args: unknown, options?: CallingOptions) => Effect.Effect<Calling<Data>>
-}
+export interface Backend<in Args = Arguments, out Data = unknown> extends internal.Backend<Args, Data> {}
 
-/**
- * What a backend keeps from one call to the next: to be read, watched (`SubscriptionRef.changes`) and set.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ProviderMetadata extends SubscriptionRef.SubscriptionRef<Readonly<Record<string, unknown>>> {}
-
-/**
- * What a call is expected to cost, in tokens. A bare number counts as input, where input and output have limits of their own.
- *
- * @category models
- * @since 0.1.0
- */
-export type Cost = number | { readonly input: number; readonly output: number }
-
-/**
- * @category options
- * @since 0.1.0
- */
-export interface CallingOptions {
-  /** Tokens to reserve for the calling, asked for when its arguments are valid. @default the backend's estimate */
-  readonly cost?: (() => Cost) | undefined
-  /** The output tokens that the estimate expects of a call which states no `max_tokens`. @default 0 */
-  readonly expectedOutput?: number | undefined
-  readonly metadata?: Readonly<Record<string, unknown>> | undefined
-}
+export type { CallingOptions, Cost, ProviderMetadata } from "./internal/backend.ts"
 
 /**
  * What a model can do, as far as that is known. What is not is taken to be possible.
@@ -207,6 +149,15 @@ export interface Capabilities {
 }
 
 export type { Retry }
+
+/**
+ * An attempt that runs, as a backend of one's own may want to know it: the `number` of the attempt, and where it reports the
+ * rate-limit headers of the answer (`reportRateLimits`), from which the limits in front of the backend learn.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type { Attempt }
 
 /**
  * The backend of the program, as a service.
@@ -251,7 +202,8 @@ export interface Options<S extends RequestSchema, Data> {
   /** Does the work. It answers with the data, or with a whole `NormalizedResponse`, and may fail with a bare reason. */
   readonly call: (
     payload: S["Type"],
-    calling: Calling
+    calling: Calling,
+    attempt: Attempt
   ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
   /**
    * Does the work too, and emits the parts of the answer as they come.
@@ -261,7 +213,8 @@ export interface Options<S extends RequestSchema, Data> {
     | ((
       payload: S["Type"],
       emit: Emit,
-      calling: Calling
+      calling: Calling,
+      attempt: Attempt
     ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>)
     | undefined
   /**
@@ -327,6 +280,8 @@ export type { Emit }
  *   Effect.map((response) => response.data),
  *   Effect.provide(Shout.layer)
  * )
+ *
+ * console.log(await Effect.runPromise(program)) // => HELLO
  * ```
  *
  * @category constructors
@@ -335,79 +290,37 @@ export type { Emit }
 export const make = <S extends RequestSchema, Data>(
   options: Options<S, Data>
 ): Effect.Effect<Backend<S["Encoded"], Data>> =>
-  Effect.gen(function*() {
-    const now = yield* Clock.currentTimeMillis
-    const providerMetadata = options.providerMetadata ?? (yield* SubscriptionRef.make({}))
-    const decode = Schema.decodeUnknownResult(options.request, { onExcessProperty: "error" })
-    let tokenizer: Tokenizer | undefined
-    const { call, circuit, stream } = options
-    const streaming = stream ?? ((payload, emit, calling) =>
+  Effect.suspend(() => {
+    const { call, circuit, operation, request, retry, unsupported } = options
+    const decode = Schema.decodeUnknownResult(request, { onExcessProperty: "error" })
+    const stream = options.stream ?? ((payload, emit, calling, attempt) =>
       Effect.tap(
         Effect.map(
-          call(payload, calling),
+          call(payload, calling, attempt),
           (answer) => isNormalizedResponse(answer) ? answer : makeResponse({ data: answer })
         ),
         ({ content }) => emit(streamPartsOf(content))
       ))
-    const work: Work<Data, S["Type"]> = {
-      run: (payload, calling) => {
-        const { sink } = implOf(calling)
-        const attempt = sink === undefined
-          ? call(payload, calling)
-          : streamInto(sink, (emit) => streaming(payload, emit, calling))
-        return circuit === undefined ? attempt : circuit.attempt(attempt)
+    return internal.make<S["Encoded"], S["Type"], Data>({
+      ...options,
+      decode: (args) => {
+        const decoded = decode(args)
+        if (Result.isFailure(decoded)) return Result.fail(invalidArgument(decoded.failure, request))
+        const reason = unsupported?.(decoded.success)
+        return reason === undefined ? Result.succeed(decoded.success) : Result.fail(reason)
       },
-      delegates: false,
-      retry: options.retry && retrying(options.retry),
-      operation: options.operation && { provider: options.provider, ...options.operation }
-    }
-    return {
-      [TypeId]: variance,
-      ...identify(now, options.metadata),
-      provider: options.provider,
-      name: options.name,
-      version: options.version ?? "1",
-      fingerprint: options.fingerprint ?? "",
-      tags: new Set(options.tags),
-      providerMetadata,
-      tool: options.tool,
-      headroom: Duration.fromInputUnsafe(options.headroom ?? Duration.zero),
-      idleTimeout: options.idleTimeout === undefined ? undefined : Duration.fromInputUnsafe(options.idleTimeout),
-      circuit,
-      capacity: undefined,
-      contextWindow: options.contextWindow,
-      configuration: null,
-      loadTokenizer: Effect.map(options.tokenizer ?? Effect.undefined, (loaded) => {
-        tokenizer = loaded ?? tokenizer
-      }),
-      createCalling: (args, callingOptions) =>
-        Effect.clockWith((clock) => {
-          const decoded = decode(args)
-          const metadata = callingOptions?.metadata ?? noMetadata
-          const createdAtMillis = clock.currentTimeMillisUnsafe()
-          if (Result.isFailure(decoded)) {
-            return Effect.succeed(
-              rejected<Data>(invalidArgument(decoded.failure, options.request), createdAtMillis, metadata)
-            )
-          }
-          const payload = decoded.success
-          const unsupported = options.unsupported?.(payload)
-          if (unsupported !== undefined) return Effect.succeed(rejected<Data>(unsupported, createdAtMillis, metadata))
-          const cost = callingOptions?.cost?.() ?? options.cost?.(payload) ??
-            estimateTokens(
-              payload,
-              tokenizer,
-              callingOptions?.expectedOutput ?? 0,
-              () => clock.currentTimeMillisUnsafe()
-            )
-          const tokens = tokensOf(cost)
-          return Effect.succeed(
-            Result.isFailure(tokens)
-              ? rejected<Data>(tokens.failure, createdAtMillis, metadata)
-              : new CallingImpl<Data, S["Type"]>(payload, work, tokens.success, createdAtMillis, metadata)
-          )
-        })
-    }
+      work: {
+        run: (payload, attempt) => {
+          const { calling, sink } = attempt
+          const answer = sink === undefined
+            ? call(payload, calling, attempt)
+            : streamInto(sink, (emit) => stream(payload, emit, calling, attempt))
+          return circuit === undefined ? answer : circuit.attempt(answer)
+        },
+        retry: retry && retrying(retry),
+        operation: operation && { provider: options.provider, ...operation }
+      }
+    })
   })
 
 /**
@@ -478,9 +391,12 @@ export interface EffectAiOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const fromLanguageModel = Effect.fnUntraced(function*(
+export const fromLanguageModel = (
   options?: EffectAiOptions
-): Effect.fn.Return<Backend<LanguageModelRequest, ReadonlyArray<Part>>, never, LanguageModel.LanguageModel> {
+): Effect.Effect<Backend<LanguageModelRequest, ReadonlyArray<Part>>, never, LanguageModel.LanguageModel> =>
+  attach(languageModelBackend(options), EffectAi.readParts)
+
+const languageModelBackend = Effect.fnUntraced(function*(options: EffectAiOptions | undefined) {
   const model = yield* LanguageModel.LanguageModel
   return yield* make({
     ...yield* effectAi(options),
@@ -514,13 +430,15 @@ export const fromLanguageModel = Effect.fnUntraced(function*(
  * @category constructors
  * @since 0.1.0
  */
-export const fromEmbeddingModel = Effect.fnUntraced(function*(
+export const fromEmbeddingModel = (
   options?: EffectAiOptions
-): Effect.fn.Return<
+): Effect.Effect<
   Backend<EmbeddingModelRequest, ReadonlyArray<ReadonlyArray<number>>>,
   never,
   EmbeddingModel.EmbeddingModel
-> {
+> => attach(embeddingModelBackend(options), EffectAi.readVectors)
+
+const embeddingModelBackend = Effect.fnUntraced(function*(options: EffectAiOptions | undefined) {
   const model = yield* EmbeddingModel.EmbeddingModel
   return yield* make({
     ...yield* effectAi(options),
@@ -566,8 +484,16 @@ export type MockHandler<Data> = (
 ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
 
 /**
- * Answers from a function, in place of a real backend. A string that it returns is both the `data` and the `text` of
- * the response. All arguments are taken. What it saw is in the service `Mock`.
+ * Answers from a function, in place of a real backend. What it saw is in the service `Mock`.
+ *
+ * **Details**
+ *
+ * - A string that the handler returns is both the `data` and the `text` of the response.
+ * - An answer of `OpenAi.completion`, `OpenAi.response`, `Anthropic.message` or `Gemini.answer` is read as that provider's
+ *   answers are: into text, tool calls, usage, and the value that `respondAs` asks for.
+ * - Given the `backend` that it stands for, it reads every answer of that backend's type so, and refuses arguments that the
+ *   backend refuses. `layerMock` of `iModel.Service` knows its backend.
+ * - Other data is the `data` of the response, without text. For more use `Calling.makeResponse`.
  *
  * **Example** (A program that does not know)
  *
@@ -586,38 +512,51 @@ export type MockHandler<Data> = (
  *     iModel.layer().pipe(Layer.provideMerge(ServiceBackend.layerMock(() => Effect.succeed("blue"))))
  *   )
  * )
+ *
+ * console.log(await Effect.runPromise(test)) // => { text: 'blue', calls: 1 }
  * ```
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerMock = <Data>(handler: MockHandler<Data>): Layer.Layer<ServiceBackend | Mock> =>
+export const layerMock = <Data>(
+  handler: MockHandler<Data>,
+  backend?: Effect.Effect<Backend<never, Data>, unknown, unknown>
+): Layer.Layer<ServiceBackend | Mock> =>
   Layer.effectContext(
-    Effect.map(makeMock(handler), ({ backend, mock }) =>
+    Effect.map(makeMock(handler, backend), ({ backend, mock }) =>
       Context.make(ServiceBackend, backend).pipe(Context.add(Mock, mock)))
   )
 
 /**
- * Makes the backend of a mock, with the types of what it answers; and what it saw.
+ * Makes the backend of a mock, with the types of what it answers; and what it saw. See `layerMock`.
+ *
+ * **Gotchas**
+ *
+ * The `backend` is not made, so it needs neither a key nor a client. A mock cannot know how to read the answers of an effect that
+ * was derived from one of `OpenAi.makeChat` and the like, such as by `Effect.map`.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const makeMock = Effect.fnUntraced(function*<Data>(handler: MockHandler<Data>): Effect.fn.Return<{
+export const makeMock = Effect.fnUntraced(function*<Data>(
+  handler: MockHandler<Data>,
+  backend?: Effect.Effect<Backend<never, Data>, unknown, unknown>
+): Effect.fn.Return<{
   readonly backend: Backend<unknown, Data>
   readonly mock: Mock["Service"]
 }> {
   const callings: Array<Calling> = []
-  const backend = yield* make({
+  const made = yield* make({
     provider: "mock",
     name: "mock",
     request: Schema.Record(Schema.String, Schema.Unknown),
-    call: (_payload, calling) => {
+    call: (payload, calling) => {
       callings.push(calling)
-      return handler(calling)
+      return Effect.flatMap(handler(calling), (answer) => read(answer, payload, backend))
     }
   })
-  return { backend: { ...backend, [TypeId]: variance }, mock: { callings: Effect.sync(() => [...callings]) } }
+  return { backend: { ...made, [TypeId]: variance }, mock: { callings: Effect.sync(() => [...callings]) } }
 })
 
 const variance = { _Args: identity, _Data: identity }

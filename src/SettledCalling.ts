@@ -11,7 +11,7 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { type Calling, type Execution, isCalling, makeResponse, type NormalizedResponse } from "./Calling.ts"
 import { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "./Errors.ts"
-import { CallingImpl, implOf, type Work } from "./internal/calling/lifecycle.ts"
+import { implOf, restored } from "./internal/calling/lifecycle.ts"
 import { withUsage } from "./internal/effectAi/parts.ts"
 import { isNoCredential, toJson, toJsonObject, withoutCredentials } from "./internal/util/json.ts"
 
@@ -130,11 +130,15 @@ const keepResponse = (
 })
 
 const restore = (kept: Kept): Calling =>
-  new CallingImpl(kept.payload, done, kept.cost, DateTime.toEpochMillis(kept.createdAt), kept.metadata).restore(
-    kept.id,
-    restoreExecution(kept.execution),
-    kept.attempts.map(({ model, reason, usage, ...attempt }) => ({ ...attempt, model, reason, usage }))
-  )
+  restored({
+    id: kept.id,
+    payload: kept.payload,
+    tokens: kept.cost,
+    createdAtMillis: DateTime.toEpochMillis(kept.createdAt),
+    metadata: kept.metadata,
+    execution: restoreExecution(kept.execution),
+    attempts: kept.attempts.map(({ model, reason, usage, ...attempt }) => ({ ...attempt, model, reason, usage }))
+  })
 
 const restoreExecution = (execution: Kept["execution"]): Execution => {
   switch (execution.status) {
@@ -148,14 +152,6 @@ const restoreExecution = (execution: Kept["execution"]): Execution => {
     case "skipped":
       return { ...execution, duration: undefined, response: makeResponse(execution.response) }
   }
-}
-
-/** What has settled does not run. */
-const done: Work<unknown, unknown> = {
-  run: () => Effect.never,
-  delegates: false,
-  retry: undefined,
-  operation: undefined
 }
 
 // -----------------------------------------------------------------------------

@@ -269,13 +269,6 @@ describe("around a calling", () => {
       assert.strictEqual(calling.execution.status, "failed")
     }))
 
-  it.effect("a hook that dies is a defect of the call", () =>
-    Effect.gen(function*() {
-      const model = yield* modelOf([Hook.make({ preInvocation: () => Effect.die("bug") })])
-      const exit = yield* Effect.exit(model.invoke({}))
-      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
-    }))
-
   it.effect("interrupting the caller reaches the backend, and postInvocation is told", () =>
     Effect.gen(function*() {
       const began = yield* Deferred.make<void>()

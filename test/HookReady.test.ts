@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Logger, Metric, Redacted, Schema, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, Metric, Redacted, Schema, Stream } from "effect"
 import { AiError, Prompt, Response, Tool } from "effect/ai"
 import { KeyValueStore, Persistence } from "effect/persistence"
 import { TestClock } from "effect/testing"
@@ -149,26 +149,120 @@ describe("Hook.cache", () => {
       ])
     ))
 
-  it.effect("whose store fails spoils nothing", () =>
+  const bug = () => {
+    throw new Error("bug")
+  }
+
+  const storeOf = (operation: () => Effect.Effect<never, Persistence.PersistenceError>) =>
+    Persistence.layer.pipe(Layer.provide(Layer.succeed(Persistence.BackingPersistence, {
+      make: () =>
+        Effect.succeed({
+          get: operation,
+          getMany: operation,
+          set: operation,
+          setMany: operation,
+          remove: operation,
+          clear: Effect.suspend(operation)
+        })
+    })))
+
+  it.effect.each(
+    [
+      ["fails", () => Effect.fail(new Persistence.PersistenceError({ message: "disk full" }))],
+      ["dies", () => Effect.die("bug")],
+      ["throws", bug]
+    ] as const
+  )("whose store %s costs no call", ([, operation]) =>
     Effect.gen(function*() {
-      const broken = Effect.fail(new Persistence.PersistenceError({ message: "disk full" }))
-      const backing = Layer.succeed(Persistence.BackingPersistence, {
-        make: () =>
-          Effect.succeed({
-            get: () => broken,
-            getMany: () => broken,
-            set: () => broken,
-            setMany: () => broken,
-            remove: () => broken,
-            clear: broken
-          })
-      })
       const model = yield* Effect.provide(
         modelOf([Hook.cache({ timeToLive: "1 hour" })], () => Effect.succeed("fine")),
-        Persistence.layer.pipe(Layer.provide(backing))
+        storeOf(operation)
       )
       assert.strictEqual(text(yield* model.respond({ prompt: "a" })), "fine")
     }).pipe(Effect.provide(Logger.layer([]))))
+
+  it.effect("whose store hangs, even without interruption, costs a second", () =>
+    Effect.gen(function*() {
+      const asked = yield* Deferred.make<void>()
+      const model = yield* Effect.provide(
+        modelOf([Hook.cache({ timeToLive: "1 hour" })], () => Effect.succeed("fine")),
+        storeOf(() => Effect.uninterruptible(Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)))
+      )
+      const fiber = yield* Effect.forkChild(model.respond({ prompt: "a" }))
+      yield* Deferred.await(asked)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(text(yield* Fiber.join(fiber)), "fine")
+    }).pipe(Effect.provide(Logger.layer([]))))
+
+  it.effect("whose key throws, or whose store refuses the answer, costs no call", () =>
+    Effect.gen(function*() {
+      const answer = () => Effect.succeed(Calling.makeResponse({ data: "fine", metadata: { big: 1n } }))
+      for (const options of [{ key: bug }, { data: Schema.Finite }, {}]) {
+        const model = yield* modelOf([Hook.cache({ timeToLive: "1 hour", ...options })], answer)
+        assert.strictEqual(text(yield* model.respond({ prompt: "a" })), "fine")
+        assert.strictEqual(text(yield* model.respond({ prompt: "a" })), "fine")
+      }
+    }).pipe(Effect.provide([Logger.layer([]), Persistence.layerMemory])))
+
+  it.effect("gives the answer of one secret, tenant or map to no other", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const model = yield* modelOf([Hook.cache({ timeToLive: "1 hour" })], () => Effect.sync(() => String(++asked)))
+      const ask = (prompt: unknown, params = {}) =>
+        Effect.map(Effect.provideService(model.respond({ prompt }), Hook.Params, params), text)
+      const asks = [
+        ask({ token: Redacted.make("one") }),
+        ask({ token: Redacted.make("two") }),
+        ask(new Map([["a", 1]])),
+        ask(new Map([["a", 2]])),
+        ask("a", { tenant: "one" }),
+        ask("a", { tenant: "two" })
+      ]
+      const answers = ["1", "2", "3", "4", "5", "6"]
+      assert.deepStrictEqual(yield* Effect.all(asks), answers)
+      assert.deepStrictEqual(yield* Effect.all(asks), answers)
+      // Parameters that have no encoding.
+      const apart = ask("a", { tenant: () => 1 })
+      assert.deepStrictEqual([yield* apart, yield* apart], ["7", "8"])
+    }).pipe(Effect.provide(Persistence.layerMemory)))
+
+  it.effect("keeps a bounded number of answers, and none that has expired", () =>
+    Effect.gen(function*() {
+      const stored = new Map<string, object>()
+      const backing = Layer.succeed(Persistence.BackingPersistence, {
+        make: () =>
+          Effect.succeed({
+            get: (key: string) => Effect.sync(() => stored.get(key)),
+            getMany: () => Effect.die("unused"),
+            set: (key: string, value: object) => Effect.asVoid(Effect.sync(() => stored.set(key, value))),
+            setMany: () => Effect.die("unused"),
+            remove: (key: string) => Effect.asVoid(Effect.sync(() => stored.delete(key))),
+            clear: Effect.void
+          })
+      })
+      const model = yield* Effect.provide(
+        modelOf([Hook.cache({ timeToLive: "1 hour", maxEntries: 3 })], ({ prompt }) => Effect.succeed(`${prompt}`)),
+        Persistence.layer.pipe(Layer.provide(backing))
+      )
+      yield* Effect.forEach(["1", "2", "3", "4", "5"], (prompt) => model.respond({ prompt }))
+      assert.strictEqual(stored.size, 3)
+      assert.deepStrictEqual([...stored.values()].map((value) => /"text":"(\d)"/.exec(JSON.stringify(value))?.[1]), [
+        "3",
+        "4",
+        "5"
+      ])
+      yield* TestClock.adjust("1 hour")
+      yield* model.respond({ prompt: "6" })
+      assert.strictEqual(stored.size, 1)
+      assert.strictEqual(
+        (yield* Effect.flip(
+          modelOf([Hook.cache({ timeToLive: 1, maxEntries: 0 })], () => Effect.succeed("")).pipe(
+            Effect.provide(Persistence.layerMemory)
+          )
+        ))._tag,
+        "IllegalArgumentError"
+      )
+    }))
 })
 
 describe("Hook.budget", () => {
@@ -230,6 +324,128 @@ describe("Hook.budget", () => {
         model: "gpt-4-turbo-nobody"
       })
       yield* model.respond({ model: "gpt-4o-mini-2024-07-18" })
+    }))
+
+  const wrong = new AiError.InvalidOutputError({
+    description: "no JSON",
+    usage: { promptTokens: 10, completionTokens: 20, totalTokens: 30 }
+  })
+
+  const leftOf = (error: unknown): number => {
+    const cause = causeOf(error)
+    return cause instanceof Hook.BudgetSpent ? cause.left : assert.fail(`not spent: ${String(cause)}`)
+  }
+
+  it.effect("counts every attempt that was paid, also those that failed", () =>
+    Effect.gen(function*() {
+      const backend = yield* ServiceBackend.make({
+        provider: "local",
+        name: "local",
+        request: Request,
+        retry: { times: 2, delay: 0, while: () => true },
+        call: () => Effect.fail(wrong)
+      })
+      const model = yield* iModel.make(backend, { hooks: [Hook.budget({ tokens: 100, per: "1 day" })] })
+      const fiber = yield* Effect.forkChild(model.invoke({ prompt: "a" }))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(fiber)).attempts.length, 3)
+      assert.strictEqual(leftOf(yield* Effect.flip(model.respond({ prompt: "a", max_tokens: 50 }))), 10)
+    }))
+
+  const twice = (concurrency: number) =>
+    Hook.middleware((next) => () => Effect.map(Effect.all([next, next], { concurrency }), ([answer]) => answer))
+
+  it.effect.each([1, 2])(
+    "counts each attempt once, whatever hook asks twice, with concurrency %d",
+    (concurrency) =>
+      Effect.gen(function*() {
+        const budget = Hook.budget({ tokens: 100, per: "1 day" })
+        for (const hooks of [[budget, twice(concurrency)], [twice(concurrency), budget]]) {
+          const model = yield* modelOf(
+            hooks,
+            () => Effect.as(Effect.yieldNow, Calling.makeResponse({ data: "", usage: usage(10, 20) }))
+          )
+          yield* model.respond({ prompt: "a" })
+          assert.strictEqual(leftOf(yield* Effect.flip(model.respond({ prompt: "a", max_tokens: 50 }))), 40)
+        }
+      })
+  )
+
+  it.effect.each([Number.NaN, -1e9, -1])(
+    "admits nothing extra for max_tokens: %d",
+    (max_tokens) =>
+      Effect.gen(function*() {
+        const backend = yield* ServiceBackend.make({
+          provider: "local",
+          name: "local",
+          request: Schema.Struct({ prompt: Schema.String, max_tokens: Schema.Unknown }),
+          call: () => Effect.as(Effect.sleep(1), Calling.makeResponse({ data: "", usage: usage(1, 1) }))
+        })
+        const model = yield* iModel.make(backend, { hooks: [Hook.budget({ tokens: 100, per: "1 day" })] })
+        const ask = (max_tokens: number) => Effect.exit(model.invoke({ prompt: "a", max_tokens }))
+        yield* Effect.forkChild(ask(max_tokens))
+        const batch = yield* Effect.forkChild(
+          Effect.all(Array.from({ length: 10 }, () => ask(48)), { concurrency: 10 })
+        )
+        yield* TestClock.adjust(1)
+        assert.strictEqual((yield* Fiber.join(batch)).filter(Exit.isSuccess).length, 2)
+      })
+  )
+
+  it.effect("denies a call of infinite cost, and does not believe a usage that is no count", () =>
+    Effect.gen(function*() {
+      const model = yield* modelOf(
+        [Hook.budget({ tokens: 100, costUsd: 1, per: "1 day", prices: { m: { input: 1, output: 0 } } })],
+        () => Effect.succeed(Calling.makeResponse({ data: "", usage: usage(-1e6, Number.NaN) }))
+      )
+      yield* Effect.replicateEffect(model.respond({ prompt: "1234", model: "m", max_tokens: 9 }), 3)
+      assert.strictEqual(leftOf(yield* Effect.flip(model.respond({ prompt: "1234", model: "m", max_tokens: 99 }))), 70)
+    }))
+
+  it.effect("over several models takes the price of the one that answers, and reserves the highest", () =>
+    Effect.gen(function*() {
+      const memberOf = (
+        name: string,
+        answer: Effect.Effect<Calling.NormalizedResponse<string>, Errors.BackendErrorReason>
+      ) =>
+        Effect.flatMap(
+          ServiceBackend.make({ provider: "local", name, request: Request, call: () => answer }),
+          (backend) => iModel.make(backend)
+        )
+      const prices = { cheap: { input: 1, output: 1 }, dear: { input: 10, output: 10 } }
+      const model = yield* iModel.fallback([
+        yield* memberOf("dear", Effect.fail(wrong)),
+        yield* iModel.fallback([
+          yield* memberOf(
+            "cheap-2026-01-01",
+            Effect.succeed(Calling.makeResponse({ data: "", usage: usage(100_000, 100_000) }))
+          )
+        ])
+      ], { hooks: [Hook.budget({ costUsd: 1, per: "1 day", prices })] })
+      yield* model.respond({ prompt: "a" })
+      // The dear one was asked too: 30 tokens of it.
+      const left = leftOf(yield* Effect.flip(model.respond({ prompt: "a", max_tokens: 80_000 })))
+      assert.approximately(left, 1 - 0.2 - 0.0003, 1e-9)
+
+      const unpriced = yield* iModel.fallback([
+        yield* memberOf("cheap", Effect.fail(wrong)),
+        yield* memberOf("nobody", Effect.fail(wrong))
+      ], { hooks: [Hook.budget({ costUsd: 1, per: "1 day", prices })] })
+      assert.deepInclude(causeOf(yield* Effect.flip(unpriced.respond({ prompt: "a" }))), {
+        _tag: "PriceUnknown",
+        model: "nobody"
+      })
+      yield* Effect.flip(unpriced.respond({ prompt: "a", model: "cheap" }))
+    }))
+
+  it.effect("is refused with a price that is none", () =>
+    Effect.gen(function*() {
+      for (const price of [{ input: Number.NaN, output: 1 }, { input: 1, output: -1 }]) {
+        const error = yield* Effect.flip(
+          modelOf([Hook.budget({ costUsd: 1, per: "1 day", prices: { m: price } })], () => Effect.succeed(""))
+        )
+        assert.include(error.message, `prices["m"]`)
+      }
     }))
 
   it.effect("is refused without a limit, or with one that is none", () =>

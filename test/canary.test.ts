@@ -40,6 +40,10 @@ const openAi = { error: { message, type: "invalid_request_error", param: canary,
 const anthropic = { type: "error", error: { type: "overloaded_error", message } }
 const gemini = { error: { code: 400, message, status: "INVALID_ARGUMENT", details: [{ reason: canary }] } }
 
+const percent = (text: string) =>
+  Array.from(text, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, "0")}`).join("")
+const html = (text: string) => Array.from(text, (char) => `&#${char.charCodeAt(0)};`).join("")
+
 const failures: ReadonlyArray<readonly [string, Answer]> = [
   ...[400, 401, 403, 404, 413, 429, 500, 529].flatMap((status) =>
     [openAi, anthropic, gemini, message, `{"error":"${canary}`, ""].map((body, i): readonly [string, Answer] => [
@@ -47,6 +51,23 @@ const failures: ReadonlyArray<readonly [string, Answer]> = [
       { status, body, headers: { "x-request-id": "r", "retry-after": "0", "set-cookie": canary } }
     ])
   ),
+  ...[
+    JSON.stringify(message).replaceAll("-", "\\u002d"),
+    { error: { message: `See ?key=${percent(canary)}, &quot;${html(canary)}&quot;, ${percent(percent(canary))}` } },
+    { error: { message: `Basic ${btoa(`user:${canary}`)} ${canary.replaceAll(/.{5}/g, "$&\n")}` } },
+    `cut: ${canary.slice(0, -3)}`
+  ].map((body, i): readonly [string, Answer] => [
+    `an echo, ${i}`,
+    {
+      status: 400,
+      body,
+      headers: {
+        "x-request-id": canary,
+        "x-ratelimit-limit-requests": `${canary};w=60`,
+        "x-ratelimit-reset-requests": percent(canary)
+      }
+    }
+  ]),
   ["no JSON", { body: `<html>${message}</html>` }],
   ["another shape", { body: { [canary]: canary, choices: canary, content: [canary], candidates: canary } }],
   ["an error within a 200", { body: openAi }],
@@ -126,6 +147,14 @@ const program = Effect.fnUntraced(function*(make: Make, baseUrl: string) {
   return { backend, model, calling, attempts: calling.attempts, error, streamed }
 })
 
+/** An answer for one of the wires, which the others refuse. */
+const completion = {
+  id: "1",
+  created: 1,
+  model: "m",
+  choices: [{ index: 0, message: { role: "assistant", content: "Hi" }, finish_reason: "stop" }]
+}
+
 describe("a key goes nowhere but to the provider", () => {
   for (const [name, make] of Object.entries(backends)) {
     it.live(`whose address leads elsewhere: ${name}`, () =>
@@ -149,8 +178,21 @@ describe("a key is in nothing that is printed, logged, traced or serialised", ()
             const server = yield* serve(answer)
             const all = yield* shown(program(make, `${server.url}/v1`))
             assert.isAbove(all.length, 1_000, what)
-            assert.notInclude(all, canary, what)
+            for (const encoded of [canary, percent(canary), html(canary), btoa(canary), canary.slice(0, 12)]) {
+              assert.notInclude(all, encoded, what)
+            }
           })), { discard: true }).pipe(Effect.provide(NodeHttpClient.layerUndici)))
+
+      it.live("with an answer whose request has the key for an id", () =>
+        Effect.gen(function*() {
+          const server = yield* serve({ body: completion, headers: { "x-request-id": canary } })
+          const all = yield* shown(Effect.gen(function*() {
+            const model = yield* iModel.make(yield* make(`${server.url}/v1`))
+            return yield* model.invoke({ prompt: "Hello" })
+          }))
+          assert.isAbove(all.length, 1_000)
+          assert.notInclude(all, canary)
+        }).pipe(Effect.provide(NodeHttpClient.layerUndici)))
 
       it.live("after a broken stream", () =>
         Effect.forEach(brokenStreams, ([what, answer]) =>
@@ -173,9 +215,19 @@ describe("a key is in nothing that is printed, logged, traced or serialised", ()
 
       it.live("after an address with the key in it", () =>
         Effect.gen(function*() {
-          for (const url of [`http://${canary}@127.0.0.1/v1`, `http://127.0.0.1/v1?key=${canary}`]) {
-            assert.notInclude(yield* shown(program(make, url)), canary)
-          }
+          const addresses = [
+            `http://${canary}@127.0.0.1/v1`,
+            `http://127.0.0.1/v1?key=${canary}`,
+            `user:${canary}@127.0.0.1/v1`,
+            `${canary}@127.0.0.1`,
+            `//user:${canary}@127.0.0.1`,
+            ...["#", "?", "/", "\\", "@", " "].flatMap((character) => [
+              `http://user:ab${character}${canary}@127.0.0.1/v1`,
+              `http://user:${canary}${character}ab@127.0.0.1/v1`,
+              `user:ab${character}${canary}@127.0.0.1/v1`
+            ])
+          ]
+          for (const url of addresses) assert.notInclude(yield* shown(program(make, url)), canary.slice(0, 12), url)
         }).pipe(Effect.provide(NodeHttpClient.layerUndici)))
     })
   }

@@ -1,9 +1,9 @@
 /** A second attempt for what takes too long, and one attempt for what is asked twice. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Schema, Stream } from "effect"
+import { Duration, Effect, Exit, Fiber, Redacted, Schema, Stream } from "effect"
 import { AiError, Response } from "effect/ai"
 import { TestClock } from "effect/testing"
-import { type Errors, iModel, ServiceBackend } from "effect-imodel"
+import { type Errors, Hook, iModel, ServiceBackend } from "effect-imodel"
 
 const overloaded = new AiError.InternalProviderError({ description: "overloaded" })
 const Request = Schema.Struct({ text: Schema.String })
@@ -206,6 +206,62 @@ describe("a shared model", () => {
       yield* Fiber.interrupt(last)
       assert.deepStrictEqual([asked(), interrupted()], [2, 1])
       assert.strictEqual((yield* (yield* pass(shared.respond({ text: "a" }))).exit).text, "done")
+    }))
+
+  const anyOf = Effect.fnUntraced(function*() {
+    let asked = 0
+    const backend = yield* ServiceBackend.make({
+      provider: "local",
+      name: "local",
+      request: Schema.Struct({ value: Schema.Unknown, response_format: Schema.optional(Schema.Unknown) }),
+      call: () => Effect.delay(Effect.sync(() => String(++asked)), 100)
+    })
+    const shared = yield* iModel.share(yield* iModel.make(backend))
+    return { ask: (value: unknown) => shared.respond({ value }), shared }
+  })
+
+  class Opaque {
+    readonly kind = "opaque"
+  }
+
+  it.effect.each(
+    [
+      { name: "queries", values: [new URLSearchParams("a=1"), new URLSearchParams("a=2")] },
+      { name: "secrets", values: [Redacted.make("one"), Redacted.make("two")] },
+      { name: "maps", values: [new Map([[1, 1]]), new Map([[1, 2]])] },
+      { name: "bytes", values: [new Uint8Array([1]), new Uint8Array([2])] },
+      { name: "objects of a class", values: [new Opaque(), new Opaque()] },
+      { name: "form data", values: [new FormData(), new FormData()] },
+      { name: "functions", values: [() => 1, () => 1] }
+    ]
+  )("does not share what is not known to be equal: $name", ({ values }) =>
+    Effect.gen(function*() {
+      const { ask } = yield* anyOf()
+      const { exit } = yield* pass(Effect.forEach(values, ask, { concurrency: "unbounded" }))
+      assert.deepStrictEqual((yield* exit).map(({ text }) => text), ["1", "2"])
+    }))
+
+  it.effect("shares what is equal: queries, secrets and bytes", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* anyOf()
+      const value = () => [new URLSearchParams("a=1"), Redacted.make("one"), new Uint8Array([1])]
+      const { exit } = yield* pass(Effect.all([ask(value()), ask(value())], { concurrency: "unbounded" }))
+      assert.deepStrictEqual((yield* exit).map(({ text }) => text), ["1", "1"])
+    }))
+
+  it.effect("does not share calls whose hooks have other parameters, or whose output has another schema", () =>
+    Effect.gen(function*() {
+      const { ask, shared } = yield* anyOf()
+      const of = (tenant: string) => Effect.provideService(ask("a"), Hook.Params, { tenant })
+      const tenants = yield* pass(Effect.all([of("one"), of("two"), of("one")], { concurrency: "unbounded" }))
+      assert.deepStrictEqual((yield* tenants.exit).map(({ text }) => text), ["1", "2", "1"])
+      const schemas = [Schema.fromJsonString(Schema.Finite), Schema.fromJsonString(Schema.Finite)]
+      const values = yield* pass(
+        Effect.forEach(schemas, (schema) => shared.respond({ value: "a", response_format: schema }), {
+          concurrency: "unbounded"
+        })
+      )
+      assert.deepStrictEqual((yield* values.exit).map(({ text }) => text), ["3", "4"])
     }))
 
   it.effect("does not share streams, nor a failure with those that come after it", () =>

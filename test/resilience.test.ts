@@ -5,14 +5,13 @@ import { Calling, Executor, iModel, ServiceBackend, TokenBucket } from "effect-i
 import { AiError } from "effect/ai"
 import { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
-import { implOf } from "../src/internal/calling/lifecycle.ts"
 
 type Failure = AiError.InternalProviderError | AiError.RateLimitError
 
 const overloaded = new AiError.InternalProviderError({ description: "overloaded" })
 
 const makeBackend = Effect.fnUntraced(function*(
-  call: (id: number, calling: Calling.Calling) => Effect.Effect<unknown, Failure>,
+  call: (id: number, attempt: ServiceBackend.Attempt) => Effect.Effect<unknown, Failure>,
   retry?: ServiceBackend.Retry
 ) {
   return yield* ServiceBackend.make({
@@ -21,7 +20,7 @@ const makeBackend = Effect.fnUntraced(function*(
     request: Schema.Struct({ id: Schema.Int, cost: Schema.optional(Schema.Int) }),
     cost: ({ cost = 0 }) => cost,
     retry,
-    call: ({ id }, calling) => call(id, calling)
+    call: ({ id }, _calling, attempt) => call(id, attempt)
   })
 })
 
@@ -147,7 +146,7 @@ describe("while a store is away", () => {
         assert.strictEqual(yield* store.completed, 0)
         assert.match(
           store.messages.join("\n"),
-          /^The store of the limits of mine does not answer, so calls wait$/
+          /^The limit store of mine does not reply, so calls wait$/
         )
         assert.deepInclude(yield* store.away, { value: 1 })
         yield* store.comeBack
@@ -297,9 +296,9 @@ describe("a backend", () => {
     Effect.gen(function*() {
       const requests = yield* TokenBucket.make({ capacity: 10, window: "1 hour" })
       const executor = yield* Executor.make({ requests })
-      const backend = yield* makeBackend((_id, calling) =>
+      const backend = yield* makeBackend((_id, attempt) =>
         Effect.suspend(() => {
-          implOf(calling).hear(saying({ limit: 10, remaining: 0 }, true))
+          attempt.reportRateLimits(saying({ limit: 10, remaining: 0 }, true))
           return Effect.fail(new AiError.RateLimitError({}))
         }).pipe(Effect.delay(10))
       )
@@ -312,10 +311,10 @@ describe("a backend", () => {
     Effect.gen(function*() {
       const tokens = yield* TokenBucket.make({ capacity: 1000, window: "1 hour" })
       const executor = yield* Executor.make({ tokens })
-      const backend = yield* makeBackend((id, calling) =>
+      const backend = yield* makeBackend((id, attempt) =>
         Effect.sync(() => {
           const { limits } = saying({ limit: 1000, remaining: 800 }, false)
-          implOf(calling).hear({
+          attempt.reportRateLimits({
             limits: { ...limits, requests: undefined, tokens: limits.requests },
             refused: false
           })

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { scrubbing } from "../src/internal/http/failure.ts"
 import { Tail } from "../src/internal/process/tail.ts"
+import { makeScrub } from "../src/internal/util/scrub.ts"
 
 const secret = `sk-ant-api03-${"Zx9+/-_.".repeat(10)}`
-const scrub = scrubbing(secret)
+const scrub = makeScrub([secret])
 
 /** The longest part of the secret that is shown, white space left out. */
 const shown = (text: string): number => {

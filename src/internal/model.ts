@@ -19,18 +19,19 @@ import * as Executor from "../Executor.ts"
 import * as Hook from "../Hook.ts"
 import type { CreateOptions, InvokeOptions, Model, Options, OptionsError, StreamOptions } from "../Model.ts"
 import type { Backend, Cost } from "../ServiceBackend.ts"
-import * as Blocking from "./executor/blocking.ts"
 import { implOf, type Runner } from "./calling/lifecycle.ts"
 import { decodeOutput } from "./chat/arguments.ts"
 import { configurationOf, optionNames } from "./configuration/json.ts"
-import type { Args, Built } from "./hooks/instance.ts"
+import type { Args, HookInstance } from "./hooks/instance.ts"
 import * as Events from "./hooks/events.ts"
-import * as Way from "./hooks/pipeline.ts"
+import * as Pipeline from "./hooks/pipeline.ts"
 import { identify, ModelTypeId, uuid } from "./util/identity.ts"
 import { durationOrZero, illegal, notNegative, onlyKnown, positive, positiveDuration } from "./util/options.ts"
 import { misfitOf } from "./callOptions.ts"
-import * as Pool from "./executor/pool.ts"
+import * as Dispatcher from "./executor/dispatcher.ts"
+import * as Settings from "./executor/settings.ts"
 import { makeSink, type Sink } from "./calling/streaming.ts"
+import { plain, type Submission } from "./calling/submission.ts"
 
 export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any = never>(
   backend: Backend<Args, Data>,
@@ -42,9 +43,11 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
 > {
   yield* onlyKnown(options, optionNames)
   const defaultTimeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
-  const defaultQueueTimeout = options.queueTimeout === undefined
+  const { rateLimiter } = options
+  const longestWait = options.queueTimeout ?? (rateLimiter === undefined ? undefined : Duration.seconds(30))
+  const defaultQueueTimeout = longestWait === undefined
     ? undefined
-    : yield* positiveDuration("queueTimeout", options.queueTimeout)
+    : yield* positiveDuration("queueTimeout", longestWait)
   const { capacityRefreshTime, cost, expectedOutputTokens, headroom, priority } = options
   if (Number.isNaN(priority)) return yield* illegal("priority must be a number, got NaN")
   if (expectedOutputTokens !== undefined) yield* notNegative("expectedOutputTokens", expectedOutputTokens)
@@ -63,23 +66,27 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     return yield* illegal("hooks must be an array of hooks, such as [hook]")
   }
   const executor = yield* findExecutor(backend, options)
-  const direct = yield* Pool.makeDirect
-  const blocking = options.rateLimiter && (yield* Blocking.make(options.rateLimiter))
+  // Without limits of its own a model has an executor all the same, which lets everything run at once.
+  const admission =
+    (executor ?? (yield* Dispatcher.make(Settings.unbounded(options.name ?? backend.name, rateLimiter))))[
+      Executor.TypeId
+    ]
   const { events, publish } = yield* Events.make
-  const built = options.hooks === undefined ? undefined : yield* Hook.all(options.hooks)[Hook.TypeId]({
+  const instance = options.hooks === undefined ? undefined : yield* Hook.all(options.hooks)[Hook.TypeId]({
     provider: backend.provider,
     name: options.name ?? backend.name,
     version: backend.version,
     fingerprint: backend.fingerprint,
+    models: backend.models,
     publish
   })
-  const through = built && (yield* Way.make(built))
+  const pipeline = instance && (yield* Pipeline.make(instance))
   const now = yield* Clock.currentTimeMillis
   const countsTokens = executor?.countsTokens ?? false
 
   if (countsTokens && cost === undefined) yield* backend.loadTokenizer
 
-  const change = built?.create
+  const change = instance?.create
   const createOf = (args: unknown, createOptions: CreateOptions | undefined, costOf: (() => Cost) | undefined) =>
     backend.createCalling(args, {
       metadata: createOptions?.metadata,
@@ -102,30 +109,25 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     }
 
   const { circuit } = backend
-  // What would be refused when its turn has come need not wait for it.
-  const admit = <A>(calling: Calling<A>, invokeOptions: InvokeOptions | undefined) =>
-    circuit === undefined
-      ? place(calling, invokeOptions)
-      : Effect.flatMap(circuit.refusal, (refusal) => {
-        if (refusal !== undefined) implOf(calling).refuse(refusal)
-        return place(calling, invokeOptions)
-      })
-
-  const place = <A>(calling: Calling<A>, invokeOptions: InvokeOptions | undefined) => {
-    if (executor !== undefined) return executor.submit(calling, invokeOptions)
-    const runner = blocking === undefined ? direct : blocking(invokeOptions?.queueTimeout ?? Duration.seconds(30))
-    const joined = joinWithin(calling, runner, invokeOptions?.timeout)
-    return backend.capacity === undefined ? joined : placed(joined, invokeOptions)
+  const admit = <A>(calling: Calling<A>, submission: Submission, invokeOptions: InvokeOptions | undefined) => {
+    const joined = join(calling, admission.runner(invokeOptions), submission, invokeOptions?.timeout)
+    const admitted = backend.capacity === undefined ? joined : placed(joined, invokeOptions)
+    // What would be refused when its turn has come need not wait for it.
+    return circuit === undefined ? admitted : Effect.flatMap(circuit.refusal, (refusal) => {
+      if (refusal !== undefined) implOf(calling).refuse(refusal)
+      return admitted
+    })
   }
 
-  const submit = <A>(calling: Calling<A>, invokeOptions?: InvokeOptions) => {
+  const submit = <A>(calling: Calling<A>, submission: Submission, invokeOptions?: InvokeOptions) => {
     const misfit = invokeOptions && misfitOf(invokeOptions)
-    if (misfit !== undefined) return refused(calling, direct, misfit)
+    if (misfit !== undefined) return refused(calling, admission.runner(), misfit)
     const given = withDefaults(invokeOptions)
-    if (through === undefined) return admit(calling, given)
-    // The time limit is that of the whole way: where the calling is admitted it is not counted again.
-    const asking = given && { ...given, timeout: undefined }
-    return joinWithin(calling, through((part) => admit(part, asking)), given?.timeout)
+    if (pipeline === undefined) return admit(calling, submission, given)
+    // The time limit covers the hooks too: where the calling is admitted it is not counted again.
+    const untimed = given && { ...given, timeout: undefined }
+    const runner = pipeline((part, asked) => admit(part, asked, untimed))
+    return join(calling, runner, submission, given?.timeout)
   }
 
   function invoke<A>(
@@ -138,36 +140,36 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   function invoke(argsOrCalling: Calling | Args, options?: InvokeOptions & CreateOptions) {
     return isCalling(argsOrCalling)
-      ? submit(argsOrCalling, options)
-      : Effect.flatMap(create(argsOrCalling, options), (calling) => submit(calling, options))
+      ? submit(argsOrCalling, plain, options)
+      : settled(argsOrCalling, options)
   }
 
-  const prepare = (args: Args, take?: Sink["take"], streamOptions?: StreamOptions) =>
-    Effect.map(create(args, streamOptions), (calling) => {
-      if (take !== undefined) {
-        implOf(calling).sink = makeSink(take, {
-          firstPartTimeout: limitOr(streamOptions?.firstPartTimeout, firstPartTimeout),
-          idleTimeout: limitOr(streamOptions?.idleTimeout, idleTimeout)
-        })
-      }
-      return calling
+  const makeReader = (take: Sink["take"], limits: Pick<Sink, "firstPartTimeout" | "idleTimeout"> | undefined) =>
+    makeSink(take, {
+      firstPartTimeout: limits?.firstPartTimeout ?? firstPartTimeout,
+      idleTimeout: limits?.idleTimeout ?? idleTimeout
     })
 
   const stream = (args: Args, streamOptions?: StreamOptions) =>
     Stream.fromChannel(
       Channel.callback<Arr.NonEmptyReadonlyArray<StreamPart>, TimeoutError | PermissionDenied | BackendError>(
-        (queue) =>
-          prepare(args, (parts) => Queue.offer(queue, parts), streamOptions).pipe(
-            Effect.flatMap((calling) => submit(calling, streamOptions)),
+        (queue) => {
+          const sink = makeReader((parts) => Queue.offer(queue, parts), {
+            firstPartTimeout: limitOf(streamOptions?.firstPartTimeout),
+            idleTimeout: limitOf(streamOptions?.idleTimeout)
+          })
+          return create(args, streamOptions).pipe(
+            Effect.flatMap((calling) => submit(calling, { ...plain, sink }, streamOptions)),
             Effect.flatMap((calling) => calling.response),
             Effect.andThen(Queue.end(queue))
-          ),
+          )
+        },
         { bufferSize: 1, strategy: "suspend" }
       )
     )
 
-  const settled = (args: Args, respondOptions?: InvokeOptions & CreateOptions) =>
-    Effect.flatMap(create(args, respondOptions), (calling) => submit(calling, respondOptions))
+  const settled = (args: Args, invokeOptions?: InvokeOptions & CreateOptions) =>
+    Effect.flatMap(create(args, invokeOptions), (calling) => submit(calling, plain, invokeOptions))
 
   const respondAs = Effect.fnUntraced(function*<A>(
     schema: Schema.ConstraintCodec<A, unknown>,
@@ -193,8 +195,11 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
 
   return {
     [ModelTypeId]: {
-      prepare,
+      create,
+      makeSink: makeReader,
+      submit,
       fingerprint: backend.fingerprint,
+      models: backend.models,
       // Not before it is asked for: whatever there is in the metadata is walked through for it.
       get configuration() {
         return configurationOf(backend.configuration, options)
@@ -219,7 +224,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
       ),
     invoke,
     invokeUnknown: (args, invokeOptions) =>
-      Effect.flatMap(createUnknown(args, invokeOptions), (calling) => submit(calling, invokeOptions)),
+      Effect.flatMap(createUnknown(args, invokeOptions), (calling) => submit(calling, plain, invokeOptions)),
     respond: (args, respondOptions) => Effect.flatMap(settled(args, respondOptions), (calling) => calling.response),
     respondAs,
     stream
@@ -231,7 +236,7 @@ const noCost = () => 0
 const isListOrAbsent = (hooks: unknown): boolean => hooks === undefined || Array.isArray(hooks)
 
 const createChanged = <C extends Calling, E>(
-  change: NonNullable<Built<unknown>["create"]>,
+  change: NonNullable<HookInstance<unknown>["create"]>,
   args: Args,
   create: (args: Args) => Effect.Effect<C, E>
 ) =>
@@ -241,10 +246,15 @@ const createChanged = <C extends Calling, E>(
       Effect.sync(() => implOf(calling).identify(id)))
   })
 
-const joinWithin = <A>(calling: Calling<A>, runner: Runner, limit: Duration.Input | undefined) =>
+const join = <A>(
+  calling: Calling<A>,
+  runner: Runner,
+  submission: Submission,
+  limit: Duration.Input | undefined
+) =>
   limit === undefined
-    ? implOf(calling).join(runner)
-    : Effect.suspend(() => implOf(calling).joinWithin(runner, Duration.fromInputUnsafe(limit)))
+    ? implOf(calling).join(runner, submission)
+    : Effect.suspend(() => implOf(calling).joinWithin(runner, submission, Duration.fromInputUnsafe(limit)))
 
 /** With its place in the lines of whoever it is admitted by. */
 const placed = <A, E>(joined: Effect.Effect<A, E>, options: InvokeOptions | undefined) =>
@@ -254,15 +264,15 @@ const placed = <A, E>(joined: Effect.Effect<A, E>, options: InvokeOptions | unde
     return key === undefined ? prioritized : Context.add(prioritized, Executor.Key, key)
   })
 
-/** Of one that is none the call has failed, when it is submitted. */
-const limitOr = (input: Duration.Input | undefined, otherwise: Duration.Duration | undefined) =>
-  input === undefined ? otherwise : Option.getOrElse(Duration.fromInput(input), () => otherwise)
+/** A call with an input that is no duration has failed when it is submitted. */
+const limitOf = (input: Duration.Input | undefined) =>
+  input === undefined ? undefined : Option.getOrUndefined(Duration.fromInput(input))
 
 /** One that nobody has started fails; one that is under way is joined. */
 const refused = <A>(calling: Calling<A>, runner: Runner, reason: BackendErrorReason) =>
   Effect.suspend(() => {
     implOf(calling).refuse(reason)
-    return implOf(calling).join(runner)
+    return implOf(calling).join(runner, plain)
   })
 
 const findExecutor = Effect.fnUntraced(function*<Args, Data, H>(

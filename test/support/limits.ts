@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { TokenBucket } from "effect-imodel"
 import type { Receipt } from "../../src/internal/limits/session.ts"
-import * as Limits from "../../src/internal/limits/reservation.ts"
+import * as Limits from "../../src/internal/limits/limits.ts"
 import type { Allowance } from "../../src/internal/http/rateLimitHeaders.ts"
 
 const use = (requests: number) => ({ requests, input: 0, output: 0 })
@@ -39,7 +39,7 @@ export const makeLimit = Effect.fnUntraced(function*(options: TokenBucket.Option
     /** Of what was taken so many were not used, and the provider has said what is left. */
     settle: (receipt: Receipt, reserved: number, used: number, allowance: Partial<Allowance>) =>
       Effect.andThen(
-        Effect.sync(() => limits.settle(use(reserved), use(used), { receipt, said: said(allowance, false) })),
+        Effect.sync(() => limits.settle(use(reserved), use(used), { receipt, report: said(allowance, false) })),
         tell
       )
   }

@@ -3,9 +3,8 @@ import { assert } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { Prompt, Response as Parts } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
-import { Calling, type Endpoint, type Errors, type iModel } from "effect-imodel"
-import { makeSink } from "../../src/internal/calling/streaming.ts"
-import { implOf } from "../../src/internal/calling/lifecycle.ts"
+import { Calling, type Endpoint, type Errors, iModel } from "effect-imodel"
+import { plain } from "../../src/internal/calling/submission.ts"
 
 /** A body of these pieces, as a `fetch` answers it. */
 export const bodyOf = (pieces: ReadonlyArray<Uint8Array>, contentType = "text/event-stream"): Response =>
@@ -55,11 +54,9 @@ export const streamed = <Args, Data>(
   Effect.gen(function*() {
     const calling = yield* model.createCalling(args)
     const parts: Array<Calling.StreamPart> = []
-    implOf(calling).sink = makeSink(
-      (taken) => Effect.sync(() => parts.push(...taken)),
-      { firstPartTimeout: undefined, idleTimeout: undefined }
-    )
-    yield* model.invoke(calling)
+    const { makeSink, submit } = model[iModel.TypeId]
+    const sink = makeSink((taken) => Effect.sync(() => parts.push(...taken)), undefined)
+    yield* submit(calling, { ...plain, sink })
     return { parts, response: yield* calling.response }
   })
 

@@ -5,7 +5,7 @@ import { Prompt, Tool } from "effect/ai"
 import { Persistence } from "effect/persistence"
 import { Anthropic, Calling, Hook, iModel, OpenAi, ServiceBackend } from "effect-imodel"
 import { fingerprintOf } from "../../src/internal/util/fingerprint.ts"
-import { keyOf } from "../../src/internal/hooks/cacheKey.ts"
+import { keyOf } from "../../src/internal/chat/argumentsKey.ts"
 import { platform } from "../support/chatWires.ts"
 import { serve } from "../support/server.ts"
 
@@ -39,7 +39,22 @@ const different: ReadonlyArray<unknown> = [
   [1],
   new URL("https://example.com/"),
   "https://example.com/",
+  new URLSearchParams("a=1"),
+  new URLSearchParams("a=2"),
+  new Map([["a", 1]]),
+  new Map([["a", 2]]),
+  [["a", 1]],
+  new Set(["a"]),
+  new Set(["b"]),
+  ["a"],
+  new Float32Array([1]),
+  new Float32Array([2]),
+  new Uint8Array(new Float32Array([1]).buffer),
+  new Float32Array([1]).buffer,
+  /a/,
+  /a/g,
   new Date(0),
+  new Date(1),
   "1970-01-01T00:00:00.000Z",
   Schema.Struct({ a: Schema.String }),
   Schema.Struct({ a: Schema.Finite }),
@@ -62,28 +77,29 @@ const different: ReadonlyArray<unknown> = [
   ])
 ]
 
+let deep: unknown = []
+for (let i = 0; i < 50_000; i++) deep = [deep]
+
 const circular: { self?: unknown } = {}
 circular.self = circular
 
 describe("the key of a cached call", () => {
   it.effect("differs for arguments that differ", () =>
     Effect.sync(() => {
-      const keys = different.map(keyOf)
+      const keys = different.map((value) => keyOf(value)?.text)
       assert.notInclude(keys, undefined)
       assert.strictEqual(new Set(keys).size, keys.length)
-      assert.deepStrictEqual(different.map(keyOf), keys)
+      assert.deepStrictEqual(different.map((value) => keyOf(value)?.text), keys)
     }))
 
   it.effect.prop("differs for JSON that differs", [Schema.Json, Schema.Json], ([one, other]) =>
     Effect.sync(() => {
-      assert.strictEqual(keyOf(one) === keyOf(other), JSON.stringify(one) === JSON.stringify(other))
+      assert.strictEqual(keyOf(one)?.text === keyOf(other)?.text, JSON.stringify(one) === JSON.stringify(other))
     }))
 
   it.effect.each([
     { name: "a function", value: () => 1 },
     { name: "a symbol", value: Symbol("a") },
-    { name: "a map", value: new Map([["a", 1]]) },
-    { name: "a set", value: new Set([1]) },
     { name: "an iterator", value: [1].values() },
     {
       name: "an object of a class",
@@ -91,13 +107,31 @@ describe("the key of a cached call", () => {
         a = 1
       })()
     },
-    { name: "a secret", value: Redacted.make("a") },
+    { name: "a secret that is no data", value: Redacted.make(() => 1) },
+    { name: "form data", value: new FormData() },
+    { name: "an error", value: new Error("a") },
+    {
+      name: "a getter that throws",
+      value: {
+        get a() {
+          throw new Error("no")
+        }
+      }
+    },
+    { name: "what is nested too deep", value: deep },
     { name: "a field that is a symbol", value: { [Symbol("a")]: 1 } },
     { name: "what contains itself", value: circular }
   ])("is none for $name", ({ value }) =>
     Effect.sync(() => {
       assert.isUndefined(keyOf(value))
       assert.isUndefined(keyOf({ a: [value] }))
+    }))
+
+  it.effect("has no secrets in its text", () =>
+    Effect.sync(() => {
+      const one = keyOf({ a: Redacted.make("secret-1"), b: [Redacted.make({ c: "secret-2" })] })
+      assert.deepStrictEqual(one?.secrets, ["\"secret-1\"", `{"c":"secret-2"}`])
+      assert.notInclude(one?.text, "secret")
     }))
 
   it.effect("is keyed by the secret, and gives it away nowhere", () =>

@@ -7,10 +7,11 @@ import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { BackendError, type BackendErrorReason } from "../../src/Errors.ts"
 import * as Anthropic from "../../src/internal/anthropic/reason.ts"
 import * as Gemini from "../../src/internal/gemini/reason.ts"
-import { failedAnswer, scrubbing } from "../../src/internal/http/failure.ts"
+import { failedAnswer } from "../../src/internal/http/failure.ts"
 import * as OpenAi from "../../src/internal/openAi/reason.ts"
 import { retrying } from "../../src/internal/errors/retry.ts"
 import { retryAfterOf } from "../../src/internal/errors/retryAfter.ts"
+import { makeScrub } from "../../src/internal/util/scrub.ts"
 
 interface Report {
   readonly status: number
@@ -277,7 +278,7 @@ const reasonOf = (wire: typeof OpenAi.reasonOf, status: number, body: unknown) =
     failedAnswer(
       HttpClientResponse.fromWeb(request, new Response(null, { status })),
       typeof body === "string" ? body : JSON.stringify(body),
-      scrubbing(key)
+      makeScrub([key])
     ),
     wire
   )

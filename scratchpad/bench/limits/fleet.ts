@@ -5,7 +5,7 @@ import { iModel, LimitStore, OpenAi } from "effect-imodel"
 import { Redis } from "effect/persistence"
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
-import { serve } from "../../../test/support/redis.ts"
+import { serve } from "../../support/redis.ts"
 import { cost, model } from "./clients.ts"
 import type { Job } from "./job.ts"
 

@@ -13,6 +13,7 @@ import {
 } from "../../Calling.ts"
 import { type BackendError, type BackendErrorReason, StreamInterrupted } from "../../Errors.ts"
 import { messageOf } from "../errors/reasonMessage.ts"
+import { monotonicMillis } from "../util/monotonic.ts"
 
 /** Hands parts to who reads the stream, and completes when they are taken. */
 export type Emit = (parts: ReadonlyArray<StreamPart>, usage?: Response.Usage) => Effect.Effect<void>
@@ -44,7 +45,7 @@ export const streamInto = <Data>(
   work: (emit: Emit) => Effect.Effect<Data | NormalizedResponse<Data>, Reason>
 ): Effect.Effect<NormalizedResponse<Data>, Reason> =>
   Effect.clockWith((clock) => {
-    const now = clock.currentTimeMillisUnsafe()
+    const now = monotonicMillis(clock)
     const progress: Progress = {
       text: "",
       usage: undefined,
@@ -59,7 +60,7 @@ export const streamInto = <Data>(
     const emit: Emit = (parts, usage) =>
       Effect.suspend(() => {
         progress.usage = usage ?? progress.usage
-        progress.since = clock.currentTimeMillisUnsafe()
+        progress.since = monotonicMillis(clock)
         if (!sink.begun && parts.every((part) => part.type === "response-metadata")) {
           heading = [...heading, ...parts]
           return Effect.void
@@ -75,7 +76,7 @@ export const streamInto = <Data>(
         progress.taking = true
         return Effect.map(sink.take(taken), () => {
           progress.taking = false
-          progress.since = clock.currentTimeMillisUnsafe()
+          progress.since = monotonicMillis(clock)
         })
       })
 
@@ -129,7 +130,7 @@ export const interrupted = (error: Reason, { text, usage }: Pick<Progress, "text
 /** Fails when the backend has been silent for too long. */
 const watch = (sink: Sink, progress: Progress, clock: Clock.Clock): Effect.Effect<never, BackendErrorReason> =>
   Effect.suspend(() => {
-    const now = clock.currentTimeMillisUnsafe()
+    const now = monotonicMillis(clock)
     const limit = sink.begun ? sink.idleTimeout : sink.firstPartTimeout
     const idleMillis = sink.idleTimeout === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(sink.idleTimeout)
     const since = !sink.begun ? progress.startedAt : progress.taking ? now : progress.since
@@ -168,51 +169,3 @@ export const streamPartsOf = (content: ReadonlyArray<Part>): ReadonlyArray<Strea
         return [part]
     }
   })
-
-interface Block {
-  readonly type: "text" | "reasoning"
-  readonly metadata: Response.ProviderMetadata
-  text: string
-}
-
-/** The parts of a stream as a whole answer. */
-export const contentOf = (parts: ReadonlyArray<StreamPart>): ReadonlyArray<Part> => {
-  const content: Array<Part | Block> = []
-  const blocks = new Map<string, Block>()
-  const begin = (type: Block["type"], id: string, metadata: Response.ProviderMetadata) => {
-    const block: Block = { type, metadata, text: "" }
-    content.push(block)
-    blocks.set(`${type} ${id}`, block)
-    return block
-  }
-  for (const part of parts) {
-    switch (part.type) {
-      case "text-start":
-        begin("text", part.id, part.metadata)
-        break
-      case "reasoning-start":
-        begin("reasoning", part.id, part.metadata)
-        break
-      case "text-delta":
-      case "reasoning-delta": {
-        const type = part.type === "text-delta" ? "text" : "reasoning"
-        const block = blocks.get(`${type} ${part.id}`) ?? begin(type, part.id, {})
-        block.text += part.delta
-        break
-      }
-      case "text-end":
-      case "reasoning-end":
-      case "tool-params-start":
-      case "tool-params-delta":
-      case "tool-params-end":
-        break
-      default:
-        content.push(part)
-    }
-  }
-  return content.flatMap((part): ReadonlyArray<Part> => {
-    if (Response.isPart(part)) return [part]
-    const { metadata, text, type } = part
-    return text === "" ? [] : [Response.makePart(type, { text, metadata })]
-  })
-}

@@ -245,20 +245,21 @@ export const measureAttempt = (
 /** The span of a wait that is over. */
 export const traceWait = (
   context: Context.Context<never>,
-  arrivedAtMillis: number,
+  waitedMillis: number,
   attributes: () => Record<string, unknown>
 ): void => {
   if (!isTraced(context)) return
+  const endTime = Context.get(context, Clock.Clock).currentTimeNanosUnsafe()
   const span = Context.get(context, Tracer.Tracer).span({
     name: "iModel.wait",
     parent: Context.getOption(context, Tracer.ParentSpan),
     annotations: Context.empty(),
     links: [],
-    startTime: BigInt(arrivedAtMillis) * 1_000_000n,
+    startTime: endTime - BigInt(Math.round(waitedMillis * 1e6)),
     kind: "internal",
     root: false,
     sampled: true
   })
   for (const [name, value] of Object.entries(attributes())) span.attribute(name, value)
-  span.end(Context.get(context, Clock.Clock).currentTimeNanosUnsafe(), Exit.void)
+  span.end(endTime, Exit.void)
 }

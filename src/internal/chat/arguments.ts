@@ -17,8 +17,9 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import type { NormalizedResponse, Part } from "../../Calling.ts"
 import { Unsupported } from "../../Errors.ts"
 import { parseJson } from "../http/failure.ts"
+import { isTooDeep, tooDeep } from "../util/depth.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 import { wellFormedJson } from "../http/jsonBody.ts"
 import { jsonPieces } from "./jsonPieces.ts"
 
@@ -63,7 +64,7 @@ export const resultText = (
  * The parameters of a call that is replayed: always an object. Models write malformed parameters, and providers refuse a
  * history that holds them; the result of that call tells the model of its mistake.
  */
-export const paramsObject = ({ params }: Prompt.ToolCallPart): Readonly<Record<string, unknown>> => {
+export const paramsObject = ({ params }: Pick<Prompt.ToolCallPart, "params">): Readonly<Record<string, unknown>> => {
   const value = typeof params === "string" ? toolParams(params) : params
   return Predicate.isObject(value) ? value : {}
 }
@@ -75,7 +76,7 @@ export const paramsText = (part: Prompt.ToolCallPart): Effect.Effect<string, AiE
 const textOrJson = (value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
   typeof value === "string" ? Effect.succeed(value) : Effect.try({
     try: () => wellFormedJson(value),
-    catch: (error) => neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description: String(error) }))
+    catch: (error) => unsendable("prompt", String(error))
   })
 
 // -----------------------------------------------------------------------------
@@ -185,8 +186,7 @@ export const describeOutput = (
         strict: true
       }
     }),
-    catch: (error) =>
-      neverSent(new AiError.InvalidRequestError({ parameter: "response_format", description: notDescribed(error) }))
+    catch: (error) => unsendable("response_format", notDescribed(error))
   })
 
 /** What its dialect has no words for; that of OpenAI knows only objects. */
@@ -201,6 +201,9 @@ export const decodeOutput = <A>(
   transformer: LanguageModel.CodecTransformer,
   text: string
 ): Effect.Effect<A, AiError.InvalidOutputError> => {
+  if (Option.exists(parseJson(text), isTooDeep)) {
+    return Effect.fail(new AiError.InvalidOutputError({ description: `The JSON of the answer is ${tooDeep}` }))
+  }
   const decode = Schema.decodeResult(Schema.fromJsonString(transformer(format).codec))
   const decoded = Result.orElse(decode(text), (failure) => onlyPiece(text, decode) ?? Result.fail(failure))
   if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
@@ -276,7 +279,7 @@ export const toolParams = (written: unknown): unknown => {
   if (typeof written !== "string") return written
   if (written.trim() === "") return {}
   const parsed = Option.orElse(parseJson(written), () => parseJson(written.replace(/^\{\}(?=\s*\{)/, "")))
-  if (Option.isNone(parsed)) return written
+  if (Option.isNone(parsed) || isTooDeep(parsed.value)) return written
   const { value } = parsed
   if (typeof value !== "string") return value ?? {}
   const inner = toolParams(value)

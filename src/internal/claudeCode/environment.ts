@@ -7,7 +7,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { type Credential, readCredential } from "../http/credential.ts"
-import { type Scrub, scrubbing } from "../http/failure.ts"
+import { makeScrub, type Scrub } from "../util/scrub.ts"
 
 export interface Environment {
   readonly variables: Readonly<Record<string, string | Redacted.Redacted>>
@@ -49,10 +49,8 @@ export const extend = (
   return { variables: { ...variables, ...more }, scrub: (text) => scrubMore(scrub(text)) }
 }
 
-const scrubbingAll = (values: ReadonlyArray<string | Redacted.Redacted>): Scrub => {
-  const scrubs = values.flatMap((value) => Redacted.isRedacted(value) ? [scrubbing(Redacted.value(value))] : [])
-  return (text) => scrubs.reduce((text, scrub) => scrub(text), text)
-}
+const scrubbingAll = (values: ReadonlyArray<string | Redacted.Redacted>): Scrub =>
+  makeScrub(values.flatMap((value) => Redacted.isRedacted(value) ? [Redacted.value(value)] : []))
 
 const credentials = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"]
 

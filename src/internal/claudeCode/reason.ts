@@ -7,7 +7,7 @@
 import * as AiError from "effect/ai/AiError"
 import { type BackendErrorReason, ContextLengthExceeded, type ProcessFailure, Unsupported } from "../../Errors.ts"
 import * as Anthropic from "../anthropic/reason.ts"
-import type { Scrub } from "../http/failure.ts"
+import type { Scrub } from "../util/scrub.ts"
 import { describedBy } from "../errors/reasonMessage.ts"
 import type { Result } from "./events.ts"
 import { provider } from "./prompt.ts"

@@ -58,7 +58,8 @@ const stringOf = (value: unknown): string | undefined =>
   // LiteLLM writes Python's `None` for what is not there.
   typeof value === "string" && value !== "" && value !== "None" ? value : undefined
 
-const positiveOf = (value: unknown): number | undefined => typeof value === "number" && value > 0 ? value : undefined
+const positiveOf = (value: unknown): number | undefined =>
+  typeof value === "number" && value > 0 && Number.isFinite(value) ? value : undefined
 
 /**
  * - `error` as an object: OpenAI, Anthropic, Google

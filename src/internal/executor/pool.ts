@@ -1,96 +1,81 @@
 /**
- * The callings that run, or rest between two attempts. Each does so on a fiber of its own, outside the fibers that invoked
- * it, so that several may wait for one; all end with the scope.
+ * The tickets that run, or rest between two attempts. Each does so on a fiber of its own, outside the fibers that invoked
+ * its calling, so that several may wait for one; all end with the scope.
  */
+import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import { type BackendErrorReason, PermissionDenied, Shutdown } from "../../Errors.ts"
-import type { CallingImpl, Runner } from "../calling/lifecycle.ts"
+import type { BackendErrorReason } from "../../Errors.ts"
+import * as Attempt from "../calling/attempt.ts"
+import type { Failure } from "../calling/lifecycle.ts"
+import type { Ticket } from "./ticket.ts"
 
-export const shutdown = (calling: CallingImpl<unknown>): PermissionDenied =>
-  new PermissionDenied({ reason: new Shutdown(), denials: 0, callingId: calling.id })
-
-/** Who has callings run. */
+/** The executor of a pool. */
 export interface Host {
-  /** An attempt is over, and its place in the pool is free. It rests before the next one if there is to be one. */
+  /** An attempt has ended, and its place in the pool is free. It rests before the next one if there is to be one. */
   readonly attempted: (
-    calling: CallingImpl<unknown>,
-    exit: Exit.Exit<unknown, BackendErrorReason>,
+    ticket: Ticket,
+    answer: Exit.Exit<unknown, BackendErrorReason>,
     retry: Duration.Duration | undefined
   ) => void
   /** A rest is over, and the calling is to run again. */
-  readonly rested: (calling: CallingImpl<unknown>) => void
-  /** The calling has ended, and is about to settle. */
-  readonly ended: (calling: CallingImpl<unknown>) => void
+  readonly rested: (ticket: Ticket) => void
+  /** The calling has ended. Those who wait for it are notified after this. */
+  readonly ended: (ticket: Ticket) => void
 }
 
 export interface Pool {
   /** How many run. */
   readonly running: () => number
-  /** How many rest. */
-  readonly resting: () => number
-  readonly run: (calling: CallingImpl<unknown>) => void
-  readonly rest: (calling: CallingImpl<unknown>, duration: Duration.Duration) => void
+  readonly run: (ticket: Ticket) => void
+  readonly rest: (ticket: Ticket, duration: Duration.Duration) => void
+}
+
+/** Settles the calling of a ticket. */
+export const settle = (
+  ticket: Ticket,
+  exit: Exit.Exit<unknown, Failure | BackendErrorReason>,
+  ended: Host["ended"]
+): void => {
+  ticket.fiber = undefined
+  const isInterrupted = Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+  ticket.calling.conclude(isInterrupted && ticket.withdrawal !== undefined ? Exit.fail(ticket.withdrawal) : exit)
+  ended(ticket)
+  ticket.calling.notify()
 }
 
 export const make = Effect.fnUntraced(function*(host: Host): Effect.fn.Return<Pool, never, Scope.Scope> {
-  const running = new Set<CallingImpl<unknown>>()
-  const resting = new Set<CallingImpl<unknown>>()
+  const running = new Set<Ticket>()
+  const resting = new Set<Ticket>()
 
-  const end = (calling: CallingImpl<unknown>) => {
-    host.ended(calling)
-    calling.settle()
-  }
-
-  const run = (calling: CallingImpl<unknown>) => {
-    running.add(calling)
-    calling.run((exit, retry) => {
-      running.delete(calling)
-      host.attempted(calling, exit, retry)
-      if (retry === undefined) end(calling)
-      else rest(calling, retry)
+  const run = (ticket: Ticket) => {
+    running.add(ticket)
+    Attempt.run(ticket, ({ answer, exit, retry }) => {
+      running.delete(ticket)
+      host.attempted(ticket, answer, retry)
+      if (retry === undefined) settle(ticket, exit, host.ended)
+      else rest(ticket, retry)
     })
   }
 
-  const rest = (calling: CallingImpl<unknown>, duration: Duration.Duration) => {
-    resting.add(calling)
-    calling.rest(duration, (exit) => {
-      resting.delete(calling)
-      if (Exit.isSuccess(exit)) return host.rested(calling)
-      calling.abandon()
-      end(calling)
+  const rest = (ticket: Ticket, duration: Duration.Duration) => {
+    resting.add(ticket)
+    const fiber = Effect.runForkWith(ticket.context)(Effect.sleep(duration))
+    ticket.fiber = fiber
+    fiber.addObserver((exit) => {
+      resting.delete(ticket)
+      if (Exit.isSuccess(exit)) host.rested(ticket)
+      else settle(ticket, exit, host.ended)
     })
   }
 
   yield* Effect.addFinalizer(() =>
-    Effect.forEach([...running, ...resting], (calling) => calling.interrupt(shutdown(calling)), {
+    Effect.forEach([...running, ...resting], (ticket) => ticket.interrupt(ticket.shutdown), {
       concurrency: "unbounded",
       discard: true
     })
   )
-  return { running: () => running.size, resting: () => resting.size, run, rest }
+  return { running: () => running.size, run, rest }
 })
-
-/** The runner of a model without limits: everything runs at once. */
-export const makeDirect: Effect.Effect<Runner, never, Scope.Scope> = Effect.gen(function*() {
-  let open = true
-  const pool = yield* make({ attempted: noop, rested: (calling) => pool.run(calling), ended: noop })
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      open = false
-    })
-  )
-  return {
-    start: (calling) => {
-      if (open) return pool.run(calling)
-      calling.abandon(shutdown(calling))
-      calling.settle()
-    },
-    withdraw: (calling) => calling.interrupt(),
-    heard: noop
-  }
-})
-
-const noop = () => {}

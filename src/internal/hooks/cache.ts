@@ -1,10 +1,11 @@
-/** The hook that remembers answers. */
+/** The hook that caches answers. */
 import * as Response from "effect/ai/Response"
 import type * as Cause from "effect/Cause"
-import type * as Duration from "effect/Duration"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Hex from "effect/encoding/Hex"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Persistable from "effect/persistence/Persistable"
 import * as Persistence from "effect/persistence/Persistence"
 import * as Schema from "effect/Schema"
@@ -12,43 +13,54 @@ import type * as Scope from "effect/Scope"
 import { type Calling, makeResponse, type NormalizedResponse } from "../../Calling.ts"
 import type { Hook } from "./hook.ts"
 import { isOutputSchema } from "../chat/arguments.ts"
-import { positiveDuration } from "../util/options.ts"
-import { keyOf } from "./cacheKey.ts"
+import { keyOf } from "../chat/argumentsKey.ts"
+import { fingerprintOf } from "../util/fingerprint.ts"
+import { positiveDuration, positiveInteger } from "../util/options.ts"
 import { forHost, middleware, unwrap } from "./make.ts"
+import { Params } from "./params.ts"
 
 /**
+ * Options of {@link cache}.
+ *
  * @category options
  * @since 0.1.0
  */
 export interface CacheOptions<A = unknown> {
-  /** How long an answer is given again. */
+  /** How long an answer is used again. */
   readonly timeToLive: Duration.Input
   /**
-   * What tells calls apart: two with one key have one answer, if the same account is asked at the same address. A call without a
-   * key is not remembered.
-   * @default the payload, with the schemas in it; none for a payload that cannot be told from all others
+   * The key of a call. Calls with equal keys share an answer, if they go to the same address with the same account. A call
+   * whose key is `undefined` is not cached.
+   * @default the payload and `Hook.Params`; `undefined` where they hold what has no encoding, such as a function
    */
   readonly key?: ((calling: Calling) => string | undefined) | undefined
   /**
-   * The schema of the `data` of answers, by which it is stored, such as `OpenAi.ChatCompletion` or `Anthropic.Message`.
-   * @default any JSON, and then the data of the model's answers is `unknown`
+   * The schema that encodes the `data` of answers, such as `OpenAi.ChatCompletion` or `Anthropic.Message`.
+   * @default any JSON; the `data` of the model's answers is then `unknown`
    */
   readonly data?: Schema.ConstraintCodec<A, unknown> | undefined
+  /** How many answers of this model the store keeps. When there are more, the oldest are removed. @default 10,000 */
+  readonly maxEntries?: number | undefined
 }
 
 /**
- * Remembers answers in the `Persistence` of `effect`: in memory, a `KeyValueStore`, Redis or SQL. An answer that is there costs
- * no quota and no place in the queue; its calling is `skipped`, and a stream of it has it in parts. Failures are not remembered,
- * nor are answers that were cut, filtered or broke off.
+ * Caches answers in the `Persistence` service of `effect`: in memory, a `KeyValueStore`, Redis or SQL.
  *
  * **Details**
  *
- * The answers of one provider, model, version, address and account are told from those of others; the account by a hash, never by
- * its key. The `rawResponse` of one that is given again is
- * its `data`. A store that fails is logged, and the backend is asked. The key is hashed (SHA-256), so that no prompt is in the
- * names of files.
+ * A cached answer takes no quota and no place in the queue. Its calling is `skipped`, its `rawResponse` is its `data`, and a
+ * stream has it in parts. Failures are not cached, nor are answers that were truncated, filtered or interrupted.
  *
- * **Example** (An hour, in memory)
+ * The key covers provider, model, version, address, account, payload and `Hook.Params`. It is hashed (HMAC with SHA-256, keyed by
+ * what is `Redacted` in the arguments), so that neither prompts nor secrets appear in names of files. A `Redacted`, `Map`, `Set`,
+ * typed array, `Date` or `URL` in the arguments is part of it.
+ *
+ * **Gotchas**
+ *
+ * The store never fails a call: its failure is logged, and a store that does not respond within a second is skipped. Expired
+ * answers are removed from the store as new ones are added.
+ *
+ * **Example** (Caching in memory for an hour)
  *
  * ```ts
  * import { Layer } from "effect"
@@ -60,7 +72,7 @@ export interface CacheOptions<A = unknown> {
  * )
  * ```
  *
- * **Example** (With the provider's own types)
+ * **Example** (Keeping the types of the provider)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -87,9 +99,7 @@ export function cache<A>(
 export function cache(
   options: CacheOptions
 ): Hook<Cause.IllegalArgumentError, Persistence.Persistence | Scope.Scope, unknown>
-export function cache(
-  { data = Json, key = ({ payload }: Calling) => keyOf(payload), timeToLive }: CacheOptions
-) {
+export function cache({ data = Json, key, maxEntries = 10_000, timeToLive }: CacheOptions) {
   const Answer = Schema.Struct({
     data,
     content: Schema.Array(Response.Part()),
@@ -108,6 +118,7 @@ export function cache(
   return forHost(({ fingerprint, name, provider, version }) =>
     unwrap(Effect.gen(function*() {
       const lasts = yield* positiveDuration("timeToLive", timeToLive)
+      const stored = new Stored(yield* positiveInteger("maxEntries", maxEntries), Duration.toMillis(lasts))
       const persistence = yield* Persistence.Persistence
       const store = yield* persistence.make({
         storeId: `imodel/${provider}/${name}/${version}`,
@@ -127,8 +138,7 @@ export function cache(
               ? yield* Schema.decodeUnknownEffect(Schema.toCodecJson(format))(value)
               : undefined
           })
-        },
-        unlessItFails
+        }
       )
 
       const remember = Effect.fnUntraced(
@@ -141,27 +151,62 @@ export function cache(
           const usage = yield* decodeUsage(answer.usage)
           const content = answer.content.map((part) => part.type === "finish" ? { ...part, usage } : part)
           yield* store.set(remembered, Exit.succeed({ ...answer, usage, content, value }))
-        },
-        unlessItFails
+          const surplus = stored.add(remembered.key, yield* Clock.currentTimeMillis)
+          yield* Effect.forEach(surplus, (key) => store.remove(new Remembered({ key })), { discard: true })
+        }
       )
+
+      const keyFor = Effect.fnUntraced(function*(calling: Calling) {
+        if (key !== undefined) {
+          const given = yield* Effect.try({ try: () => key(calling), catch: (error) => error })
+          return given === undefined ? undefined : yield* fingerprintOf("", [fingerprint, given])
+        }
+        const encoded = keyOf([calling.payload, yield* Params])
+        return encoded && (yield* fingerprintOf(JSON.stringify(encoded.secrets), [fingerprint, encoded.text]))
+      })
 
       return middleware<never, never, unknown>(
         (next) =>
           Effect.fnUntraced(function*(calling) {
-            const told = key(calling)
-            if (told === undefined) return yield* next
-            const remembered = new Remembered({ key: yield* hash(JSON.stringify([fingerprint, told])) })
-            const answer = yield* recall(calling, remembered)
-            return answer ??
-              (yield* Effect.tap(
-                next,
-                (answer) => isWhole(answer) ? remember(calling, remembered, answer) : Effect.void
-              ))
+            const key = yield* logged(keyFor(calling))
+            if (key === undefined) return yield* next
+            const remembered = new Remembered({ key })
+            const { isLate, value } = yield* bounded(recall(calling, remembered))
+            if (value !== undefined) return value
+            const answer = yield* next
+            // A store that does not respond is not asked twice by one call.
+            if (!isLate && isWhole(answer)) yield* bounded(remember(calling, remembered, answer))
+            return answer
           }),
         { name: "cache" }
       )
     }))
   )
+}
+
+/** The keys that were stored, the oldest first, with the time at which they expire. */
+class Stored {
+  private readonly expiries = new Map<string, number>()
+  private readonly maxEntries: number
+  private readonly timeToLiveMillis: number
+
+  constructor(maxEntries: number, timeToLiveMillis: number) {
+    this.maxEntries = maxEntries
+    this.timeToLiveMillis = timeToLiveMillis
+  }
+
+  /** Adds a key, and answers with the keys that are to be removed from the store. */
+  add(key: string, nowMillis: number): ReadonlyArray<string> {
+    this.expiries.delete(key)
+    this.expiries.set(key, nowMillis + this.timeToLiveMillis)
+    const surplus: Array<string> = []
+    for (const [key, expiresAt] of this.expiries) {
+      if (this.expiries.size <= this.maxEntries && expiresAt > nowMillis) break
+      this.expiries.delete(key)
+      surplus.push(key)
+    }
+    return surplus
+  }
 }
 
 /** Any JSON, stored as a text. */
@@ -170,15 +215,29 @@ const Json = Schema.fromJsonString(Schema.Unknown)
 const decodeUsage = Schema.decodeUnknownEffect(Response.Usage)
 const decodeMetadata = Schema.decodeUnknownEffect(Schema.Record(Schema.String, Schema.Unknown))
 
-const unlessItFails = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =>
-  Effect.catch(effect, (error) => Effect.as(Effect.logWarning("The cache of answers failed", error), undefined))
+const logged = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =>
+  Effect.catchCause(effect, (cause) => Effect.as(Effect.logWarning("The cache of answers failed", cause), undefined))
 
-/** Whether an answer is all that its model had to say. */
+const patience = Duration.seconds(1)
+
+/** Waits for the store, though not for long, even if it cannot be interrupted. */
+const bounded = <A, E>(
+  effect: Effect.Effect<A, E>
+): Effect.Effect<{ readonly value: A | undefined; readonly isLate: boolean }> =>
+  Effect.flatMap(Effect.forkDetach(logged(effect), { startImmediately: true }), (fiber) =>
+    Fiber.join(fiber).pipe(
+      Effect.map((value) => ({ value, isLate: false })),
+      Effect.timeoutOrElse({
+        duration: patience,
+        orElse: () =>
+          Effect.as(
+            Effect.logWarning(`The cache of answers did not respond within ${Duration.format(patience)}`),
+            { value: undefined, isLate: true }
+          )
+      }),
+      Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
+    ))
+
+/** Whether the model has finished its answer. */
 const isWhole = ({ finishReason }: NormalizedResponse): boolean =>
   finishReason === "stop" || finishReason === "tool-calls"
-
-const hash = (key: string): Effect.Effect<string> =>
-  Effect.map(
-    Effect.promise(() => globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(key))),
-    (digest) => Hex.encode(new Uint8Array(digest))
-  )

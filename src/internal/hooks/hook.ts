@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Calling, NormalizedResponse, StreamPart } from "../../Calling.ts"
 import type { BackendError, BackendErrorReason, PermissionDenied, TimeoutError } from "../../Errors.ts"
-import type * as Built from "./instance.ts"
+import type * as Instance from "./instance.ts"
 
 export const TypeId = "~effect-imodel/Hook"
 
@@ -17,7 +17,7 @@ export const TypeId = "~effect-imodel/Hook"
  * @since 0.1.0
  */
 export interface Hook<out E = never, out R = never, out A = never> {
-  readonly [TypeId]: (host: Built.Host) => Effect.Effect<Built.Built<A>, E, R>
+  readonly [TypeId]: (host: Instance.Host) => Effect.Effect<Instance.HookInstance<A>, E, R>
 }
 
 /**
@@ -88,7 +88,7 @@ export interface Options<
    * the calling. What it answers with is checked as all arguments are. A `cost` option is asked of the arguments as they were.
    */
   readonly preEventCreate?:
-    | ((args: Built.Args) => Effect.Effect<Built.Args | void, unknown, R1>)
+    | ((args: Instance.Args) => Effect.Effect<Instance.Args | void, unknown, R1>)
     | undefined
   /** Comes before the calling waits to be admitted. Fails to deny it. */
   readonly preInvocation?: ((calling: Calling) => Effect.Effect<unknown, unknown, R2>) | undefined

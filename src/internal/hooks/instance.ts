@@ -1,52 +1,59 @@
-/** What a hook is once it has been made for a model, and how two are one. */
+/** A hook instantiated for one model, and the composition of two. */
 import * as Effect from "effect/Effect"
 import type { Calling, NormalizedResponse, StreamPart } from "../../Calling.ts"
 import type { PermissionDenied, TimeoutError } from "../../Errors.ts"
 import type { Event } from "./event.ts"
 import type { Failure } from "../calling/lifecycle.ts"
+import type { Redactor } from "./redactor.ts"
 
-/** The model for which a hook is made, and where it tells what it did. */
+/** The model that a hook is instantiated for. */
 export interface Host {
   readonly provider: string
   readonly name: string
   readonly version: string
-  /** Tells where it is asked, and for which account. */
+  /** The models that may answer, as their providers name them. A model of several has more than one. */
+  readonly models: ReadonlyArray<string>
+  /** Identifies the address and the account, without revealing its secret. */
   readonly fingerprint: string
   readonly publish: (event: Omit<Event, "dropped">) => Effect.Effect<void>
 }
 
 export type Args = { readonly [argument: PropertyKey]: unknown }
 
-/** How a calling gets its answer. */
-export type Way<Data> = Effect.Effect<NormalizedResponse<Data>, Failure>
+/** The Effect that answers a calling. */
+export type Answer<Data> = Effect.Effect<NormalizedResponse<Data>, Failure>
 
 type Refusal = TimeoutError | PermissionDenied
 
-export interface Built<out A> {
-  /** Looks at the arguments before there is a calling. */
+export interface HookInstance<out A> {
+  /** Changes or rejects the arguments before a calling is created. */
   readonly create: ((args: Args, callingId: string) => Effect.Effect<Args, Refusal>) | undefined
-  readonly around: <Data>(next: Way<Data>) => (calling: Calling) => Way<Data | A>
-  /** Looks at the parts of one calling's stream. Each goes on, or others in its place. */
+  /** Wraps the Effect that answers a calling. */
+  readonly around: <Data>(next: Answer<Data>) => (calling: Calling) => Answer<Data | A>
+  /** Changes, drops or adds parts of the stream of a calling. */
   readonly parts:
     | ((calling: Calling) => (part: StreamPart) => Effect.Effect<ReadonlyArray<StreamPart>, Refusal>)
     | undefined
+  /** Applied to the answer and the error of each attempt before anything else sees them: traces, records and other hooks. */
+  readonly redact: Redactor | undefined
 }
 
-export const identity: Built<never> = {
+export const identity: HookInstance<never> = {
   create: undefined,
   around: (next) => () => next,
-  parts: undefined
+  parts: undefined,
+  redact: undefined
 }
 
 /** The first is outermost: it sees arguments first, and parts last. */
-export const combine = <A, B>(outer: Built<A>, inner: Built<B>): Built<A | B> => {
-  const { create: outerCreate, parts: outerParts } = outer
-  const { create: innerCreate, parts: innerParts } = inner
+export const combine = <A, B>(outer: HookInstance<A>, inner: HookInstance<B>): HookInstance<A | B> => {
+  const { create: outerCreate, parts: outerParts, redact: outerRedact } = outer
+  const { create: innerCreate, parts: innerParts, redact: innerRedact } = inner
   return {
     create: outerCreate && innerCreate
       ? (args, callingId) => Effect.flatMap(outerCreate(args, callingId), (changed) => innerCreate(changed, callingId))
       : outerCreate ?? innerCreate,
-    around: <Data>(next: Way<Data>) => (calling: Calling) =>
+    around: <Data>(next: Answer<Data>) => (calling: Calling) =>
       outer.around<Data | B>(inner.around(next)(calling))(calling),
     parts: outerParts && innerParts
       ? (calling) => {
@@ -55,6 +62,7 @@ export const combine = <A, B>(outer: Built<A>, inner: Built<B>): Built<A | B> =>
         return (part) =>
           Effect.flatMap(first(part), (parts) => Effect.map(Effect.forEach(parts, second), (changed) => changed.flat()))
       }
-      : outerParts ?? innerParts
+      : outerParts ?? innerParts,
+    redact: outerRedact && innerRedact ? (value) => outerRedact(innerRedact(value)) : outerRedact ?? innerRedact
   }
 }

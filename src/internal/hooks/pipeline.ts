@@ -1,74 +1,107 @@
-/** The way of a calling through the hooks of a model: to its answer, and of the parts of its answer to who reads them. */
+/** Runs callings through the hooks of a model: the answer, and the parts of a streamed answer on their way to the reader. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { type Calling, makeResponse, type NormalizedResponse, type StreamPart } from "../../Calling.ts"
 import type { PermissionDenied, TimeoutError } from "../../Errors.ts"
 import type { CallingImpl, Failure, Runner } from "../calling/lifecycle.ts"
-import { shutdown } from "../executor/pool.ts"
-import { contentOf, makeSink, type Sink, streamPartsOf } from "../calling/streaming.ts"
-import type { Built, Way } from "./instance.ts"
+import type { Submission } from "../calling/submission.ts"
+import { shutdown } from "../executor/ticket.ts"
+import { contentOfParts } from "../chat/partFold.ts"
+import { makeSink, type Sink, streamPartsOf } from "../calling/streaming.ts"
+import type { Answer, HookInstance } from "./instance.ts"
 
 /** Has a calling admitted and run. */
-export type Submit = (calling: Calling) => Effect.Effect<Calling, TimeoutError | PermissionDenied>
+export type Submit = (
+  calling: Calling,
+  submission: Submission
+) => Effect.Effect<Calling, TimeoutError | PermissionDenied>
 
-/** The runner of a model with hooks, in front of what admits its callings. Its callings end with the scope. */
-export const make = (built: Built<unknown>): Effect.Effect<(submit: Submit) => Runner, never, Scope.Scope> => {
-  const passing = new Set<CallingImpl<unknown>>()
-  let open = true
+/** The runner of a model with hooks, in front of the one that admits its callings. Its callings end with the scope. */
+export const make = (
+  instance: HookInstance<unknown>
+): Effect.Effect<(submit: Submit) => Runner, never, Scope.Scope> => {
+  const running = new Map<CallingImpl<unknown>, Fiber.Fiber<unknown, unknown>>()
+  let isOpen = true
   const close = Effect.suspend(() => {
-    open = false
-    return Effect.forEach([...passing], (calling) => calling.interrupt(shutdown(calling)), {
-      concurrency: "unbounded",
-      discard: true
+    isOpen = false
+    return Fiber.interruptAll(running.values())
+  })
+  return Effect.as(Effect.addFinalizer(() => close), (submit) => (calling, submission, context) => {
+    const settle = (exit: Exit.Exit<NormalizedResponse, Failure>) => {
+      running.delete(calling)
+      calling.conclude(!isOpen && Exit.hasInterrupts(exit) ? Exit.fail(shutdown(calling.id)) : exit)
+      calling.notify()
+    }
+    if (!isOpen) {
+      settle(Exit.interrupt())
+      return Effect.void
+    }
+    calling.enterHooks()
+    const answer = Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) => {
+      running.set(calling, fiber)
+      return answerOf(calling, submission, instance, submit)
+    })
+    Effect.runForkWith(context)(answer).addObserver(settle)
+    return Effect.suspend(() => {
+      const fiber = running.get(calling)
+      return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
     })
   })
-  return Effect.as(Effect.addFinalizer(() => close), (submit) => ({
-    start: (calling) => {
-      if (!open) {
-        calling.abandon(shutdown(calling))
-        return calling.settle()
-      }
-      passing.add(calling)
-      calling.pass(wayOf(calling, built, submit), () => passing.delete(calling))
-    },
-    withdraw: (calling) => calling.interrupt(),
-    heard: () => {}
-  }))
 }
 
-const wayOf = (calling: CallingImpl<unknown>, built: Built<unknown>, submit: Submit): Way<unknown> =>
+const answerOf = (
+  calling: CallingImpl<unknown>,
+  submission: Submission,
+  instance: HookInstance<unknown>,
+  submit: Submit
+): Answer<unknown> =>
   Effect.suspend(() => {
-    const reader = calling.sink && makeReader(calling.sink, built.parts?.(calling))
-    // What was read cannot be taken back: an error after that is the end.
+    const reader = submission.sink && makeReader(submission.sink, instance.parts?.(calling))
+    // What was read cannot be taken back: an error after that is final.
     let broken: Failure | undefined
+    // The reader gets the parts of one invocation of the backend, however many run at once.
+    let isStreaming = false
 
     const ask = Effect.suspend(() => {
       if (broken !== undefined) return Effect.fail(broken)
-      const part = calling.asking(reader?.sink.begun ? undefined : reader?.sink)
+      const streams = reader !== undefined && !isStreaming && !reader.sink.begun
+      const part = calling.part(instance.redact)
       const asked = Effect.flatMap(
-        submit(part),
+        submit(part, { ...submission, sink: streams ? reader.sink : undefined }),
         () => part.execution.status === "cancelled" ? Effect.interrupt : part.response
       )
-      if (reader === undefined) return asked
-      return Effect.tapError(reader.reading(asked), (error) =>
-        Effect.sync(() => {
-          if (reader.sink.begun) broken = error
+      if (!streams) return asked
+      isStreaming = true
+      return reader.reading(asked).pipe(
+        Effect.tapError((error) =>
+          Effect.sync(() => {
+            if (reader.sink.begun) broken = error
+          })
+        ),
+        Effect.ensuring(Effect.sync(() => {
+          isStreaming = false
         }))
+      )
     })
 
-    const way = built.around(ask)(calling)
+    const answer = instance.around(ask)(calling)
     return reader === undefined
-      ? way
-      : Effect.flatMap(way, (response) => broken === undefined ? reader.finish(response) : Effect.fail(broken))
+      ? answer
+      : Effect.flatMap(
+        answer,
+        (response) => broken === undefined ? reader.finish(response) : Effect.fail(broken)
+      )
   })
 
 interface Reader {
   readonly sink: Sink
-  /** Fails when a hook refuses what is read. */
-  readonly reading: <A>(way: Effect.Effect<A, Failure>) => Effect.Effect<A, Failure>
-  /** The response as it was read. One that did not come in parts is handed out now. */
-  readonly finish: (response: NormalizedResponse) => Way<unknown>
+  /** Fails when a hook refuses a part. */
+  readonly reading: <A>(answer: Effect.Effect<A, Failure>) => Effect.Effect<A, Failure>
+  /** The response as it was read. A response that did not come in parts is handed out now. */
+  readonly finish: (response: NormalizedResponse) => Answer<unknown>
 }
 
 type Change = (part: StreamPart) => Effect.Effect<ReadonlyArray<StreamPart>, TimeoutError | PermissionDenied>
@@ -94,9 +127,9 @@ const makeReader = (to: Sink, change: Change | undefined): Reader => {
       Effect.catch((error) => Effect.andThen(Deferred.fail(refused, error), Effect.never))
     )
   const sink = makeSink(change === undefined ? to.take : changing(change), to)
-  const reading: Reader["reading"] = (way) =>
+  const reading: Reader["reading"] = (answer) =>
     Effect.ensuring(
-      change === undefined ? way : Effect.raceFirst(way, Deferred.await(refused)),
+      change === undefined ? answer : Effect.raceFirst(answer, Deferred.await(refused)),
       Effect.sync(() => {
         to.characters = sink.characters
       })
@@ -110,7 +143,7 @@ const makeReader = (to: Sink, change: Change | undefined): Reader => {
     }
     if (!isChanged) return response
     const { data, finishReason, metadata, rawResponse, usage, value } = response
-    return makeResponse({ data, value, usage, finishReason, rawResponse, metadata, content: contentOf(read) })
+    return makeResponse({ data, value, usage, finishReason, rawResponse, metadata, content: contentOfParts(read) })
   })
   return { sink, reading, finish }
 }

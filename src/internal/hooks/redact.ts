@@ -1,23 +1,32 @@
-/** The hook that keeps to itself what nobody is to read. */
-import * as Prompt from "effect/ai/Prompt"
+/** The hook that redacts texts. */
 import * as Response from "effect/ai/Response"
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
-import { type Calling, makeResponse, type NormalizedResponse, type Part, type StreamPart } from "../../Calling.ts"
+import type { Calling, StreamPart } from "../../Calling.ts"
+import { isTooDeep, tooDeep } from "../util/depth.ts"
 import type { Hook } from "./hook.ts"
-import type { Args, Way } from "./instance.ts"
 import { TypeId } from "./hook.ts"
+import type { Answer, Args } from "./instance.ts"
+import { rejecting } from "./instrument.ts"
+import { makeRedactor, type Redactor } from "./redactor.ts"
 
 /**
- * Replaces what matches the pattern, in the texts of arguments before they are sent, and of answers before they are read: text,
- * reasoning and the parameters of tool calls. In a stream a text comes as a whole when it has ended, since what matches may
- * begin in one piece and end in another.
+ * Replaces what matches the pattern in the texts of arguments before they are sent, and in everything that comes back: text,
+ * reasoning, tool calls, sources, `value`, `data`, `rawResponse` and `metadata` of answers; parts of streams; errors, recorded
+ * attempts, spans, and what other hooks see, log and cache.
+ *
+ * **Details**
+ *
+ * Answers and errors are redacted as each attempt ends, whatever the place of this hook among the others. Arguments are
+ * redacted in its place: hooks before it see them as they were. The `model` argument, names of tools and arguments, and binary
+ * data are left as they are. In a stream a text comes as a whole when it has ended, since a match may begin in one part and
+ * end in the next.
  *
  * **Gotchas**
  *
- * The provider's own `data` and `rawResponse` of an answer stay as they are.
+ * A pattern that matches what a schema requires, such as the name of a field or a literal, makes an answer that the schema does
+ * not describe. Arguments that are nested more than 256 levels deep are rejected; deeper parts of an answer are replaced.
  *
- * **Example** (No numbers of cards)
+ * **Example** (Redacting card numbers)
  *
  * ```ts
  * import { Hook, iModel } from "effect-imodel"
@@ -29,100 +38,94 @@ import { TypeId } from "./hook.ts"
  * @since 0.1.0
  */
 export const redact = (pattern: RegExp, replacement = "[redacted]"): Hook => {
-  const everywhere = new RegExp(pattern.source, pattern.flags.includes("g") ? pattern.flags : `${pattern.flags}g`)
-  const text = (text: string) => text.replace(everywhere, () => replacement)
-  const deep = (value: unknown): unknown => mapTexts(value, text)
-
-  const part = (part: Part): Part => {
-    switch (part.type) {
-      case "text":
-        return { ...part, text: text(part.text) }
-      case "reasoning":
-        return { ...part, text: text(part.text) }
-      case "tool-call":
-        return { ...part, params: deep(part.params) }
-      default:
-        return part
-    }
-  }
+  const text = replacing(pattern, replacement)
+  const redactor = makeRedactor({ text, replacement })
 
   return {
     [TypeId]: () =>
       Effect.succeed({
-        create: ({ model, ...args }: Args) =>
-          Effect.sync(() => ({
-            ...Object.fromEntries(Object.entries(args).map(([name, value]) => [name, deep(value)])),
-            ...(model !== undefined && { model })
-          })),
-        around: <Data>(next: Way<Data>) => () => Effect.map(next, (response) => redactResponse(response, part)),
-        parts: (_calling: Calling) => holdBack(text, part)
+        create: ({ model, ...args }: Args, callingId: string) =>
+          Effect.suspend(() =>
+            isTooDeep(args)
+              ? Effect.fail(
+                rejecting("redact", "preEventCreate", callingId)(new TypeError(`The arguments are ${tooDeep}`))
+              )
+              : Effect.succeed({
+                ...Object.fromEntries(Object.entries(args).map(([name, value]) => [name, redactor(value)])),
+                ...(model !== undefined && { model })
+              })
+          ),
+        // Another hook may answer or fail in place of the backend.
+        around: <Data>(next: Answer<Data>) => () => Effect.mapBoth(next, { onSuccess: redactor, onFailure: redactor }),
+        parts: (_calling: Calling) => holdBack(text, redactor),
+        redact: redactor
       })
   }
 }
 
-const redactResponse = <Data>(
-  response: NormalizedResponse<Data>,
-  redact: (part: Part) => Part
-): NormalizedResponse<Data> => {
-  const { data, finishReason, metadata, rawResponse, usage, value } = response
-  return makeResponse({
-    data,
-    finishReason,
-    metadata,
-    rawResponse,
-    usage,
-    value,
-    content: response.content.map(redact)
-  })
+/** Replaces all matches. A text that was redacted before is the same when it is redacted again. */
+const replacing = (pattern: RegExp, replacement: string): (text: string) => string => {
+  const everywhere = new RegExp(pattern.source, pattern.flags.includes("g") ? pattern.flags : `${pattern.flags}g`)
+  const replace = (text: string) => text.replace(everywhere, () => replacement)
+  return replacement === "" || replace(replacement) === replacement
+    ? replace
+    : (text) => text.split(replacement).map(replace).join(replacement)
 }
 
-/** Keeps the pieces of a text until it has ended. */
-const holdBack = (text: (text: string) => string, redact: (part: Part) => Part) => {
-  const held = new Map<string, string>()
-  const hold = (kind: string, id: string, delta: string): ReadonlyArray<StreamPart> => {
-    const key = `${kind} ${id}`
-    held.set(key, (held.get(key) ?? "") + delta)
+type Block = "text" | "reasoning" | "params"
+
+interface Held {
+  readonly block: Block
+  readonly id: string
+  delta: string
+}
+
+/** Keeps the pieces of a text until the text has ended, or the answer has. */
+const holdBack = (text: (text: string) => string, redactor: Redactor) => {
+  const held = new Map<string, Held>()
+  const hold = (block: Block, id: string, delta: string): ReadonlyArray<StreamPart> => {
+    const key = `${block} ${id}`
+    const before = held.get(key)
+    if (before === undefined) held.set(key, { block, id, delta })
+    else before.delta += delta
     return []
   }
-  const take = (kind: string, id: string): string => {
-    const key = `${kind} ${id}`
-    const whole = held.get(key) ?? ""
+  const take = (block: Block, id: string): ReadonlyArray<StreamPart> => {
+    const key = `${block} ${id}`
+    const { delta = "" } = held.get(key) ?? {}
     held.delete(key)
-    return text(whole)
+    return delta === "" ? [] : [deltaOf(block, id, text(delta))]
   }
   const change = (part: StreamPart): ReadonlyArray<StreamPart> => {
     switch (part.type) {
       case "text-delta":
         return hold("text", part.id, part.delta)
       case "text-end":
-        return [Response.makePart("text-delta", { id: part.id, delta: take("text", part.id) }), part]
+        return [...take("text", part.id), redactor(part)]
       case "reasoning-delta":
         return hold("reasoning", part.id, part.delta)
       case "reasoning-end":
-        return [Response.makePart("reasoning-delta", { id: part.id, delta: take("reasoning", part.id) }), part]
+        return [...take("reasoning", part.id), redactor(part)]
       case "tool-params-delta":
         return hold("params", part.id, part.delta)
       case "tool-params-end":
-        return [Response.makePart("tool-params-delta", { id: part.id, delta: take("params", part.id) }), part]
-      case "tool-call":
-        return [redact(part)].flatMap((call) => call.type === "tool-call" ? [call] : [])
+        return [...take("params", part.id), redactor(part)]
+      case "finish":
+        return [...[...held.values()].flatMap(({ block, id }) => take(block, id)), redactor(part)]
       default:
-        return [part]
+        return [redactor(part)]
     }
   }
   return (part: StreamPart) => Effect.sync(() => change(part))
 }
 
-/** The value with other texts, and everything else as it was. */
-const mapTexts = (value: unknown, map: (text: string) => string): unknown => {
-  if (typeof value === "string") return map(value)
-  if (Array.isArray(value)) return value.map((item) => mapTexts(item, map))
-  if (!hasTexts(value)) return value
-  const mapped = Object.entries(value).map(([key, item]) => [key, mapTexts(item, map)])
-  return Object.assign(Object.create(Object.getPrototypeOf(value)), Object.fromEntries(mapped))
+const deltaOf = (block: Block, id: string, delta: string): StreamPart => {
+  switch (block) {
+    case "text":
+      return Response.makePart("text-delta", { id, delta })
+    case "reasoning":
+      return Response.makePart("reasoning-delta", { id, delta })
+    case "params":
+      return Response.makePart("tool-params-delta", { id, delta })
+  }
 }
-
-/** A plain object, or what a prompt is made of. */
-const hasTexts = (value: unknown): value is object =>
-  Prompt.isPrompt(value) || Prompt.isMessage(value) || Prompt.isPart(value) ||
-  (Predicate.isObject(value) && (Object.getPrototypeOf(value) ?? Object.prototype) === Object.prototype)

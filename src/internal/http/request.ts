@@ -1,12 +1,11 @@
 /** Where a call goes: the address of the API, and the path with its parameters. */
-import * as AiError from "effect/ai/AiError"
+import type * as AiError from "effect/ai/AiError"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as UrlParams from "effect/http/UrlParams"
 import * as Predicate from "effect/Predicate"
 import { illegal } from "../util/options.ts"
 import { withoutEnd } from "./baseUrl.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 
 type Payload = Readonly<Record<string, unknown>>
 
@@ -49,13 +48,12 @@ export const queryOf = (args: Payload): ReadonlyArray<readonly [string, string]>
 // A segment of dots is a way out of the path, however it is encoded; half of a surrogate pair cannot be encoded.
 const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
   value === undefined || value === null
-    ? unsendable(parameter, "It is part of the path and must be given")
+    ? refused(parameter, "It is part of the path and must be given")
     : /^(\.{1,2})?$|\p{Surrogate}/u.test(String(value))
-    ? unsendable(parameter, `"${String(value)}" cannot be in a path`)
+    ? refused(parameter, `"${String(value)}" cannot be in a path`)
     : Effect.succeed(encodeURIComponent(String(value)))
 
-const unsendable = (parameter: string, description: string) =>
-  Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter, description })))
+const refused = (parameter: string, description: string) => Effect.fail(unsendable(parameter, description))
 
 /** What is wrong with an address, if anything is. It is not repeated: it may hold a credential. */
 export const misfitOfBaseUrl = (baseUrl: string): string | undefined => {
@@ -68,11 +66,23 @@ export const misfitOfBaseUrl = (baseUrl: string): string | undefined => {
     : undefined
 }
 
+/**
+ * A wrong address for a message, without what may be a credential in it: whatever stands before the last `@`, since a password
+ * that is not encoded may hold `/`, `?` and `#`, and the query.
+ */
+const shownAddress = (address: string): string => {
+  const text = address.slice(0, 200)
+  const at = address.lastIndexOf("@")
+  const scheme = /^[a-z][a-z\d+.-]{0,20}:\/\//i.exec(text)?.[0] ?? ""
+  const shown = at === -1 ? text : `${scheme}<redacted>${address.slice(at, at + 200)}`
+  return JSON.stringify(shown.replace(/[?#].*/s, ""))
+}
+
 /** The address, without blanks around it or a slash at its end. */
 export const checkedBaseUrl = (given: string): Effect.Effect<string, Cause.IllegalArgumentError> => {
   const baseUrl = given.trim()
   const misfit = misfitOfBaseUrl(baseUrl)
   return misfit === undefined
     ? Effect.succeed(withoutEnd(baseUrl))
-    : illegal(`baseUrl ${misfit}, got "${UrlParams.redactUrl(baseUrl.replace(/[?#].*/s, ""))}"`)
+    : illegal(`baseUrl ${misfit}, got ${shownAddress(baseUrl)}`)
 }

@@ -8,10 +8,12 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
-import { type Calling, makeResponse, type NormalizedResponse, type StreamPart } from "../../Calling.ts"
+import { makeResponse, type NormalizedResponse, type StreamPart } from "../../Calling.ts"
 import type { Decoder, EventFailure } from "./decoder.ts"
 import { type BackendErrorReason, StreamInterrupted } from "../../Errors.ts"
-import { excerptOf, type FailedAnswer, failedAnswer, networkError, parseJson, type Scrub } from "./failure.ts"
+import { excerptOf, type FailedAnswer, failedAnswer, maxTextLength, networkError, parseJson } from "./failure.ts"
+import { isTooDeep, tooDeep } from "../util/depth.ts"
+import type { Scrub } from "../util/scrub.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { type RateLimits, rateLimitsOf } from "./rateLimitHeaders.ts"
 import { eventsOf, eventsOfJson, isDone, type Over, readEvents, withoutFraming } from "./sse.ts"
@@ -19,7 +21,7 @@ import { impliedError } from "./statedError.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
 import { Notes, type TolerantDecoder } from "./tolerantDecoder.ts"
 import { withRetryAfter } from "../errors/retryAfter.ts"
-import { implOf } from "../calling/lifecycle.ts"
+import type { Attempt } from "../calling/work.ts"
 
 /** What the answers of an API look like. */
 export interface Format<in Payload, in out Data> {
@@ -43,19 +45,19 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
   /** Reads a head, and fails for what promises no answer. */
   const head = (
     response: HttpClientResponse.HttpClientResponse,
-    calling: Calling
+    attempt: Attempt
   ): Effect.Effect<Head, BackendErrorReason> =>
     Effect.clockWith((clock) => {
       const limits = rateLimitsOf(response.headers, clock.currentTimeMillisUnsafe())
-      implOf(calling).hear({ limits, refused: response.status === 429 })
+      attempt.reportRateLimits({ limits, refused: response.status === 429 })
       if (response.status < 200 || response.status >= 300) {
         return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => failed(response, text))
       }
       const requestId = response.headers["x-request-id"] ?? response.headers["request-id"]
       const metadata = {
-        ...(requestId !== undefined && { requestId }),
+        ...(requestId !== undefined && { requestId: format.scrub(requestId) }),
         ...reported(limits),
-        attempts: calling.attempts.length + 1
+        attempts: attempt.number
       }
       return Effect.succeed({ response, metadata })
     })
@@ -73,7 +75,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     metadata: Readonly<Record<string, unknown>>,
     notes: ReadonlyArray<string>
   ): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> => {
-    const noted = notes.length === 0 ? metadata : { ...metadata, imodel: { notes } }
+    const noted = notes.length === 0 ? metadata : { ...metadata, imodel: { notes: notes.map(format.scrub) } }
     return format.normalize === undefined
       ? Effect.succeed(makeResponse({ data, rawResponse, metadata: noted }))
       : Effect.map(
@@ -84,6 +86,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
 
   /** Reads the JSON of an answer that came whole. */
   const answered = ({ metadata, response }: Head, payload: Payload, json: unknown) => {
+    if (isTooDeep(json)) return invalidResponse(`the body is ${tooDeep}`)
     const stated = format.errorOf(json)
     if (stated !== undefined) return failed(response, JSON.stringify(stated))
     const notes = new Notes()
@@ -92,13 +95,15 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     const implied = impliedError(json)
     if (implied !== undefined) return failed(response, JSON.stringify(implied))
     const { message, path } = describeIssue(decoded.failure)
-    return invalidResponse(path === "" ? message : `${path}: ${message}`)
+    return invalidResponse(format.scrub(path === "" ? message : `${path}: ${message}`))
   }
 
   /** Fails for a body that is no answer. */
   const noAnswer = (text: string) =>
     invalidResponse(
-      text.trim() === "" ? "the body is empty" : `the body is not JSON: ${excerptOf(format.scrub(text))}`
+      text.trim() === ""
+        ? "the body is empty"
+        : `the body is not JSON: ${excerptOf(format.scrub(text.slice(0, maxTextLength)))}`
     )
 
   /** Reads an answer that was asked for as a whole. Some send events all the same, where there is a decoder of them. */
@@ -140,9 +145,10 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       if (Option.isNone(json)) {
         return event.event === "error"
           ? Result.fail({ _tag: "ErrorEvent", body: { error: event.data } })
-          : malformed(`an event is not JSON: ${excerptOf(format.scrub(event.data))}`)
+          : malformed(`an event is not JSON: ${excerptOf(format.scrub(event.data.slice(0, maxTextLength)))}`)
       }
       if (!Predicate.isObjectOrArray(json.value)) return nothing
+      if (isTooDeep(json.value)) return malformed(`an event is ${tooDeep}`)
       const stated = format.errorOf(json.value)
       return stated === undefined
         ? decoder.push(json.value, event.event)
@@ -208,7 +214,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     // A connection that breaks after the provider has ended its answer breaks nothing.
     const { broken, text } = yield* Effect.match(readEvents(head.response, read, idleTimeout), {
       onSuccess: (text) => ({ broken: undefined, text }),
-      onFailure: (error) => ({ broken: reasonOf(error), text: "" })
+      onFailure: (error) => ({ broken: reasonOf(error, format.scrub), text: "" })
     })
     if (text.trim() === "") return yield* ended(head, payload, decoder, reader, emit, broken)
     const json = jsonOf(text)
@@ -231,11 +237,14 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
 const jsonOf = (text: string): Option.Option<unknown> =>
   Option.orElse(parseJson(text), () => parseJson(withoutFraming(text)))
 
-const reasonOf = (error: BackendErrorReason | Sse.SseError | HttpClientError.HttpClientError): BackendErrorReason =>
+const reasonOf = (
+  error: BackendErrorReason | Sse.SseError | HttpClientError.HttpClientError,
+  scrub: Scrub
+): BackendErrorReason =>
   error._tag === "SseError"
-    ? new StreamInterrupted({ description: error.message })
+    ? new StreamInterrupted({ description: scrub(error.message) })
     : error._tag === "HttpClientError"
-    ? networkError(error)
+    ? networkError(error, scrub)
     : error
 
 const reported = ({ inputTokens, outputTokens, requests, tokens }: RateLimits) => {

@@ -8,6 +8,7 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
+import { isTooDeep } from "../util/depth.ts"
 
 /**
  * How long the rest of a response is waited for when its answer is whole, so that the connection can be used again. Some
@@ -102,9 +103,9 @@ export const readEvents = <E>(
     return hasEvents ? "" : held
   }))
 
-/** The chunks of an answer in a JSON array, as Gemini sends them without `alt=sse`, as events. None if it is no array. */
+/** The chunks of an answer in a JSON array, as Gemini sends them without `alt=sse`, as events. None if it is no array, or nested too deep. */
 export const eventsOfJson = (json: unknown): ReadonlyArray<Sse.Event> =>
-  Array.isArray(json)
+  Array.isArray(json) && !isTooDeep(json)
     ? json.map((item) => ({ _tag: "Event", event: "message", id: undefined, data: JSON.stringify(item) }))
     : []
 

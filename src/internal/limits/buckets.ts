@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as TokenBucket from "../../TokenBucket.ts"
 import { inMemory } from "./open.ts"
-import type { Buckets } from "./reservation.ts"
+import type { Buckets } from "./limits.ts"
 
 /** The buckets that are to be made, and the key under which they are shared. */
 interface Options

@@ -1,10 +1,9 @@
 /**
  * The tokenizers of OpenAI's models, from the package `gpt-tokenizer` if it is installed. It is loaded when this is run, not
  * before: it takes 0.2 s and 20 MB.
- *
- * Which model has which: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
  */
 import * as Effect from "effect/Effect"
+import { knownModel } from "../chat/catalogue.ts"
 import type { Tokenizer } from "../chat/countTokens.ts"
 
 // Bundlers take a missing package for an optional one by different signs. All of them accept an import of a literal name that
@@ -28,13 +27,11 @@ const loadCl100k = async () => {
 /** The marks of special tokens are text where a user writes them. */
 const asText = { disallowedSpecial: new Set<string>() }
 
+const loaders = { o200k: loadO200k, cl100k: loadCl100k }
+
 export const tokenizerOf = (model: string): Effect.Effect<Tokenizer | undefined> => {
-  const name = baseNameOf(model)
-  const load = /^(gpt-4o|gpt-4\.1|gpt-4\.5|gpt-5|gpt-oss|chatgpt-4o|o\d)/.test(name)
-    ? loadO200k
-    : /^(gpt-4|gpt-3\.?5|text-embedding-)/.test(name)
-    ? loadCl100k
-    : undefined
+  const { tokenizer } = knownModel(model)
+  const load = tokenizer && loaders[tokenizer]
   if (load === undefined) return Effect.undefined
   return Effect.flatMap(Effect.promise(load), (encoding) => {
     if (encoding === undefined) {
@@ -46,10 +43,4 @@ export const tokenizerOf = (model: string): Effect.Effect<Tokenizer | undefined>
     tokenizer("A few words, so that no call waits for the compilation of patterns.")
     return Effect.succeed(tokenizer)
   })
-}
-
-/** The name without a vendor (`openai/gpt-4o`) and without the marks of a fine-tuned model (`ft:gpt-4o:company::id`). */
-const baseNameOf = (model: string): string => {
-  const name = model.slice(model.lastIndexOf("/") + 1).toLowerCase()
-  return name.startsWith("ft:") ? name.slice("ft:".length) : name
 }

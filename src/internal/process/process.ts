@@ -24,11 +24,12 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { ProcessFailure, StreamInterrupted } from "../../Errors.ts"
-import { excerptOf, type Scrub } from "../http/failure.ts"
+import { excerptOf } from "../http/failure.ts"
+import type { Scrub } from "../util/scrub.ts"
+import { isTooDeep, tooDeep } from "../util/depth.ts"
 import { uuid } from "../util/identity.ts"
 import { endStragglers, markVariable } from "./stragglers.ts"
 import { Tail } from "./tail.ts"
-import { neverSent } from "../errors/neverSent.ts"
 
 export interface Program {
   /** A name to be found on the `PATH` of its environment, or a path. */
@@ -92,6 +93,11 @@ export const run = Effect.fnUntraced(function*<A, E>(
     while (!Deferred.isDoneUnsafe(answered)) {
       const events = yield* Effect.timeoutOrElse(pull, { duration: limit, orElse: () => silent(program, limit) })
       limit = program.idleTimeout
+      if (events.some(isTooDeep)) {
+        return yield* new AiError.InvalidResponseError({
+          description: `${program.executable} sent JSON that is ${tooDeep}`
+        })
+      }
       const answer = yield* read(events)
       if (Option.isSome(answer)) yield* Deferred.succeed(answered, answer.value)
     }
@@ -133,7 +139,7 @@ const silent = ({ executable }: Program, limit: Duration.Duration) =>
   Effect.fail(new StreamInterrupted({ description: `${executable} said nothing for ${Duration.format(limit)}` }))
 
 const notStarted = ({ executable, installation }: Program, error: unknown) =>
-  Effect.fail(neverSent(new ProcessFailure({ description: whyNotStarted(executable, error, installation) })))
+  Effect.fail(new ProcessFailure({ description: whyNotStarted(executable, error, installation) }))
 
 /** Why a program could not be started. The words of the platform hold all arguments, and are not repeated. */
 export const whyNotStarted = (executable: string, error: unknown, installation?: string): string => {
@@ -161,7 +167,7 @@ const unanswered = (
     // The platform tells the signal in words alone.
     const signal = /\bSIG[A-Z0-9]+\b/.exec(Cause.pretty(exit.cause))?.[0]
     const description = `${executable} was ended by ${signal ?? "a signal"} before it had answered`
-    return Effect.fail(new ProcessFailure({ description, stderr, ...(signal !== undefined && { signal }) }))
+    return Effect.fail(new ProcessFailure({ description, stderr, signal: signal ?? "unknown" }))
   }
   return Effect.fail(
     exit.value === 0

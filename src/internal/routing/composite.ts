@@ -1,72 +1,47 @@
-/** A backend that asks other models: what it is to those who call it. */
+/** A backend that asks other models: what it is to those who call it, and how it asks one of them. */
 import * as AiError from "effect/ai/AiError"
 import * as Arr from "effect/Array"
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
-import * as SubscriptionRef from "effect/SubscriptionRef"
-import type { NormalizedResponse } from "../../Calling.ts"
+import type { Calling, NormalizedResponse } from "../../Calling.ts"
 import { AllFailed, type BackendErrorReason, type PermissionDenied, type TimeoutError } from "../../Errors.ts"
 import type { Model } from "../../Model.ts"
-import { type Backend, TypeId } from "../../ServiceBackend.ts"
-import { CallingImpl, implOf, rejected, type Work } from "../calling/lifecycle.ts"
-import { tokensOf } from "../calling/tokens.ts"
-import { estimateTokens } from "../chat/estimate.ts"
-import { identify, ModelTypeId, noMetadata } from "../util/identity.ts"
+import type { Backend } from "../../ServiceBackend.ts"
+import * as internal from "../backend.ts"
+import type { Submission } from "../calling/submission.ts"
+import type { Attempt } from "../calling/work.ts"
+import { ModelTypeId } from "../util/identity.ts"
 
-/** Makes the backend of models, of what asks them. That notes their attempts on the calling, and hands out their parts. */
-export const backendOf = Effect.fnUntraced(function*<Args, Data>(
+/** Makes the backend of models, of what asks them. That adds their attempts to its own, and hands out their parts. */
+export const backendOf = <Args, Data>(
   provider: string,
   models: Arr.NonEmptyReadonlyArray<Model<Args, Data>>,
-  run: (args: Args, calling: CallingImpl<unknown>) => Effect.Effect<NormalizedResponse<Data>, BackendErrorReason>
-): Effect.fn.Return<Backend<Args, Data>> {
-  const work: Work<Data, Args & Readonly<Record<string, unknown>>> = {
-    retry: undefined,
-    delegates: true,
-    operation: undefined,
-    run: (args, calling) => run(args, implOf(calling))
-  }
-  return {
-    [TypeId]: { _Args: identity, _Data: identity },
-    ...identify(yield* Clock.currentTimeMillis),
+  run: (args: Args, attempt: Attempt) => Effect.Effect<NormalizedResponse<Data>, BackendErrorReason>
+): Effect.Effect<Backend<Args, Data>> =>
+  internal.make({
     provider,
     name: models.map(({ name }) => name).join(", "),
-    version: "1",
     fingerprint: JSON.stringify(models.map((model) => [model.name, model[ModelTypeId].fingerprint])),
-    tags: new Set(models.flatMap(({ tags }) => Array.from(tags))),
-    headroom: Duration.zero,
-    idleTimeout: undefined,
-    circuit: undefined,
-    tool: undefined,
-    configuration: null,
+    models: models.flatMap((model) => model[ModelTypeId].models),
+    tags: models.flatMap(({ tags }) => Array.from(tags)),
     contextWindow: largestWindow(models),
     capacity: models.reduce((sum, { capacity }) => sum + capacity, 0),
-    providerMetadata: yield* SubscriptionRef.make({}),
-    loadTokenizer: Effect.void,
-    createCalling: (args, callingOptions) =>
-      Effect.clockWith((clock) => {
-        const metadata = callingOptions?.metadata ?? noMetadata
-        const createdAtMillis = clock.currentTimeMillisUnsafe()
-        if (!isArguments<Args>(args)) {
-          const reason = new AiError.InvalidRequestError({ description: "The arguments of a call must be an object" })
-          return Effect.succeed(rejected<Data>(reason, createdAtMillis, metadata))
-        }
-        const tokens = tokensOf(
-          callingOptions?.cost?.() ?? estimateTokens(args, undefined, callingOptions?.expectedOutput ?? 0)
-        )
-        return Effect.succeed(
-          Result.isFailure(tokens)
-            ? rejected<Data>(tokens.failure, createdAtMillis, metadata)
-            : new CallingImpl(args, work, tokens.success, createdAtMillis, metadata)
-        )
-      })
-  }
-})
+    decode: (args) =>
+      isArguments<Args>(args)
+        ? Result.succeed(args)
+        : Result.fail(new AiError.InvalidRequestError({ description: "The arguments of a call must be an object" })),
+    work: {
+      retry: undefined,
+      operation: undefined,
+      run: (args, attempt) => {
+        attempt.addAttempts([])
+        return run(args, attempt)
+      }
+    }
+  })
 
-/** Of which nothing is known as long as that of one of them is not. */
+/** Unknown as long as that of one of them is. */
 const largestWindow = (models: ReadonlyArray<Model<never>>): number | undefined =>
   models.reduce<number | undefined>(
     (largest, { contextWindow }) =>
@@ -74,14 +49,30 @@ const largestWindow = (models: ReadonlyArray<Model<never>>): number | undefined 
     0
   )
 
-/** Whoever made the backend of them has seen to it by the types; each model decodes them by its own schema. */
+/** The types see to it that arguments fit; each model decodes them by its own schema. */
 const isArguments = <Args>(u: unknown): u is Args & Readonly<Record<string, unknown>> => Predicate.isObject(u)
 
-/** Has of one that is asked for the whole what is asked of the whole: how often, with what patience, and until when. */
-export const passOn = (outer: CallingImpl<unknown>, inner: CallingImpl<unknown>, model: string): void => {
-  inner.terms = { attempts: Number.POSITIVE_INFINITY, patience: undefined, ...outer.terms, model }
-  inner.deadlineMillis = outer.deadlineMillis
-}
+/** What is asked of one model on behalf of the whole: as often, with the same patience, and until the same time. */
+export const passedOn = ({ deadlineMillis, peer, policy }: Submission, model: string): Omit<Submission, "sink"> => ({
+  policy: { attempts: Number.POSITIVE_INFINITY, patience: undefined, ...policy, model },
+  deadlineMillis,
+  peer
+})
+
+/** Submits the calling of one model, and adds its attempts to those of the whole when it has ended. */
+export const ask = <Args, Data>(
+  model: Model<Args, Data>,
+  calling: Calling<Data>,
+  submission: Submission,
+  attempt: Attempt
+): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> =>
+  Effect.suspend(() => {
+    attempt.delegateTo(calling)
+    return Effect.ensuring(
+      model[ModelTypeId].submit(calling, submission),
+      Effect.sync(() => attempt.addAttempts(calling.attempts))
+    )
+  })
 
 // -----------------------------------------------------------------------------
 // Failures

@@ -4,13 +4,14 @@ import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type { StreamPart } from "../../Calling.ts"
+import type { Calling, StreamPart } from "../../Calling.ts"
 import type { HedgeOptions } from "./options.ts"
 import type { Model } from "../../Model.ts"
 import type { Backend } from "../../ServiceBackend.ts"
-import { type CallingImpl, implOf } from "../calling/lifecycle.ts"
-import { allOf, backendOf, passOn, type Reason } from "./composite.ts"
+import type { Attempt } from "../calling/work.ts"
+import { allOf, ask, backendOf, passedOn, type Reason } from "./composite.ts"
 import { ModelTypeId } from "../util/identity.ts"
+import { monotonicMillis } from "../util/monotonic.ts"
 import { illegal } from "../util/options.ts"
 
 /** How many of the last answers are looked at, and how few are too few to tell by. */
@@ -27,18 +28,20 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   const untilAnswer = new Latencies(percentile)
   const untilFirstPart = new Latencies(percentile)
 
-  const run = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
-    const { sink } = outer
+  const run = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
+    const { sink } = whole
     const latencies = sink === undefined ? untilAnswer : untilFirstPart
     const reasons: Array<Reason> = []
     // Of a stream, whose first part came first: the other one is not waited for.
     const chosen = yield* Deferred.make<number>()
     let hedged = false
     let winner: number | undefined
+    let first: Calling | undefined
 
     const attempt = Effect.fnUntraced(function*(n: number) {
-      const startedAt = yield* Clock.currentTimeMillis
-      const noteLatency = Effect.map(Clock.currentTimeMillis, (now) => latencies.add(now - startedAt))
+      const clock = yield* Clock.Clock
+      const startedAt = monotonicMillis(clock)
+      const noteLatency = Effect.sync(() => latencies.add(monotonicMillis(clock) - startedAt))
       const take = sink && ((parts: Arr.NonEmptyReadonlyArray<StreamPart>) =>
         Effect.gen(function*() {
           if (winner === undefined) {
@@ -49,21 +52,16 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
           }
           return winner === n ? yield* sink.take(parts) : yield* Effect.never
         }))
-      const prepared = model[ModelTypeId].prepare(args, take, {
-        firstPartTimeout: sink?.firstPartTimeout,
-        idleTimeout: sink?.idleTimeout
-      })
-      const answered = Effect.flatMap(prepared, (calling) => {
-        const inner = implOf(calling)
-        passOn(outer, inner, model.name)
-        inner.twin = outer.part
-        outer.part ??= inner
-        return Effect.ensuring(
-          Effect.flatMap(model.invoke(calling), ({ response }) => response),
-          Effect.sync(() => {
-            outer.addAttempts(inner.attempts)
-          })
-        )
+      const answered = Effect.gen(function*() {
+        const calling = yield* model[ModelTypeId].create(args)
+        const peer = first ?? whole.peer
+        first ??= calling
+        yield* ask(model, calling, {
+          ...passedOn(whole, model.name),
+          sink: take && model[ModelTypeId].makeSink(take, sink),
+          peer
+        }, whole)
+        return yield* calling.response
       }).pipe(
         Effect.tap(sink === undefined ? noteLatency : Effect.void),
         Effect.catch((error) => {

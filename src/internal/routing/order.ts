@@ -4,7 +4,9 @@ import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Snapshot } from "../executor/options.ts"
-import { type CallingImpl, implOf } from "../calling/lifecycle.ts"
+import type { Calling } from "../../Calling.ts"
+import { implOf } from "../calling/lifecycle.ts"
+import type { Attempt } from "../calling/work.ts"
 import { illegal, positive } from "../util/options.ts"
 import type { Route } from "./route.ts"
 
@@ -75,19 +77,17 @@ const remaining = <Args, Data>({ limits, pausedFor }: Snapshot, { callings }: Ro
   return Duration.isPositive(pausedFor) ? Number.NEGATIVE_INFINITY : least
 }
 
-/** What is asked a second time is asked of another one than the first, if there is one. */
-export const apart = <Args, Data>(order: Order<Args, Data>) => ({ twin }: CallingImpl<unknown>): Order<Args, Data> =>
-  twin === undefined
+/** The second call of a hedge goes to another model than the first one, if there is one. */
+export const apart = <Args, Data>(order: Order<Args, Data>) => ({ peer }: Attempt): Order<Args, Data> =>
+  peer === undefined
     ? order
     : Effect.map(order, (routes) => [
-      ...routes.filter((route) => !isAsking(route, twin)),
-      ...routes.filter((route) => isAsking(route, twin))
+      ...routes.filter((route) => !isAsking(route, peer)),
+      ...routes.filter((route) => isAsking(route, peer))
     ])
 
-const isAsking = (
-  route: Pick<Route<never, unknown>, "callings">,
-  calling: CallingImpl<unknown>
-): boolean => route.callings.has(calling) || (calling.part !== undefined && isAsking(route, calling.part))
+const isAsking = (route: Pick<Route<never, unknown>, "callings">, peer: Calling): boolean =>
+  [...route.callings.keys()].some((calling) => calling === peer || implOf(peer).delegatesTo(calling))
 
 /** Each as often as its weight says, and as evenly as that can be: the one that is most behind goes first. */
 export const weighted = <Args, Data>(

@@ -1,7 +1,6 @@
 /** One backend of several models: who is asked, for how long, who is asked next, and what is told when nobody answers. */
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,10 +15,11 @@ import { CircuitOpen, StreamInterrupted, TimeoutError } from "../../Errors.ts"
 import type { Model } from "../../Model.ts"
 import type { CommonOptions } from "./options.ts"
 import type { Backend } from "../../ServiceBackend.ts"
-import { type CallingImpl, implOf } from "../calling/lifecycle.ts"
-import { allOf, backendOf, type Failed, isBackendReason, type Reason } from "./composite.ts"
+import type { Attempt } from "../calling/work.ts"
+import { allOf, ask, backendOf, type Failed, isBackendReason, type Reason } from "./composite.ts"
 import { healthOf } from "../errors/health.ts"
 import { ModelTypeId } from "../util/identity.ts"
+import { monotonicMillis } from "../util/monotonic.ts"
 import { positiveDuration, positiveInteger } from "../util/options.ts"
 import { retryAfterOf } from "../errors/retryAfter.ts"
 
@@ -58,11 +58,13 @@ const longestMillis = 120_000
 
 const never = Number.POSITIVE_INFINITY
 
+const now = Effect.clockWith((clock) => Effect.succeed(monotonicMillis(clock)))
+
 /** Makes a backend that asks the routes in an order which is found anew for each call. */
 export const make = Effect.fnUntraced(function*<Args, Data>(
   provider: string,
   routes: Arr.NonEmptyReadonlyArray<Route<Args, Data>>,
-  order: (calling: CallingImpl<unknown>) => Effect.Effect<ReadonlyArray<Route<Args, Data>>>,
+  order: (attempt: Attempt) => Effect.Effect<ReadonlyArray<Route<Args, Data>>>,
   options: CommonOptions
 ): Effect.fn.Return<Backend<Args, Data>, Cause.IllegalArgumentError> {
   const attempts = yield* positiveInteger("attempts", options.attempts ?? 3)
@@ -79,19 +81,19 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   )
 
   /** Has one of them answer. Where there are more to ask after it, it has less patience and less time. */
-  const ask = Effect.fnUntraced(function*(
+  const askRoute = Effect.fnUntraced(function*(
     route: Route<Args, Data>,
     args: Args,
-    outer: CallingImpl<unknown>,
+    whole: Attempt,
     { allowed, limit, next }: { readonly allowed: number; readonly limit: number | undefined; readonly next: boolean }
   ) {
     const { model } = route
-    const { sink } = outer
+    const { sink } = whole
     const held: Array<StreamPart> = []
     let begun = false
     let text = ""
-    const noteAnswer = Effect.map(Clock.currentTimeMillis, (now) => {
-      route.answeredAt = now
+    const noteAnswer = Effect.map(now, (millis) => {
+      route.answeredAt = millis
     })
     const take = sink && Effect.fnUntraced(function*(parts: Arr.NonEmptyReadonlyArray<StreamPart>) {
       if (!begun) yield* noteAnswer
@@ -102,28 +104,21 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       return yield* sink.take(parts)
     })
     const calling = yield* Effect.mapError(
-      model[ModelTypeId].prepare(args, take, {
-        firstPartTimeout: sink?.firstPartTimeout,
-        idleTimeout: sink?.idleTimeout
-      }),
+      model[ModelTypeId].create(args),
       // A hook of the model refused to have it made.
       (reason): Failure => ({ _tag: "Failure", reason, begun, exhausted: false, answersOthers: false })
     )
-    const inner = implOf(calling)
-    outer.part = inner
-    const terms = {
+    const policy = {
       model: model.name,
-      attempts: Math.min(allowed, outer.terms?.attempts ?? allowed),
-      patience: shorter(next ? patience : undefined, outer.terms?.patience)
+      attempts: Math.min(allowed, whole.policy?.attempts ?? allowed),
+      patience: shorter(next ? patience : undefined, whole.policy?.patience)
     }
-    inner.terms = terms
-    if (next && inner.sink !== undefined) inner.sink.firstPartTimeout ??= firstPartTimeout
-    const startedAt = yield* Clock.currentTimeMillis
-    const deadline = Math.min(startedAt + (limit ?? never), outer.deadlineMillis ?? never)
-    inner.deadlineMillis = Number.isFinite(deadline) ? deadline : undefined
-    // What nobody reads yet is not waited for longer than what has not begun.
-    if (buffered && limit !== undefined && inner.sink !== undefined) {
-      inner.sink.idleTimeout = shorter(inner.sink.idleTimeout, Duration.millis(limit))
+    const startedAt = yield* now
+    const inner = take && model[ModelTypeId].makeSink(take, sink)
+    if (inner !== undefined) {
+      if (next) inner.firstPartTimeout ??= firstPartTimeout
+      // What nobody reads yet is not waited for longer than what has not begun.
+      if (buffered && limit !== undefined) inner.idleTimeout = shorter(inner.idleTimeout, Duration.millis(limit))
     }
 
     const failure = (reason: Reason): Failure => ({
@@ -133,10 +128,16 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         ? new StreamInterrupted({ description: reason.message, text })
         : reason,
       begun,
-      exhausted: inner.attempts.length >= terms.attempts,
+      exhausted: calling.attempts.length >= policy.attempts,
       answersOthers: !begun && route.answeredAt !== undefined && route.answeredAt >= startedAt
     })
-    const answered = Effect.flatMap(model.invoke(calling), ({ response }) => response).pipe(
+    const submission = {
+      sink: inner,
+      policy,
+      deadlineMillis: Math.min(startedAt + (limit ?? never), whole.deadlineMillis),
+      peer: undefined
+    }
+    const answered = Effect.flatMap(ask(model, calling, submission, whole), ({ response }) => response).pipe(
       Effect.mapError((error) => failure(error._tag === "BackendError" ? error.reason : error))
     )
     const left = yield* Deferred.make<never, Failure>()
@@ -153,7 +154,6 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     ]).pipe(
       Effect.ensuring(Effect.sync(() => {
         route.callings.delete(calling)
-        outer.addAttempts(inner.attempts)
       }))
     )
     yield* noteAnswer
@@ -163,7 +163,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     }
     return {
       ...response,
-      metadata: { model: model.name, ...response.metadata, attempts: outer.attempts.length }
+      metadata: { model: model.name, ...response.metadata, attempts: whole.calling.attempts.length }
     }
   })
 
@@ -174,20 +174,20 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     })
 
   /** Who is to be asked, in this order. Those that rest after a failure come last: they are asked rather than nobody. */
-  const standing = Effect.fnUntraced(function*(outer: CallingImpl<unknown>) {
+  const standing = Effect.fnUntraced(function*(whole: Attempt) {
     const all = yield* Effect.forEach(
-      yield* order(outer),
+      yield* order(whole),
       (route) => Effect.map(Effect.orDie(breaker.state(route.key)), (state) => standingOf(route, state))
     )
     return [...all.filter(({ rests }) => !rests), ...all.filter(({ rests }) => rests)]
   })
 
-  const run = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
+  const run = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
     const failures: Array<Failed> = []
-    const hasOthers = outer.terms?.patience !== undefined
+    const hasOthers = whole.policy?.patience !== undefined
     // Of what the call names itself, nobody knows the window.
     const namesModel = Predicate.hasProperty(args, "model") && args.model !== undefined
-    let waiting = yield* standing(outer)
+    let waiting = yield* standing(whole)
     for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
       const { isBack, isTried, rests, route } = asked
       if (rests !== undefined && hasOthers) {
@@ -195,9 +195,9 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         continue
       }
       const next = waiting.some((other) => rests !== undefined || other.rests === undefined)
-      const asking = ask(route, args, outer, {
+      const asking = askRoute(route, args, whole, {
         allowed: isTried ? 1 : attempts,
-        limit: limitOf(outer, waiting.length, next, yield* Clock.currentTimeMillis),
+        limit: limitOf(whole, waiting.length, next, yield* now),
         next
       })
       const result = yield* Effect.result(
@@ -228,14 +228,14 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
    * the call has. One that is the last but for those that rest is waited for as long as that.
    */
   const limitOf = (
-    { deadlineMillis }: CallingImpl<unknown>,
+    { deadlineMillis }: Attempt,
     others: number,
     next: boolean,
     now: number
   ): number | undefined => {
     if (next && answerTimeout !== undefined) return Duration.toMillis(answerTimeout)
     const most = next ? longestMillis : never
-    const share = others === 0 || deadlineMillis === undefined ? most : (deadlineMillis - now) / (others + 1)
+    const share = others === 0 || deadlineMillis === never ? most : (deadlineMillis - now) / (others + 1)
     const limit = Math.min(most, share)
     return Number.isFinite(limit) ? Math.ceil(limit) : undefined
   }

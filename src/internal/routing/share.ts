@@ -1,65 +1,76 @@
-/** Calls with the same arguments that run at the same time are one. */
+/** One call in place of several with equal arguments that run at the same time. */
 import * as Effect from "effect/Effect"
-import * as MutableHashMap from "effect/MutableHashMap"
-import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
-import * as Record from "effect/Record"
+import type * as Schema from "effect/Schema"
 import type { Calling, NormalizedResponse } from "../../Calling.ts"
 import type { BackendErrorReason } from "../../Errors.ts"
 import type { Model } from "../../Model.ts"
 import type { Backend } from "../../ServiceBackend.ts"
-import { type CallingImpl, implOf } from "../calling/lifecycle.ts"
-import { allOf, backendOf, passOn } from "./composite.ts"
+import { implOf } from "../calling/lifecycle.ts"
+import type { Submission } from "../calling/submission.ts"
+import type { Attempt } from "../calling/work.ts"
+import { keyOf } from "../chat/argumentsKey.ts"
+import { Params } from "../hooks/params.ts"
+import { allOf, ask, backendOf, passedOn } from "./composite.ts"
 import { ModelTypeId } from "../util/identity.ts"
 
 export const make = <Args, Data>(model: Model<Args, Data>): Effect.Effect<Backend<Args, Data>> =>
   Effect.suspend(() => {
-    const running = MutableHashMap.empty<unknown, Calling<Data>>()
+    const running = new Map<string, Shared<Data>>()
 
-    const join = Effect.fnUntraced(function*(args: Args, outer: CallingImpl<unknown>) {
-      const key = copyOf(args)
-      const found = outer.sink === undefined ? MutableHashMap.get(running, key) : Option.none()
-      const calling = Option.isSome(found) ? found.value : yield* model[ModelTypeId].prepare(args, outer.sink?.take, {
-        firstPartTimeout: outer.sink?.firstPartTimeout,
-        idleTimeout: outer.sink?.idleTimeout
-      })
-      const inner = implOf(calling)
-      // What one of them has no time for, another may.
-      if (Option.isSome(found)) inner.deadlineMillis = later(inner.deadlineMillis, outer.deadlineMillis)
-      else passOn(outer, inner, model.name)
-      outer.part = inner
-      if (outer.sink === undefined) MutableHashMap.set(running, key, calling)
+    const start = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
+      const calling = yield* model[ModelTypeId].create(args)
+      const sink = whole.sink && model[ModelTypeId].makeSink(whole.sink.take, whole.sink)
+      return { calling, submission: { ...passedOn(whole, model.name), sink } }
+    })
+
+    const join = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
+      const key = whole.sink === undefined ? keyOfCall(args, yield* Params) : undefined
+      const { calling, submission } = key === undefined
+        ? yield* start(args, whole)
+        : running.get(key) ??
+          (yield* Effect.tap(start(args, whole), (shared) => Effect.sync(() => running.set(key, shared))))
+      // A caller that joins may have more time than the others.
+      submission.deadlineMillis = Math.max(submission.deadlineMillis, whole.deadlineMillis)
       const ended = Effect.sync(() => {
-        outer.addAttempts(calling.attempts)
-        const isLast = Option.contains(MutableHashMap.get(running, key), calling)
-        if (inner.isSettled && isLast) MutableHashMap.remove(running, key)
+        if (key !== undefined && implOf(calling).isSettled && running.get(key)?.calling === calling) running.delete(key)
       })
-      yield* Effect.ensuring(model.invoke(calling), ended)
+      yield* Effect.ensuring(ask(model, calling, submission, whole), ended)
       return calling
     })
 
-    const run = (
-      args: Args,
-      outer: CallingImpl<unknown>
-    ): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> =>
-      Effect.matchEffect(join(args, outer), {
+    const run = (args: Args, whole: Attempt): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> =>
+      Effect.matchEffect(join(args, whole), {
         onFailure: (reason) => Effect.fail(allOf([{ model: model.name, reason }])),
-        // The last one who waited for it was leaving when this one came.
+        // The last caller that waited was leaving when this one joined.
         onSuccess: (calling) =>
           calling.execution.status === "cancelled"
-            ? run(args, outer)
+            ? run(args, whole)
             : Effect.mapError(calling.response, ({ reason }) => reason)
       })
 
     return backendOf("share", [model], run)
   })
 
-const later = (one: number | undefined, other: number | undefined): number | undefined =>
-  one === undefined || other === undefined ? undefined : Math.max(one, other)
+/** A calling that several callers wait for, until the latest of their deadlines. */
+interface Shared<out Data> {
+  readonly calling: Calling<Data>
+  readonly submission: Submission & { deadlineMillis: number }
+}
 
-/** The arguments as they are now: the caller may change what is in them while the call runs. */
-const copyOf = (value: unknown): unknown =>
-  Array.isArray(value) ? value.map(copyOf) : isPlain(value) ? Record.map(value, copyOf) : value
+/** The key of a call; `undefined` for arguments that cannot be compared, whose call is not shared. */
+const keyOfCall = (args: unknown, params: unknown): string | undefined => {
+  const key = keyOf([args, params], identityOf)
+  return key && JSON.stringify([key.text, key.secrets])
+}
 
-const isPlain = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  Predicate.isObject(value) && Object.getPrototypeOf(value) === Object.prototype
+const identities = new WeakMap<Schema.Top, string>()
+let identityCount = 0
+
+/** The decoded value of an answer is shared too, so that a schema equals only itself. */
+const identityOf = (schema: Schema.Top): string => {
+  const known = identities.get(schema)
+  if (known !== undefined) return known
+  const identity = String(identityCount++)
+  identities.set(schema, identity)
+  return identity
+}

@@ -11,7 +11,7 @@ import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { McpHttpOptions, McpStdioOptions } from "./options.ts"
-import { scrubbing } from "../http/failure.ts"
+import { makeScrub } from "../util/scrub.ts"
 import { positiveDuration } from "../util/options.ts"
 import { whyNotStarted } from "../process/process.ts"
 import { Tail } from "../process/tail.ts"
@@ -68,7 +68,7 @@ export const stdio = Effect.fnUntraced(function*(
     Effect.fail(failed(new McpClientError.TransportError({ description: whyNotStarted(command, error) })))
   const child = yield* spawner.spawn(program).pipe(Effect.catch(notStarted), Effect.catchDefect(notStarted))
 
-  const scrub = (text: string) => Object.values(env).reduce((text, secret) => scrubbing(secret)(text), text)
+  const scrub = makeScrub(Object.values(env))
   const complaints = new Tail(scrub)
   const complaining = yield* Effect.forkScoped(
     Stream.runForEach(Stream.decodeText(child.stderr), (text) => Effect.sync(() => complaints.push(text)))
@@ -80,7 +80,7 @@ export const stdio = Effect.fnUntraced(function*(
     yield* Effect.timeoutOption(Fiber.await(complaining), parting)
     // The trace of an exception is long, and what it is about stands at its beginning.
     const words = complaints.lines(20)
-    const description = `${command}: ${reason.message}${words === "" ? "" : `: ${words}`}`
+    const description = scrub(`${command}: ${reason.message}${words === "" ? "" : `: ${words}`}`)
     return yield* failed(new McpClientError.TransportError({ description, cause: reason.cause }))
   })
 

@@ -13,6 +13,7 @@ import { makeResponse, type NormalizedResponse, type Part } from "../../Calling.
 import { ToolFailure } from "../../Errors.ts"
 import { make } from "../../ServiceBackend.ts"
 import { wellFormed } from "../http/jsonBody.ts"
+import { isTooDeep, tooDeep } from "../util/depth.ts"
 import type { McpOptions, McpTool } from "./options.ts"
 
 export const fromMcp = Effect.fnUntraced(function*<R>(
@@ -40,6 +41,10 @@ export const fromMcp = Effect.fnUntraced(function*<R>(
         Effect.filterOrFail(
           ({ isError }) => isError !== true,
           (result) => new ToolFailure({ tool: name, description: textOf(result) })
+        ),
+        Effect.filterOrFail(
+          (result) => !isTooDeep(result.structuredContent),
+          () => new ToolFailure({ tool: name, description: `its result is ${tooDeep}` })
         ),
         Effect.map(responseOf)
       )

@@ -7,10 +7,11 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { describeTool, isTool } from "../chat/arguments.ts"
+import { maxDepth } from "./depth.ts"
 
 type Keep = (key: string) => boolean
 
-/** `undefined` for what is no data. A value that contains itself has an end where it does. */
+/** `undefined` for what is no data, is nested too deep, or contains itself. */
 export const toJson = (value: unknown, keep: Keep = everything): Schema.Json | undefined => jsonOf(value, keep, [])
 
 /** The fields of an object as JSON. */
@@ -40,7 +41,7 @@ const jsonOf = (value: unknown, keep: Keep, above: ReadonlyArray<object>): Schem
     case "function":
     case "object":
       if (value === null) return null
-      if (above.includes(value)) return undefined
+      if (above.length > maxDepth || above.includes(value)) return undefined
       return Schema.isSchema(value) ? schemaOf(value) : objectOf(value, keep, [...above, value])
     default:
       return undefined

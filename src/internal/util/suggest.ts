@@ -1,8 +1,12 @@
-/** Which of the names that there are may have been meant. */
+/** Suggestions for a misspelt name. */
+
+/** A longer name is nobody's misspelling, and takes long to compare. */
+const maxNameLength = 100
 
 /** The names that may have been meant, the nearest first. */
 export const near = (name: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
-  names
+  name.length > maxNameLength ? [] : names
+    .filter((known) => known.length <= maxNameLength)
     .map((known) => ({ known, steps: distance(name.toLowerCase(), known.toLowerCase()) }))
     .filter(({ known, steps }) =>
       steps <= Math.max(2, name.length / 3) || known.toLowerCase().includes(name.toLowerCase())
@@ -11,13 +15,13 @@ export const near = (name: string, names: ReadonlyArray<string>): ReadonlyArray<
     .slice(0, 3)
     .map(({ known }) => known)
 
-/** The question whether one of the names was meant, after a text that says that there is no such one; empty when none is near. */
+/** A question to append to the message that a name is unknown, or an empty text when no name is near. */
 export const didYouMean = (name: string, names: ReadonlyArray<string>): string => {
   const meant = near(name, names)
   return meant.length === 0 ? "" : `. Did you mean ${meant.join(" or ")}?`
 }
 
-/** How many letters are to be put in, taken out or changed: Levenshtein's distance. */
+/** The Levenshtein distance: how many letters to insert, delete or replace. */
 const distance = (a: string, b: string): number => {
   let above = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {

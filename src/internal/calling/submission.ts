@@ -1,0 +1,33 @@
+/** What is asked of a calling by whoever submits it, beside its arguments. */
+import type * as Duration from "effect/Duration"
+import type { Calling } from "../../Calling.ts"
+import type { Sink } from "./streaming.ts"
+
+export interface Submission {
+  /** Reads the answer while it comes; `undefined` for a whole answer. */
+  readonly sink: Sink | undefined
+  /** Bounds the attempts, where a model of several can turn to another one. */
+  readonly policy: Policy | undefined
+  /** When it must have settled, in milliseconds of the monotonic clock; infinite for no deadline. */
+  readonly deadlineMillis: number
+  /** The other call of a hedge, which asks for the same answer. */
+  readonly peer: Calling | undefined
+}
+
+/** How a model of several bounds the attempts of one of them. */
+export interface Policy {
+  /** Which of the models makes them. */
+  readonly model: string
+  /** The most attempts. */
+  readonly attempts: number
+  /** The longest rest before another attempt; `undefined` for any. */
+  readonly patience: Duration.Duration | undefined
+}
+
+/** Nothing but an answer. */
+export const plain: Submission = {
+  sink: undefined,
+  policy: undefined,
+  deadlineMillis: Number.POSITIVE_INFINITY,
+  peer: undefined
+}
