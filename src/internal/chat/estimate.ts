@@ -7,6 +7,7 @@
  */
 import * as Predicate from "effect/Predicate"
 import type { Tokens } from "../calling/tokens.ts"
+import { maxDepth } from "../util/depth.ts"
 import { describeTool, isTool } from "./arguments.ts"
 
 /** Counts the tokens of a text. */
@@ -21,7 +22,7 @@ export const estimateTokens = (
   tokenizer: Tokenizer,
   expectedOutput: number
 ): Tokens => ({
-  input: Math.ceil(count(payload, tokenizer)),
+  input: Math.ceil(count(payload, tokenizer, [])),
   output: outputLimit(payload) ?? expectedOutput
 })
 
@@ -34,15 +35,21 @@ const outputLimit = (payload: Readonly<Record<string, unknown>>): number | undef
 
 const fileTokens = 1_000
 
-const count = (value: unknown, tokenizer: Tokenizer): number => {
+const count = (value: unknown, tokenizer: Tokenizer, above: ReadonlyArray<object>): number => {
   if (typeof value === "string") return tokenizer(value)
   if (!Predicate.isObjectOrArray(value)) return 0
-  if (isTool(value)) return count(describeTool(value), tokenizer)
+  // A value that contains itself ends where it does.
+  if (above.length > maxDepth || above.includes(value)) return 0
+  const inner = [...above, value]
+  if (isTool(value)) return count(describeTool(value), tokenizer, inner)
   if ("type" in value && typeof value.type === "string" && fileTypes.has(value.type)) return fileTokens
   // Parts of Gemini's contents.
   if ("inlineData" in value || "fileData" in value) return fileTokens
   let sum = 0
-  for (const part of Array.isArray(value) ? value : Object.values(value)) sum += count(part, tokenizer)
+  for (const part of Array.isArray(value) ? value : Object.values(value)) {
+    if (typeof part === "string") sum += tokenizer(part)
+    else if (typeof part === "object") sum += count(part, tokenizer, inner)
+  }
   return sum
 }
 
