@@ -16,7 +16,7 @@ import {
   type Wire,
   wires,
   wrongAnyway
-} from "../test/support/faults.ts"
+} from "./support/faults.ts"
 
 const isWire = (name: string): name is Wire => name in wires
 const modes: ReadonlyArray<Mode> = ["plain", "stream"]

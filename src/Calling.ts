@@ -1,6 +1,6 @@
 /**
- * A `Calling` is one invocation of a model or tool: what is asked, what it costs, how it stands, and in the end the
- * answer. It settles once, however often and from however many fibers it is invoked.
+ * A `Calling` is one invocation of a model or tool: its arguments, estimated cost, state and answer. It settles once, no matter
+ * how many fibers invoke it.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,7 @@ import type { BackendError, BackendErrorReason, PermissionDenied, TimeoutError }
 export const TypeId = "~effect-imodel/Calling"
 
 /**
- * One invocation. Two callings are `Equal` when they have the same `id`.
+ * One invocation. Callings with the same `id` are `Equal`.
  *
  * **Example** (Reading a settled calling)
  *
@@ -45,17 +45,17 @@ export interface Calling<out Data = unknown> extends Equal.Equal, Inspectable.In
   readonly id: string
   readonly createdAt: DateTime.Utc
   readonly metadata: Readonly<Record<string, unknown>>
-  /** The arguments, as the backend's request schema decoded them. */
+  /** The arguments, decoded by the backend's request schema. */
   readonly payload: Readonly<Record<string, unknown>>
-  /** The estimated cost, in tokens: what admission reserves for it, until the answer says what it really was. */
+  /** The estimated cost in tokens, which is reserved from the limits until the answer reports its usage. */
   readonly cost: number
-  /** What was tried so far, the first attempt first. A backend that retries makes several. */
+  /** The attempts so far, in order. A backend that retries makes several. */
   readonly attempts: ReadonlyArray<Attempt>
-  /** How the calling stands at this moment. */
+  /** The current state. */
   readonly execution: Execution<Data>
   /**
-   * The answer of the backend, or why it failed. Waits while the calling is not settled. A calling that was cancelled
-   * or aborted has no answer: it fails with the reason `UnknownError`, which says so.
+   * Waits until the calling has settled, and returns the answer or fails with the backend's error. For a calling that was
+   * cancelled or aborted it fails with reason `UnknownError`.
    */
   readonly response: Effect.Effect<NormalizedResponse<Data>, BackendError>
 }
@@ -75,16 +75,16 @@ export const isCalling = (u: unknown): u is Calling => Predicate.hasProperty(u, 
  * @since 0.1.0
  */
 export interface Attempt {
-  /** Which model made it, of several that are one; otherwise `undefined`. */
+  /** Name of the model, for a model of several; otherwise `undefined`. */
   readonly model: string | undefined
   readonly startedAt: DateTime.Utc
   readonly duration: Duration.Duration
   readonly outcome: "completed" | "failed" | "cancelled"
-  /** Why it failed. */
+  /** The reason of its failure. */
   readonly reason: BackendErrorReason | undefined
   /**
-   * The tokens that it used, also when it failed: as the provider reported them, or of a streamed answer that broke off at
-   * least what was seen of it, at four characters a token. `undefined` when nothing is known.
+   * The tokens used, of failed attempts too: as the provider reported them, and for a streamed answer that broke off at least
+   * the received text at four characters a token. `undefined` if unknown.
    */
   readonly usage: Response.Usage | undefined
 }
@@ -94,18 +94,18 @@ export interface Attempt {
 // -----------------------------------------------------------------------------
 
 /**
- * How a calling stands. The last variant's `status` is final.
+ * The state of a calling. All but `pending` and `processing` are final.
  *
- * - `pending`: not begun, perhaps waiting for admission
- * - `processing`: admitted, the backend works on it
+ * - `pending`: not started, or waiting for admission
+ * - `processing`: running
  * - `completed`: the backend answered
- * - `failed`: the backend failed, or the arguments were wrong
- * - `cancelled`: given up by those who asked for it (interrupted, or out of time)
- * - `aborted`: not permitted to run
- * - `skipped`: answered by a hook, without the backend being asked
+ * - `failed`: the backend failed, or the arguments were invalid
+ * - `cancelled`: interrupted, or timed out
+ * - `aborted`: not admitted, see `PermissionDenied`
+ * - `skipped`: answered by a hook without calling the backend
  *
- * `duration` is the time from its first start until it settled, with all attempts and the rests between them. It is
- * `undefined` until then, and for one that never ran.
+ * `duration` is the time from the start of the first attempt to settlement, backoff included. It is `undefined` for a calling
+ * that has not settled or never ran.
  *
  * @category models
  * @since 0.1.0
@@ -174,7 +174,7 @@ export declare namespace Execution {
   export interface Cancelled {
     readonly status: "cancelled"
     readonly duration: Duration.Duration | undefined
-    /** The limit that ran out; `undefined` when it was interrupted. */
+    /** The timeout that expired; `undefined` for an interruption. */
     readonly error: TimeoutError | undefined
   }
 
@@ -195,7 +195,7 @@ export declare namespace Execution {
   export interface Skipped<out Data = unknown> {
     readonly status: "skipped"
     readonly duration: undefined
-    /** The answer of the hook that stood in for the backend. */
+    /** The answer of the hook. */
     readonly response: NormalizedResponse<Data>
   }
 }
@@ -211,8 +211,8 @@ export declare namespace Execution {
 export const ResponseTypeId = "~effect-imodel/Calling/NormalizedResponse"
 
 /**
- * A piece of an answer, as `effect/ai` has them: text, reasoning, tool calls, files, sources, and at the end `finish`, with
- * the reason and the usage.
+ * A part of an answer, as in `effect/ai`: text, reasoning, tool calls, files, sources, and at the end `finish` with the reason
+ * and the usage.
  *
  * @category models
  * @since 0.1.0
@@ -223,8 +223,8 @@ export type Part =
   | Response.ToolResultPart<string, unknown, unknown>
 
 /**
- * A piece of an answer that comes in a stream, as `effect/ai` has them: the text and the reasoning and the parameters of
- * tools come in deltas. A failure of the provider is no part: the stream fails.
+ * A part of a streamed answer, as in `effect/ai`: text, reasoning and tool parameters come as deltas. There is no error part:
+ * the stream fails.
  *
  * @category models
  * @since 0.1.0
@@ -235,7 +235,7 @@ export type StreamPart =
   | Response.ToolResultPart<string, unknown, unknown>
 
 /**
- * A tool that the model asks to be called.
+ * A call of a tool that the model asks for.
  *
  * @category models
  * @since 0.1.0
@@ -248,7 +248,7 @@ export interface ToolCall {
 }
 
 /**
- * The same answer shape from every backend, beside the provider's own `data`.
+ * An answer in the same shape from every backend, with the provider's own `data`.
  *
  * @category models
  * @since 0.1.0
@@ -256,24 +256,24 @@ export interface ToolCall {
 export interface NormalizedResponse<out Data = unknown> {
   readonly [ResponseTypeId]: typeof ResponseTypeId
   readonly status: "success"
-  /** The backend's own answer, decoded by its response schema. */
+  /** The provider's answer, decoded by the backend's response schema. */
   readonly data: Data
-  /** The answer in its parts, in their order. */
+  /** The parts of the answer, in order. */
   readonly content: ReadonlyArray<Part>
-  /** The text of the answer; empty when there is none. */
+  /** The text, or an empty string. */
   readonly text: string
-  /** What the text decodes to, for a call that asked for the output of a schema; the vectors of embeddings. */
+  /** The decoded value of a structured answer, or the vectors of embeddings. */
   readonly value: unknown
-  /** The tools that the model asks the caller to call. */
+  /** The tool calls that the caller is asked to run. */
   readonly toolCalls: ReadonlyArray<ToolCall>
-  /** Tokens used. Each number is `undefined` where the backend does not report it. */
+  /** Tokens used. Numbers that the provider does not report are `undefined`. */
   readonly usage: Response.Usage
   readonly finishReason: Response.FinishReason
-  /** The answer as it came, with fields that no schema knows. */
+  /** The answer as received, with fields that the schema does not know. */
   readonly rawResponse: unknown
   /**
-   * For example the provider's request id and the model that answered. Fields of a wrong shape that were left out of the `data` are in
-   * `imodel.notes`.
+   * The provider's request id, the model that answered, and others. Fields that were left out of `data` for their shape are
+   * listed in `imodel.notes`.
    */
   readonly metadata: Readonly<Record<string, unknown>>
 }
@@ -287,8 +287,8 @@ export interface NormalizedResponse<out Data = unknown> {
 export const isNormalizedResponse = (u: unknown): u is NormalizedResponse => Predicate.hasProperty(u, ResponseTypeId)
 
 /**
- * Makes a `NormalizedResponse`. Only `data` is required. What is not given is taken from the `content`, and the `content` from
- * the rest; the text of a string is the string itself, the finish reason is `stop`, everything else is empty or unknown.
+ * Makes a `NormalizedResponse`. Only `data` is required. Missing fields are taken from `content`, and a missing `content` from the
+ * other fields. If `data` is a string, it is the `text`. The default of `finishReason` is `"stop"`.
  *
  * **Example** (A mock that reports usage)
  *

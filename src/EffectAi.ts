@@ -47,6 +47,9 @@ export const makeLanguageModel: (model: Model<ChatArguments>) => Effect.Effect<L
  * An answer that its provider pauses goes on in further calls, and one that ended with an error is asked for again, twice in a
  * row at most; its usage is that of all of them.
  *
+ * Below the span of Effect AI are those of the wait and of each attempt, and only the attempt has the usage. An object is asked for
+ * in the dialect of the provider (OpenAI's knows nothing optional, for example); the text that is handed on is plain JSON.
+ *
  * Priority, key and `CallArguments` are those of the region that calls. An error is an `AiError` of the same reason; what Effect
  * AI has no word for is found by `fromAiError`, in
  *

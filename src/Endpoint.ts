@@ -68,6 +68,44 @@ export type Auth =
   | { readonly type: "none" }
 
 /**
+ * The options that all providers over HTTP have in common.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ProviderOptions {
+  /** The key. @default the environment variable of the provider; none where the provider needs none */
+  readonly apiKey?: Credential | undefined
+  /**
+   * The address of the API with its version. Blanks and slashes at its end, and the path of an endpoint, are taken off. The version
+   * is added where it is missing at the provider's own host or on this machine. Parameters of a query are sent with every request.
+   * @default the environment variable of the provider, or its public address
+   */
+  readonly baseUrl?: string | undefined
+  /** Headers of every request, for example OpenRouter's `HTTP-Referer`. A key does not belong here, but in `apiKey`. @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Retries of failed attempts; `{ times: 0 }` for none. @default three, see `ServiceBackend.Retry` */
+  readonly retry?: ServiceBackend.Retry | undefined
+  /** Stops sending calls while the provider is down; `true` for the defaults of `Circuit.Options`. @default none */
+  readonly circuitBreaker?: Circuit.Options | true | undefined
+  /**
+   * Capabilities of the model. A call that asks for what the model cannot do fails with `Unsupported`, and no request is sent.
+   * @default what is known of the model by its name
+   */
+  readonly capabilities?: ServiceBackend.Capabilities | undefined
+  /**
+   * Changes the `HttpClient` of the backend, for example to log requests or to sign them. It runs once, when the backend is made.
+   *
+   * **Gotchas**
+   *
+   * Requests hold the credential. A client that retries makes attempts that the limits do not count: use `retry`.
+   *
+   * @default the client in context
+   */
+  readonly transformClient?: ((client: HttpClient.HttpClient) => HttpClient.HttpClient) | undefined
+}
+
+/**
  * @category options
  * @since 0.1.0
  */
@@ -125,12 +163,14 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly reason?: ((answer: FailedAnswer) => BackendErrorReason) | undefined
   /** The tokens that a call will cost, as an estimate; `undefined` for the default. @default as for `ServiceBackend.make` */
   readonly cost?: ((payload: Request["Type"]) => ServiceBackend.Cost | undefined) | undefined
-  /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
+  /** Loads the function that counts the tokens of a text. @default none: tokens are estimated by script */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times */
   readonly retry?: ServiceBackend.Retry | undefined
   /** When calls are kept away because the API is down; `true` for the defaults. @default never */
   readonly circuitBreaker?: Circuit.Options | true | undefined
+  /** Changes the `HttpClient` in context, once, when the backend is made. @default the client in context */
+  readonly transformClient?: ProviderOptions["transformClient"]
   /** What a call is to those who trace and measure. @default as for `ServiceBackend.make` */
   readonly operation?: { readonly name: string; readonly provider?: string } | undefined
   /** How long a call may be on its way to those who count it. @default 150 milliseconds */
@@ -182,7 +222,8 @@ export const make = Effect.fnUntraced(function*<
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
 > {
-  const client = yield* HttpClient.HttpClient
+  const given = yield* HttpClient.HttpClient
+  const client = options.transformClient === undefined ? given : options.transformClient(given)
   if (options.retry !== undefined) yield* checkRetry(options.retry)
   const baseUrl = yield* checkedBaseUrl(options.baseUrl)
   const { authenticate, secret } = yield* readAuth(options.auth ?? { type: "none" })

@@ -1,9 +1,9 @@
 /**
  * The three errors of the library.
  *
- * {@link TimeoutError} and {@link PermissionDenied} are how an invocation itself can fail. What the backend answered
- * badly is a {@link BackendError}, kept inside the calling. Each of the last two carries a `reason` that can be handled
- * with `Effect.catchReason`.
+ * {@link TimeoutError} and {@link PermissionDenied} are the errors of an invocation. Failures of the backend are a
+ * {@link BackendError} in the calling's `response`. The last two have a `reason` for `Effect.catchReason`. All three have
+ * `isRetryable`.
  *
  * @since 0.1.0
  */
@@ -11,13 +11,14 @@ import * as AiError from "effect/ai/AiError"
 import * as Response from "effect/ai/Response"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { messageOf } from "./internal/errors/reasonMessage.ts"
 import { retryAfterOf } from "./internal/errors/retryAfter.ts"
 import { describe } from "./internal/errors/describe.ts"
 
 /**
- * A time limit ran out: the `timeout` of an invocation, or that of a hook.
+ * A timeout expired: `timeout` or `queueTimeout` of an invocation, or the timeout of a hook.
  *
  * **Example** (Answering late calls with a default)
  *
@@ -34,13 +35,17 @@ import { describe } from "./internal/errors/describe.ts"
  * @since 0.1.0
  */
 export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutError", {
-  /** Where the time ran out: waiting for admission, running, or inside a hook. */
+  /** Where the calling was: in the queue, running, or in a hook. */
   phase: Schema.Literals(["queue", "invocation", "hook"]),
-  /** The limit that ran out. */
+  /** The timeout. */
   limit: Schema.Duration,
   /** The `id` of the calling. */
   callingId: Schema.String
 }) {
+  /** Always: the same call may be faster later. */
+  get isRetryable(): boolean {
+    return true
+  }
   override get message(): string {
     const where = this.phase === "queue" ? "waiting in the queue" : this.phase === "hook" ? "in a hook" : "running"
     return `Timed out after ${Duration.format(this.limit)}, ${where} (calling ${this.callingId})`
@@ -48,7 +53,7 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutErr
 }
 
 /**
- * A configuration of which no model can be made: it has another shape or version, or lacks what was no data when it was written.
+ * A configuration is invalid: it has an unknown shape or version, or lacks a part that could not be written as data.
  *
  * @category errors
  * @since 0.1.0
@@ -56,7 +61,7 @@ export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutErr
 export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()("ConfigurationError", {
   /** The file, if it was read from one. */
   file: Schema.optionalKey(Schema.String),
-  /** Where, such as `"backend.apiKey"` or `"models.main.backend.models.1"`; empty for the whole. */
+  /** The path of the field, such as `"backend.apiKey"` or `"models.main.backend.models.1"`; empty for the whole. */
   path: Schema.String,
   description: Schema.String
 }) {
@@ -66,20 +71,20 @@ export class ConfigurationError extends Schema.TaggedError<ConfigurationError>()
 }
 
 /**
- * The call asks for more tokens than its bucket can ever hold, so waiting would be for ever.
+ * The call costs more than the capacity of a limit, so it could never be admitted.
  *
  * @category errors
  * @since 0.1.0
  */
 export class CostExceedsCapacity extends Schema.TaggedError<CostExceedsCapacity>()("CostExceedsCapacity", {
-  /** What the call would cost, in tokens. */
+  /** Estimated cost of the call, in tokens (or requests). */
   cost: Schema.Finite,
-  /** What the bucket holds when full, in tokens. */
+  /** Capacity of the limit, in the same unit. */
   capacity: Schema.Finite
 }) {
   override get message(): string {
-    return `The call costs ${this.cost} tokens, the limit is ${this.capacity} a window: it can never be admitted. ` +
-      "Make the call smaller (its prompt, or its max_tokens) or raise limitTokens"
+    return `The call costs ${this.cost} tokens, but the limit is ${this.capacity} per window, so it can never be admitted. ` +
+      "Shorten its prompt, lower its max_tokens, or raise limitTokens"
   }
 }
 
@@ -91,53 +96,53 @@ export class CostExceedsCapacity extends Schema.TaggedError<CostExceedsCapacity>
  */
 export class Shutdown extends Schema.TaggedError<Shutdown>()("Shutdown", {}) {
   override get message(): string {
-    return "The executor is shut down and takes no more calls"
+    return "The executor is shut down and accepts no more calls"
   }
 }
 
 /**
- * The limit had no room for the call, and the executor denies instead of waiting (`onLimit: "deny"`).
+ * The limits had no capacity for the call after `maxDenials` tries, in an executor with `onLimit: "deny"`.
  *
  * @category errors
  * @since 0.1.0
  */
 export class LimitExceeded extends Schema.TaggedError<LimitExceeded>()("LimitExceeded", {}) {
   override get message(): string {
-    return "The limit had no room for the call, however often it was tried. Call later, or wait with onLimit: \"wait\""
+    return "The limits had no capacity for the call. Call later, or let calls wait with onLimit: \"wait\""
   }
 }
 
 /**
- * The queue is full, and the executor denies instead of having the submitter wait (`onFull: "deny"`).
+ * The queue is full, in an executor with `onFull: "deny"`.
  *
  * @category errors
  * @since 0.1.0
  */
 export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
-  /** How many callings the queue holds. */
+  /** Capacity of the queue, in callings. */
   queueCapacity: Schema.Int
 }) {
   override get message(): string {
-    return `The queue is full: ${this.queueCapacity} callings wait in it. Call later, or raise queueCapacity`
+    return `The queue is full (${this.queueCapacity} callings). Call later, or raise queueCapacity`
   }
 }
 
 /**
- * A hook said no by failing, or one with `exit` failed afterwards.
+ * A hook rejected the calling by failing, or a hook with `exit: true` failed after it.
  *
  * @category errors
  * @since 0.1.0
  */
 export class HookRejected extends Schema.TaggedError<HookRejected>()("HookRejected", {
-  /** Where in the way of a calling: only what failed in `"postInvocation"` or `"onPart"` has run. */
+  /** The phase of the hook. In `"postInvocation"` and `"onPart"` the backend has run. */
   phase: Schema.Literals(["preEventCreate", "preInvocation", "middleware", "onPart", "postInvocation"]),
   /** The name of the hook. */
   hook: Schema.String,
-  /** What the hook failed with. */
+  /** The failure of the hook. */
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    return `The hook '${this.hook}' said no in ${this.phase}: ${describe(this.cause)}`
+    return `The hook '${this.hook}' rejected the call in ${this.phase}: ${describe(this.cause)}`
   }
 }
 
@@ -150,8 +155,8 @@ export class HookRejected extends Schema.TaggedError<HookRejected>()("HookReject
 export type PermissionDeniedReason = CostExceedsCapacity | LimitExceeded | QueueFull | HookRejected | Shutdown
 
 /**
- * The calling was not permitted to run, and nothing was spent on it; or its executor was shut down while it ran, or a hook
- * refused what came of it. Its execution is `aborted`.
+ * The calling was not admitted, so nothing was spent on it; or its executor was shut down while it ran, or a hook rejected its
+ * answer. Its execution is `aborted`.
  *
  * **Example** (Handling one reason)
  *
@@ -170,38 +175,42 @@ export type PermissionDeniedReason = CostExceedsCapacity | LimitExceeded | Queue
  */
 export class PermissionDenied extends Schema.TaggedError<PermissionDenied>()("PermissionDenied", {
   reason: Schema.Union([CostExceedsCapacity, LimitExceeded, QueueFull, HookRejected, Shutdown]),
-  /** How often the calling was denied before it was given up. */
+  /** Number of tries that were denied. */
   denials: Schema.Int,
   /** The `id` of the calling. */
   callingId: Schema.String
 }) {
+  /** Whether the same call may be admitted later: after `LimitExceeded` or `QueueFull`. */
+  get isRetryable(): boolean {
+    return this.reason._tag === "LimitExceeded" || this.reason._tag === "QueueFull"
+  }
   override get message(): string {
     return this.reason.message
   }
 }
 
 /**
- * The request does not fit into the model's context window. Never retryable: send less, or ask a model with a larger
- * window, as a fallback does.
+ * The request exceeds the model's context window. Not retryable: shorten the request, or use a model with a larger window, as
+ * a fallback does.
  *
  * @category errors
  * @since 0.1.0
  */
 export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExceeded>()("ContextLengthExceeded", {
   description: Schema.String,
-  /** How many tokens fit into it, when the provider tells. */
+  /** Context window in tokens, if the provider reports it. */
   contextWindow: Schema.optional(Schema.Finite)
 }) {
   get isRetryable(): boolean {
     return false
   }
   override get message(): string {
-    return `The request is longer than the model's context window. ${this.description}`
+    return `The request exceeds the model's context window. ${this.description}`
   }
 }
 
 /**
- * The backend is taken to be down, by its circuit breaker, and was not asked. Retryable once the circuit closes.
+ * The circuit breaker of the backend is open; no request was sent. Retryable once it closes.
  *
  * @category errors
  * @since 0.1.0
@@ -209,7 +218,7 @@ export class ContextLengthExceeded extends Schema.TaggedError<ContextLengthExcee
 export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen", {
   /** The name of the circuit. */
   circuit: Schema.String,
-  /** How long it stays open; `undefined` while another call tries whether the backend is back, or when nobody knows. */
+  /** Time until the next trial call, or `undefined` while a trial call runs. */
   retryAfter: Schema.optional(Schema.Duration)
 }) {
   get isRetryable(): boolean {
@@ -217,36 +226,9 @@ export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen"
   }
   override get message(): string {
     const until = this.retryAfter === undefined
-      ? "it is left alone, or another call is trying it"
-      : `it is left alone for ${Duration.format(this.retryAfter)}`
-    return `The backend '${this.circuit}' failed too often and was not asked: ${until}`
-  }
-}
-
-declare module "effect/ai/AiError" {
-  /**
-   * What the model said that does not decode, to be shown or mended.
-   *
-   * **Example** (Mending an answer)
-   *
-   * ```ts
-   * import { Effect, Schema } from "effect"
-   * import { iModel } from "effect-imodel"
-   *
-   * const colour = iModel.respondAs(Schema.Struct({ hex: Schema.String }), { prompt: "A colour?" }).pipe(
-   *   Effect.map(({ value }) => value),
-   *   Effect.catchReason("BackendError", "InvalidOutputError", ({ metadata }) =>
-   *     Effect.succeed({ hex: /#[0-9a-f]{6}/.exec(metadata.imodel?.text ?? "")?.[0] ?? "#000000" }))
-   * )
-   * ```
-   */
-  export interface InvalidOutputErrorMetadata {
-    readonly imodel?: { readonly text: string }
-  }
-
-  /** The delay that a provider asks for with a failure of its own, such as a 503, in milliseconds. */
-  export interface InternalProviderErrorMetadata {
-    readonly imodel?: { readonly retryAfterMillis: number }
+      ? "a trial call is running"
+      : `the next trial call is in ${Duration.format(this.retryAfter)}`
+    return `The circuit breaker of '${this.circuit}' is open after too many failures, no request was sent: ${until}`
   }
 }
 
@@ -264,19 +246,19 @@ const ProviderReason = Schema.Union([
 ])
 
 /**
- * The program that does the work could not be started (then there is neither an exit code nor a signal), or ended without an
- * answer. Never retryable: it may have done some of its work.
+ * A program could not be started (then there is neither an exit code nor a signal), or ended without an answer. Not retryable:
+ * it may have done a part of its work.
  *
  * @category errors
  * @since 0.1.0
  */
 export class ProcessFailure extends Schema.TaggedError<ProcessFailure>()("ProcessFailure", {
-  /** What happened to which program, and what to do about it. */
+  /** Which program failed, how, and what to do. */
   description: Schema.String,
   exitCode: Schema.optional(Schema.Int),
   /** The signal that ended it, for example `"SIGKILL"`. */
   signal: Schema.optional(Schema.String),
-  /** The last lines of its standard error, without credentials. */
+  /** The end of its standard error, without credentials. */
   stderr: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed("")))
 }) {
   get isRetryable(): boolean {
@@ -288,24 +270,26 @@ export class ProcessFailure extends Schema.TaggedError<ProcessFailure>()("Proces
 }
 
 /**
- * The answer broke off: it was on its way, and is not whole. It was cut or fell silent, or the provider sent an error or
- * nonsense in the middle of it. It is not repeated unless asked for, since the provider did the work and bills it.
+ * A streamed answer broke off: the connection was cut, no part came within `idleTimeout`, or the provider sent an error or
+ * malformed data. Not retryable by default, since the provider bills the tokens that it generated.
  *
- * One event of nonsense breaks nothing off where it is known in the end that nothing else is missing: where the last event has the
- * whole answer, or there are as many pieces as the provider counts tokens. Until then what comes after it is kept back.
+ * **Details**
+ *
+ * A malformed event does not break off a stream whose end shows that nothing is missing: the last event has the whole answer, or
+ * the number of parts is the number of tokens that the provider counts. Until then later parts are held back.
  *
  * @category errors
  * @since 0.1.0
  */
 export class StreamInterrupted extends Schema.TaggedError<StreamInterrupted>()("StreamInterrupted", {
   description: Schema.String,
-  /** The text that came before. */
+  /** The text until then. */
   text: Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(""))),
-  /** The tokens used until then, as far as the provider had reported them. */
+  /** Usage until then, as far as the provider reported it. */
   usage: Schema.Struct(Response.Usage.fields).pipe(
     Schema.withConstructorDefault(Effect.succeed({ inputTokens: {}, outputTokens: {} }))
   ),
-  /** Why, when the provider or its process failed in the middle of the answer. */
+  /** The failure of the provider or its process, if that is the cause. */
   reason: Schema.optional(Schema.Union([...ProviderReason.members, ProcessFailure]))
 }) {
   get isRetryable(): boolean {
@@ -317,13 +301,13 @@ export class StreamInterrupted extends Schema.TaggedError<StreamInterrupted>()("
 }
 
 /**
- * The request asks for something that this backend, or its model, cannot do. Never retryable.
+ * The backend or its model lacks a feature that the request needs. Not retryable; no request was sent.
  *
  * @category errors
  * @since 0.1.0
  */
 export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported", {
-  /** What was asked for, for example `"prompt: a file of type audio/ogg"`. */
+  /** The feature, for example `"prompt: a file of type audio/ogg"`. */
   feature: Schema.String,
   provider: Schema.String
 }) {
@@ -336,8 +320,8 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
 }
 
 /**
- * A tool failed: its handler, or the server that has it. Never retryable by itself, since it may have done some of its work. The
- * message is fit to be shown to the model that asked for it.
+ * The handler of a tool, or its server, failed. Not retryable by default, since the tool may have done a part of its work. The
+ * message can be shown to the model that called the tool.
  *
  * @category errors
  * @since 0.1.0
@@ -346,7 +330,7 @@ export class ToolFailure extends Schema.TaggedError<ToolFailure>()("ToolFailure"
   /** The name of the tool. */
   tool: Schema.String,
   description: Schema.String,
-  /** What its handler failed or died with. */
+  /** The failure or defect of the handler. */
   cause: Schema.optional(Schema.Defect())
 }) {
   get isRetryable(): boolean {
@@ -368,7 +352,7 @@ const SingleReason = Schema.Union([
 ])
 
 /**
- * Of several models none has answered: each one's reason, in the order in which they were asked.
+ * None of several models answered. It has the reason of each, in the order in which they were called.
  *
  * **Example** (Why each of them failed)
  *
@@ -393,20 +377,11 @@ export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", {
     reason: Schema.Union([...SingleReason.members, PermissionDenied, TimeoutError])
   }))
 }) {
-  /** Whether one of them may answer when it is asked again. */
+  /** Whether one of the reasons is retryable. */
   get isRetryable(): boolean {
-    return this.failures.some(({ reason }) => {
-      switch (reason._tag) {
-        case "TimeoutError":
-          return true
-        case "PermissionDenied":
-          return reason.reason._tag === "LimitExceeded" || reason.reason._tag === "QueueFull"
-        default:
-          return reason.isRetryable
-      }
-    })
+    return this.failures.some(({ reason }) => reason.isRetryable)
   }
-  /** The shortest wait that one of them asks for. */
+  /** The shortest `retryAfter` of the reasons. */
   get retryAfter(): Duration.Duration | undefined {
     return this.failures.reduce<Duration.Duration | undefined>((least, { reason }) => {
       const asked = retryAfterOf(reason)
@@ -419,7 +394,28 @@ export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", {
 }
 
 /**
- * Schema of every reason a backend can fail for: `effect/ai`'s reasons, used as they are, and our own where it has none.
+ * Schema of the reasons of a {@link BackendError}: those of `effect/ai` unchanged, and others where it has none.
+ *
+ * **Details**
+ *
+ * | reason | HTTP | retryable |
+ * | --- | --- | --- |
+ * | `InvalidRequestError`, names the `parameter` | 400, 404, 413, 422, and arguments refused before sending | no |
+ * | `AuthenticationError` | 401, 403 | no |
+ * | `RateLimitError`, with `retryAfter` | 429 | yes |
+ * | `QuotaExhaustedError` | 402, 429 `insufficient_quota` | no |
+ * | `ContentPolicyError` | 400 `content_policy_violation` | no |
+ * | `ContextLengthExceeded`, with the `contextWindow` if the provider tells | 400 `context_length_exceeded` | no |
+ * | `InternalProviderError` | 408, 409, 5xx | yes |
+ * | `NetworkError` | no connection, or one that broke before the answer | yes |
+ * | `StreamInterrupted`, with `text` and `usage` | a connection that broke during the answer | no |
+ * | `InvalidOutputError`, with the text as `metadata.imodel.text` | text that does not decode with the schema of `response_format` | yes |
+ * | `InvalidResponseError` | a body that is not JSON, or of another shape | no |
+ * | `ProcessFailure`, with `exitCode`, `signal`, the end of `stderr` | a program is not installed, or ended without an answer | no |
+ * | `ToolFailure` | the handler of a tool, or its server, failed | no |
+ * | `Unsupported` | a feature that the provider or the model lacks | no |
+ * | `CircuitOpen`, with `retryAfter` | no request: the circuit breaker is open | yes |
+ * | `AllFailed`, with the `failures` of several models | | if one of them is |
  *
  * @category errors
  * @since 0.1.0
@@ -427,7 +423,7 @@ export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", {
 export const BackendErrorReason = Schema.Union([...SingleReason.members, AllFailed])
 
 /**
- * Why a backend failed.
+ * The reason of a backend's failure.
  *
  * @category errors
  * @since 0.1.0
@@ -435,7 +431,7 @@ export const BackendErrorReason = Schema.Union([...SingleReason.members, AllFail
 export type BackendErrorReason = typeof BackendErrorReason.Type
 
 /**
- * What the backend answered was a failure, or no answer came. Found in `calling.response`; `iModel.respond` fails with it.
+ * The backend failed or did not answer. `calling.response` and `iModel.respond` fail with it.
  *
  * **Example** (Handling a rejected key)
  *
@@ -457,12 +453,12 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
   /** The `id` of the calling. */
   callingId: Schema.String
 }) {
-  /** Whether the same call may succeed when it is made again. */
+  /** Whether the same call may succeed later. */
   get isRetryable(): boolean {
     return this.reason.isRetryable
   }
 
-  /** How long the provider asks to wait before the next call, or its circuit stays open, when that is known. */
+  /** Delay before the next call: the provider's `retry-after`, or until the circuit breaker closes. */
   get retryAfter(): Duration.Duration | undefined {
     return retryAfterOf(this.reason)
   }
@@ -473,56 +469,56 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
 }
 
 /**
- * A conversation with tools did not come to its end within its turns.
+ * A conversation did not end within `maxTurns`.
  *
  * @category errors
  * @since 0.1.0
  */
 export class TurnsExceeded extends Schema.TaggedError<TurnsExceeded>()("TurnsExceeded", {
   maxTurns: Schema.Int,
-  /** Of the calls of the model, the first first. */
+  /** The `id`s of its callings, in order. */
   callingIds: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `The model still called tools after ${this.maxTurns} turns`
+    return `The model still called tools after ${this.maxTurns} turns. Raise maxTurns, or stop the conversation by its tools`
   }
 }
 
 /**
- * A registry has no model of that name or id.
+ * A registry has no model with this name or id.
  *
  * @category errors
  * @since 0.1.0
  */
 export class ModelNotFound extends Schema.TaggedError<ModelNotFound>()("ModelNotFound", {
   name: Schema.String,
-  /** The names that may have been meant, the nearest first. */
-  near: Schema.Array(Schema.String),
-  /** All names there are. */
+  /** Similar names, the most similar first. */
+  suggestions: Schema.Array(Schema.String),
+  /** All names. */
   names: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    const meant = this.near.length > 0
-      ? `Did you mean ${this.near.join(" or ")}?`
-      : `There are: ${this.names.join(", ") || "none"}`
-    return `There is no model '${this.name}'. ${meant}`
+    const hint = this.suggestions.length > 0
+      ? `Did you mean ${this.suggestions.join(" or ")}?`
+      : `Known models: ${this.names.join(", ") || "none"}`
+    return `There is no model '${this.name}'. ${hint}`
   }
 }
 
 /**
- * A registry has another model of that name already.
+ * A registry already has another model with this name.
  *
  * @category errors
  * @since 0.1.0
  */
 export class DuplicateModel extends Schema.TaggedError<DuplicateModel>()("DuplicateModel", { name: Schema.String }) {
   override get message(): string {
-    return `There is a model '${this.name}' already. To replace it, register with update: true`
+    return `There is already a model '${this.name}'. To replace it, register with update: true`
   }
 }
 
 /**
- * A registered model cannot be made, or the server of a tool cannot be reached.
+ * A registered model could not be made, or the server of a tool could not be reached.
  *
  * @category errors
  * @since 0.1.0
@@ -537,7 +533,7 @@ export class ModelUnavailable extends Schema.TaggedError<ModelUnavailable>()("Mo
 }
 
 /**
- * A configuration of MCP servers cannot be read.
+ * A configuration file of MCP servers is invalid.
  *
  * @category errors
  * @since 0.1.0
@@ -549,4 +545,35 @@ export class McpConfigError extends Schema.TaggedError<McpConfigError>()("McpCon
   override get message(): string {
     return `${this.path}: ${this.description}`
   }
+}
+
+// -----------------------------------------------------------------------------
+// Accessors
+// -----------------------------------------------------------------------------
+
+/**
+ * The text of an answer that did not decode, to show or repair it. It is in the `metadata` of the `InvalidOutputError`;
+ * `undefined` if there is none.
+ *
+ * **Example** (Repairing an answer)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Errors, iModel } from "effect-imodel"
+ *
+ * const colour = iModel.respondAs(Schema.Struct({ hex: Schema.String }), { prompt: "A colour?" }).pipe(
+ *   Effect.map(({ value }) => value),
+ *   Effect.catchReason("BackendError", "InvalidOutputError", (reason) => {
+ *     const text = Errors.outputTextOf(reason) ?? ""
+ *     return Effect.succeed({ hex: /#[0-9a-f]{6}/.exec(text)?.[0] ?? "#000000" })
+ *   })
+ * )
+ * ```
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const outputTextOf = ({ metadata }: AiError.InvalidOutputError): string | undefined => {
+  const own = metadata["imodel"]
+  return Predicate.hasProperty(own, "text") && typeof own.text === "string" ? own.text : undefined
 }

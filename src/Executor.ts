@@ -1,10 +1,9 @@
 /**
- * Admits callings, under request and token limits, and runs them on a pool of fibers.
+ * Admits callings under request and token limits, and runs them on a pool of fibers.
  *
- * Submitted callings stand in one line. One dispatcher fiber looks at whose turn it is, takes what that costs from all limits
- * or from none, and starts it. When it cannot start yet, the dispatcher sleeps until its tokens are due, a fiber of the pool
- * is free, or the line has changed: nothing polls. What a call really used, and what the provider says of its limits, goes
- * back into the limits.
+ * Callings wait in a priority queue. One dispatcher fiber takes the cost of the first calling from all limits, or from none, and
+ * starts it. While it cannot start, the dispatcher sleeps until its tokens are available, a place in the pool is free, or the
+ * queue has changed; it does not poll. Limits are corrected by the usage of each answer and by the provider's rate-limit headers.
  *
  * @since 0.1.0
  */
@@ -18,17 +17,16 @@ import { Executor, type Options } from "./internal/executor/options.ts"
 import * as Settings from "./internal/executor/settings.ts"
 
 export { Executor, TypeId } from "./internal/executor/options.ts"
-export type { Counts, Options, Snapshot, SubmitOptions } from "./internal/executor/options.ts"
+export type { Counts, Options, QueueOptions, Snapshot, SubmitOptions } from "./internal/executor/options.ts"
 
 export { Key, Priority } from "./internal/executor/references.ts"
 
 /**
- * Makes an executor that lives in the current scope: closing the scope interrupts what runs and refuses what waits.
+ * Makes an executor. Closing its scope interrupts running callings and rejects queued ones.
  *
- * Fails with `IllegalArgumentError` when an option is wrong, and with `RateLimiterError` when a bucket that is to be made
- * cannot be, since its store fails.
+ * Fails with `IllegalArgumentError` for an invalid option, and with `RateLimiterError` when the store of a bucket fails.
  *
- * **Example** (An executor of one's own)
+ * **Example** (Limits shared by several models)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -36,8 +34,11 @@ export { Key, Priority } from "./internal/executor/references.ts"
  *
  * const program = Effect.gen(function*() {
  *   const executor = yield* Executor.make({ requests: { capacity: 500, window: "1 minute" }, concurrency: 20 })
- *   return yield* executor.counts
+ *   const { limits, running } = yield* executor.snapshot
+ *   return { requests: limits.requests, running }
  * })
+ *
+ * console.log(await Effect.runPromise(Effect.scoped(program))) // => { requests: { available: 500, capacity: 500 }, running: 0 }
  * ```
  *
  * @category constructors
@@ -49,7 +50,7 @@ export const make = (
   Effect.flatMap(Settings.make(options), Dispatcher.make)
 
 /**
- * Provides one executor to all models that are built over it and state no limits of their own.
+ * Provides an executor to all models built over it that state no limits of their own.
  *
  * **Example** (Two models of one account)
  *

@@ -4,11 +4,23 @@
  * Without a store a limit is in the memory of its process. With one in context, all executors and buckets that are made with
  * the same `key` share one limit, on one machine or many, and the program stays as it is.
  *
+ * Processes share what they learn too: settlements, refunds, the limits that a provider states, and its pauses. Priorities and
+ * keys order the calls within a process.
+ *
+ * **Gotchas**
+ *
+ * While the store fails, or does not answer within a second, `onStoreFailure` of the model says what happens: calls wait and fail by
+ * their own `timeout` (`"closed"`), are admitted by a tenth of each limit, in memory (`"local"`), or without limits (`"open"`). The log
+ * has one line when that begins and one when it ends, and `imodel_store_away` is 1 meanwhile. A store that comes back empty is not
+ * taken for full buckets by the processes that knew it before.
+ *
+ * With Effect's own `RateLimiter` over its Redis store in context, in place of a `LimitStore`, buckets of one key are shared by a round
+ * trip for each bucket, by the clocks of the clients, without a line, and what is learned stays in its process.
+ *
  * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -19,23 +31,24 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { uuid } from "./internal/util/identity.ts"
 import { positiveDuration } from "./internal/util/options.ts"
-import { channelOf, type Store } from "./internal/limits/redis.ts"
+import { LimitStore } from "./internal/limits/limitStore.ts"
+import * as RedisSession from "./internal/limits/redis.ts"
+import type { Store } from "./internal/limits/session.ts"
 
-/**
- * @category type IDs
- * @since 0.1.0
- */
-export const TypeId = "~effect-imodel/LimitStore"
-
-/**
- * The store that keeps the limits of a program.
- *
- * @category services
- * @since 0.1.0
- */
-export class LimitStore extends Context.Service<LimitStore, {
-  readonly [TypeId]: Store
-}>()("effect-imodel/LimitStore") {}
+export { LimitStore } from "./internal/limits/limitStore.ts"
+export type {
+  BucketOptions,
+  Change,
+  Learned,
+  LimitSession,
+  Receipt,
+  Reply,
+  Request,
+  SessionBucket,
+  SessionOptions,
+  Store,
+  Taken
+} from "./internal/limits/session.ts"
 
 /**
  * The store is not there, or does not let us in. Its message says what to do.
@@ -121,14 +134,14 @@ export const layerRedis = <E, R>(
   )
 
 const make = Effect.fnUntraced(function*(options: RedisOptions = {}): Effect.fn.Return<
-  LimitStore["Service"],
+  Store,
   Cause.IllegalArgumentError | Redis.RedisError,
   Redis.Redis | Scope.Scope
 > {
   const redis = yield* Redis.Redis
   const lease = yield* positiveDuration("lease", options.lease ?? Duration.seconds(5))
   const called = new Map<string, () => void>()
-  const store: Store = {
+  const connection: RedisSession.Connection = {
     redis,
     prefix: options.prefix ?? "imodel:",
     leaseMillis: Duration.toMillis(lease),
@@ -138,10 +151,10 @@ const make = Effect.fnUntraced(function*(options: RedisOptions = {}): Effect.fn.
   // A password that is wanted is asked for with the first command, not when the connection is made.
   yield* redis.send("PING")
   const listen = Effect.scoped(Effect.gen(function*() {
-    const messages = yield* redis.subscribe(`${channelOf(store)}${store.id}`)
+    const messages = yield* redis.subscribe(`${RedisSession.channelOf(connection)}${connection.id}`)
     while (true) called.get((yield* Queue.take(messages)).message)?.()
   }))
   // Without the channel those who wait hear what is new a little later, when they ask again to keep their places.
   yield* Effect.forkScoped(Effect.retry(listen, Schedule.spaced(lease)))
-  return { [TypeId]: store }
+  return { open: (options) => RedisSession.open(connection, options) }
 })

@@ -1,5 +1,5 @@
 /**
- * What a model is to those who use it: its interface, its options, and the service of the program. `iModel` has all of it.
+ * The interface and options of a model, and the service tag. All of it is exported by `iModel`.
  *
  * @since 0.1.0
  */
@@ -35,8 +35,7 @@ export const TypeId: typeof ModelTypeId = ModelTypeId
 // -----------------------------------------------------------------------------
 
 /**
- * A model: it takes `Args` and answers with `Data`, both of its backend's own types. Two are `Equal` when they have the
- * same `id`.
+ * A model. It takes `Args` and answers with `Data`, the types of its backend. Models with the same `id` are `Equal`.
  *
  * @category models
  * @since 0.1.0
@@ -67,33 +66,33 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
   readonly provider: string
   readonly version: string
   readonly tags: ReadonlySet<string>
-  /** Keeps calls away from the backend while it is down; `undefined` when nothing does. */
+  /** The circuit breaker of the backend, if it has one. */
   readonly circuit: Circuit | undefined
-  /** What the backend keeps from one call to the next, for example the session that it continues. */
+  /** State that the backend keeps between calls, such as the session of Claude Code. */
   readonly providerMetadata: ProviderMetadata
-  /** What it is to a model that may call it; `undefined` for one that is no tool. */
+  /** The tool definition shown to models that can call this one, or `undefined`. */
   readonly tool: Tool.Any | undefined
-  /** Admits the callings of this model. `undefined` for a model without limits. */
+  /** The executor that admits its calls, or `undefined` for a model without limits. */
   readonly executor: Executor.Executor | undefined
-  /** How many callings can usefully be under way at once: as many as run and wait in its line, or 100 without limits. */
+  /** The number of callings that it can run and queue: its `concurrency` and its `queueCapacity`, or 100 without limits. */
   readonly capacity: number
-  /** How much it takes in at once, in tokens; of one of several models the largest. `undefined` when it is not known. */
+  /** Context window in tokens, the largest for a model of several; `undefined` if unknown. */
   readonly contextWindow: number | undefined
-  /** What its hooks do, from now on. It ends with the model. */
+  /** Events of its hooks from now on. The stream ends with the model. */
   readonly events: Stream.Stream<Hook.Event>
   /**
-   * Makes a calling, to be invoked later; its `response` waits until it has been. Fails with a `BackendError` of reason `InvalidRequestError` when the arguments
-   * are wrong, and of reason `Unsupported` when they ask for what the model cannot do.
+   * Makes a calling to be invoked later. Its `response` waits until then. Fails with a `BackendError` of reason
+   * `InvalidRequestError` for invalid arguments, and of reason `Unsupported` for a feature that the model lacks.
    */
   readonly createCalling: (
     args: Args,
     options?: CreateOptions
   ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied | BackendError>
   /**
-   * Invokes the model, and settles the calling: what the backend answered, a failure too, is in `calling.response`.
+   * Invokes the model and returns the settled calling. Its `response` has the answer, or fails with the backend's error.
    *
-   * Given a calling, invokes that one: a settled calling is returned as it is, and one that is under way is joined.
-   * Interrupting it takes the calling back, down to the socket, when nobody else waits for it.
+   * Given a calling, invokes that one: a settled calling is returned as it is, and a running one is joined. Interruption
+   * cancels the calling, down to the socket, unless another fiber waits for it.
    */
   readonly invoke: {
     <A>(calling: Calling<A>, options?: InvokeOptions): Effect.Effect<Calling<A>, TimeoutError | PermissionDenied>
@@ -102,19 +101,19 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
       options?: InvokeOptions & CreateOptions
     ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
   }
-  /** Invokes the model with arguments of whatever type, as they come from a file or from a model. What is wrong with them fails the calling. */
+  /** Invokes the model with arguments of unknown type, such as from a file. Invalid arguments fail the calling. */
   readonly invokeUnknown: (
     args: unknown,
     options?: InvokeOptions & CreateOptions
   ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
-  /** Invokes the model, and answers with its response or fails with the backend's error. */
+  /** Invokes the model and returns its response, or fails with the backend's error. */
   readonly respond: (
     args: Args,
     options?: InvokeOptions & CreateOptions
   ) => Effect.Effect<NormalizedResponse<Data>, TimeoutError | PermissionDenied | BackendError>
   /**
-   * Invokes the model for an answer in JSON that the schema decodes, and answers with its response and the decoded `value`. What
-   * does not decode is a `BackendError` of reason `InvalidOutputError`. The arguments have no `response_format` then.
+   * Invokes the model for a JSON answer of this schema and returns the response with the decoded `value`. Fails with a
+   * `BackendError` of reason `InvalidOutputError` if the answer does not decode. It sets `response_format`.
    */
   readonly respondAs: <A>(
     schema: Schema.ConstraintCodec<A, unknown>,
@@ -122,11 +121,11 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
     options?: InvokeOptions & CreateOptions
   ) => Effect.Effect<ResponseOf<Data, A>, TimeoutError | PermissionDenied | BackendError>
   /**
-   * Invokes the model, and hands out the parts of its answer as they come, as fast as they are read. It ends when the answer is
-   * whole, and fails with a `BackendError` of reason `StreamInterrupted`, which has the text until then, when it breaks off.
-   * Interrupting it closes the connection at once.
+   * Invokes the model and emits the parts of its answer as they come, with back pressure. The stream ends when the answer is
+   * complete. An answer that breaks off fails with a `BackendError` of reason `StreamInterrupted`, which has the text so far.
+   * Interruption closes the connection.
    *
-   * A failed attempt is made again until the first part is out, and not after.
+   * Failed attempts are retried until the first part is emitted, and not after.
    */
   readonly stream: (
     args: Args,
@@ -135,7 +134,7 @@ export interface Model<in Args = Arguments, out Data = unknown> extends Equal.Eq
 }
 
 /**
- * A response whose text was decoded.
+ * A response with a decoded value.
  *
  * @category models
  * @since 0.1.0
@@ -145,40 +144,43 @@ export interface ResponseOf<out Data, out A> extends NormalizedResponse<Data> {
 }
 
 /**
+ * Options for making a calling.
+ *
  * @category options
  * @since 0.1.0
  */
 export interface CreateOptions {
-  /** Put on the calling. @default none */
+  /** The `metadata` of the calling. @default none */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
 }
 
 /**
+ * Options for invoking a model.
+ *
  * @category options
  * @since 0.1.0
  */
 export interface InvokeOptions {
-  /**
-   * The longest time from submission until the calling has settled, its waiting included.
-   * @default the model's `timeout`
-   */
+  /** Maximum time from submission until the calling has settled, time in the queue included. @default the model's `timeout` */
   readonly timeout?: Duration.Input | undefined
-  /** The longest time that it waits to be admitted. @default the model's `queueTimeout` */
+  /** Maximum time in the queue. @default the model's `queueTimeout` */
   readonly queueTimeout?: Duration.Input | undefined
-  /** A lower number goes first. @default the reference `Executor.Priority`, which is 0 */
+  /** Lower numbers go first. @default the reference `Executor.Priority`, which is 0 */
   readonly priority?: number | undefined
-  /** On whose behalf (a tenant): the keys of one priority take turns. @default the reference `Executor.Key` */
+  /** The tenant. Tenants of the same priority take turns. @default the reference `Executor.Key` */
   readonly key?: string | undefined
 }
 
 /**
+ * Options for streaming an answer.
+ *
  * @category options
  * @since 0.1.0
  */
 export interface StreamOptions extends InvokeOptions, CreateOptions {
-  /** The longest time from the start of an attempt to the first part of its answer. @default the model's */
+  /** Maximum time from the start of an attempt to its first part. @default the model's */
   readonly firstPartTimeout?: Duration.Input | undefined
-  /** The longest silence of the provider in the middle of an answer. @default the model's */
+  /** Maximum time between two parts. @default the model's */
   readonly idleTimeout?: Duration.Input | undefined
 }
 
@@ -192,98 +194,91 @@ export interface BatchOptions extends InvokeOptions, CreateOptions {
 }
 
 /**
- * The options of a model. A limit, a `concurrency` or a `queueCapacity` gives it an `Executor` of its own; without any of
- * them its calls go to the `Executor` in context, and if there is none straight to the backend.
+ * @category options
+ * @since 0.1.0
+ */
+export interface InvokeStreamOptions extends InvokeOptions, CreateOptions {
+  /** Whether results are emitted as they come, and not in the order of the stream. @default false */
+  readonly unordered?: boolean | undefined
+}
+
+/**
+ * The limits of a model. A limit starts full and refills evenly over its window.
  *
  * @category options
  * @since 0.1.0
  */
-export interface Options<in Args = Arguments, out H = never> {
-  /**
-   * Calls a window: so many at once, when the limit is whole, and as many again in the time of a window.
-   * @default no limit
-   */
+export interface LimitOptions {
+  /** Requests per window. @default no limit */
   readonly limitRequests?: number | undefined
-  /** Tokens a window, likewise. @default no limit */
+  /** Tokens per window, input and output together. @default no limit */
   readonly limitTokens?: number | undefined
-  /** Input tokens a window, where the provider counts them apart. @default no limit */
+  /** Input tokens per window, for providers that count them separately. @default no limit */
   readonly limitInputTokens?: number | undefined
-  /** Output tokens a window, where the provider counts them apart. @default no limit */
+  /** Output tokens per window, for providers that count them separately. @default no limit */
   readonly limitOutputTokens?: number | undefined
-  /** The window: the time in which an exhausted limit is whole again. @default "1 minute" */
+  /** The window: the time in which an empty limit refills. @default "1 minute" */
   readonly capacityRefreshTime?: Duration.Input | undefined
   /**
-   * How much of the window is kept back, so that the provider, who counts by its own clock, never sees us early. At most
-   * a twentieth of the window. @default the backend's: 150 milliseconds over HTTP, none for a local one
+   * Safety margin subtracted from the window, for latency and clock skew: the provider counts requests when they arrive. At
+   * most a twentieth of the window. @default the backend's: 150 milliseconds over HTTP, none for a local backend
    */
   readonly headroom?: Duration.Input | undefined
-  /**
-   * The name under which the limits are shared with all models that state the same limits, in whatever process, by a
-   * `LimitStore` or a `RateLimiter` in context.
-   * @default nothing is shared
-   */
-  readonly key?: string | undefined
-  /**
-   * What happens while the store of shared limits fails or does not answer: calls wait, and fail by their own `timeout`; or
-   * they are admitted by a tenth of the limits; or without limits.
-   * @default "closed"
-   */
-  readonly onStoreFailure?: "closed" | "local" | "open" | undefined
-  /** How many callings may wait in the queue. @default 100 */
-  readonly queueCapacity?: number | undefined
-  /** How many callings run at once. @default 100 */
-  readonly concurrency?: number | undefined
-  /**
-   * What happens to a call that cannot start at once: it waits its turn, or it is tried again after a second, then after
-   * two, and so on, and denied after `maxDenials` tries.
-   * @default "wait"
-   */
-  readonly onLimit?: "wait" | "deny" | undefined
-  /** @default 3 */
-  readonly maxDenials?: number | undefined
-  /** What happens when the queue is full: the call waits outside, in its order, or it is denied. @default "suspend" */
-  readonly onFull?: "suspend" | "deny" | undefined
-  /** The tokens that arguments will cost, in place of the backend's estimate. */
+}
+
+/**
+ * The options of a model.
+ *
+ * **Details**
+ *
+ * A limit, a `concurrency` or a `queueCapacity` gives the model its own `Executor`. Without any of them its calls go to the
+ * `Executor` in context, or directly to the backend if there is none.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<in Args = Arguments, out H = never> extends LimitOptions, Executor.QueueOptions {
+  /** Tokens that a call will cost, in place of the backend's estimate. */
   readonly cost?: ((args: Args) => Cost) | undefined
-  /** The output tokens to reserve for a call that states no `max_tokens`. @default 0 */
+  /** Output tokens reserved for a call without `max_tokens`. @default 0 */
   readonly expectedOutputTokens?: number | undefined
-  /** The longest time from submission to settlement, unless a call states its own. @default for ever */
+  /** Maximum time from submission to settlement, unless the call states its own. @default no limit */
   readonly timeout?: Duration.Input | undefined
-  /** The longest time that a call waits to be admitted, unless it states its own. @default for ever */
+  /** Maximum time in the queue, unless the call states its own. @default no limit */
   readonly queueTimeout?: Duration.Input | undefined
-  /** The priority of its calls, where they state none: a lower number goes first. @default the reference `Executor.Priority` */
+  /** Priority of calls that state none. Lower numbers go first. @default the reference `Executor.Priority`, which is 0 */
   readonly priority?: number | undefined
   /**
-   * An executor made elsewhere, which several models may have in common; in place of limits of its own.
-   * @default the `Executor` in context, for a model that states no limits
+   * An executor in place of limits of its own, to share limits with other models.
+   * @default the `Executor` in context, for a model without limits
    */
   readonly executor?: Executor.Executor | undefined
   /**
-   * A bucket in place of an executor: every attempt of a call takes one of it, first come first served, and gives up after
-   * `queueTimeout`, or 30 seconds.
+   * A single bucket in place of an executor: each attempt takes one from it, first come first served. A call that cannot start
+   * within `queueTimeout`, by default 30 seconds, fails with a `TimeoutError`.
    * @default none
    */
   readonly rateLimiter?: TokenBucket | undefined
   /**
-   * The longest time from the start of a streamed attempt to the first part of its answer. Then it has broken off
-   * (`StreamInterrupted`). @default for ever
+   * Maximum time from the start of a streamed attempt to its first part. After that the attempt fails with
+   * `StreamInterrupted`. @default no limit
    */
   readonly firstPartTimeout?: Duration.Input | undefined
   /**
-   * The longest silence of the provider in the middle of a streamed answer. Then it has broken off (`StreamInterrupted`).
-   * @default the backend's: 2 minutes over HTTP, for ever for a local one
+   * Maximum time between two parts of a streamed answer. After that the attempt fails with `StreamInterrupted`.
+   * @default the backend's: 2 minutes over HTTP, no limit for a local backend
    */
   readonly idleTimeout?: Duration.Input | undefined
-  /** What stands around its callings, the first outermost. @default none */
+  /** Middleware for its calls. The first hook is outermost. @default none */
   readonly hooks?: ReadonlyArray<H> | undefined
-  /** @default the backend's name */
+  /** The name of the model. @default the backend's name */
   readonly name?: string | undefined
   /** @default none */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
 }
 
 /**
- * Why a model cannot be made: a wrong option, or a `RateLimiter` whose store fails.
+ * Failures of making a model: an invalid option, or a store of limits that fails.
  *
  * @category errors
  * @since 0.1.0

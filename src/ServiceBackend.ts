@@ -24,6 +24,7 @@ import * as internal from "./internal/backend.ts"
 import type { Cost, ProviderMetadata } from "./internal/backend.ts"
 import type { Attempt } from "./internal/calling/work.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
+import { attach, read } from "./internal/mock/reader.ts"
 import { invalidArgument } from "./internal/util/schemaIssue.ts"
 import { type Retry, retrying } from "./internal/errors/retry.ts"
 import { type Emit, streamInto, streamPartsOf } from "./internal/calling/streaming.ts"
@@ -35,14 +36,32 @@ import { type Emit, streamInto, streamPartsOf } from "./internal/calling/streami
 export const TypeId: typeof internal.TypeId = internal.TypeId
 
 /**
- * A plain message, understood by every chat backend.
+ * A plain message, understood by every chat backend, in the form of OpenAI's chat wire. A message of the role `tool` is the result
+ * of a call that an earlier message of the assistant makes.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Message {
-  readonly role: "system" | "user" | "assistant"
-  readonly content: string
+export type Message =
+  | { readonly role: "system" | "user"; readonly content: string }
+  | {
+    readonly role: "assistant"
+    readonly content: string | null
+    readonly tool_calls?: ReadonlyArray<PlainToolCall> | undefined
+  }
+  | { readonly role: "tool"; readonly content: string; readonly tool_call_id: string }
+
+/**
+ * A call of a tool in a plain message.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PlainToolCall {
+  readonly id: string
+  readonly type: "function"
+  /** The `arguments` are JSON. */
+  readonly function: { readonly name: string; readonly arguments: string }
 }
 
 /**
@@ -203,7 +222,7 @@ export interface Options<S extends RequestSchema, Data> {
    * @default the tokens of the arguments by the `tokenizer`, and their `max_tokens`
    */
   readonly cost?: ((payload: S["Type"]) => Cost | undefined) | undefined
-  /** Loads what counts the tokens of a text. @default none: four characters are taken for a token */
+  /** Loads the function that counts the tokens of a text. @default none: tokens are estimated by script */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
   /** When a failed attempt is made again. @default never */
   readonly retry?: Retry | undefined
@@ -261,6 +280,8 @@ export type { Emit }
  *   Effect.map((response) => response.data),
  *   Effect.provide(Shout.layer)
  * )
+ *
+ * console.log(await Effect.runPromise(program)) // => HELLO
  * ```
  *
  * @category constructors
@@ -370,9 +391,12 @@ export interface EffectAiOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const fromLanguageModel = Effect.fnUntraced(function*(
+export const fromLanguageModel = (
   options?: EffectAiOptions
-): Effect.fn.Return<Backend<LanguageModelRequest, ReadonlyArray<Part>>, never, LanguageModel.LanguageModel> {
+): Effect.Effect<Backend<LanguageModelRequest, ReadonlyArray<Part>>, never, LanguageModel.LanguageModel> =>
+  attach(languageModelBackend(options), EffectAi.readParts)
+
+const languageModelBackend = Effect.fnUntraced(function*(options: EffectAiOptions | undefined) {
   const model = yield* LanguageModel.LanguageModel
   return yield* make({
     ...yield* effectAi(options),
@@ -406,13 +430,15 @@ export const fromLanguageModel = Effect.fnUntraced(function*(
  * @category constructors
  * @since 0.1.0
  */
-export const fromEmbeddingModel = Effect.fnUntraced(function*(
+export const fromEmbeddingModel = (
   options?: EffectAiOptions
-): Effect.fn.Return<
+): Effect.Effect<
   Backend<EmbeddingModelRequest, ReadonlyArray<ReadonlyArray<number>>>,
   never,
   EmbeddingModel.EmbeddingModel
-> {
+> => attach(embeddingModelBackend(options), EffectAi.readVectors)
+
+const embeddingModelBackend = Effect.fnUntraced(function*(options: EffectAiOptions | undefined) {
   const model = yield* EmbeddingModel.EmbeddingModel
   return yield* make({
     ...yield* effectAi(options),
@@ -458,8 +484,16 @@ export type MockHandler<Data> = (
 ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
 
 /**
- * Answers from a function, in place of a real backend. A string that it returns is both the `data` and the `text` of
- * the response. All arguments are taken. What it saw is in the service `Mock`.
+ * Answers from a function, in place of a real backend. What it saw is in the service `Mock`.
+ *
+ * **Details**
+ *
+ * - A string that the handler returns is both the `data` and the `text` of the response.
+ * - An answer of `OpenAi.completion`, `OpenAi.response`, `Anthropic.message` or `Gemini.answer` is read as that provider's
+ *   answers are: into text, tool calls, usage, and the value that `respondAs` asks for.
+ * - Given the `backend` that it stands for, it reads every answer of that backend's type so, and refuses arguments that the
+ *   backend refuses. `layerMock` of `iModel.Service` knows its backend.
+ * - Other data is the `data` of the response, without text. For more use `Calling.makeResponse`.
  *
  * **Example** (A program that does not know)
  *
@@ -478,38 +512,51 @@ export type MockHandler<Data> = (
  *     iModel.layer().pipe(Layer.provideMerge(ServiceBackend.layerMock(() => Effect.succeed("blue"))))
  *   )
  * )
+ *
+ * console.log(await Effect.runPromise(test)) // => { text: 'blue', calls: 1 }
  * ```
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerMock = <Data>(handler: MockHandler<Data>): Layer.Layer<ServiceBackend | Mock> =>
+export const layerMock = <Data>(
+  handler: MockHandler<Data>,
+  backend?: Effect.Effect<Backend<never, Data>, unknown, unknown>
+): Layer.Layer<ServiceBackend | Mock> =>
   Layer.effectContext(
-    Effect.map(makeMock(handler), ({ backend, mock }) =>
+    Effect.map(makeMock(handler, backend), ({ backend, mock }) =>
       Context.make(ServiceBackend, backend).pipe(Context.add(Mock, mock)))
   )
 
 /**
- * Makes the backend of a mock, with the types of what it answers; and what it saw.
+ * Makes the backend of a mock, with the types of what it answers; and what it saw. See `layerMock`.
+ *
+ * **Gotchas**
+ *
+ * The `backend` is not made, so it needs neither a key nor a client. A mock cannot know how to read the answers of an effect that
+ * was derived from one of `OpenAi.makeChat` and the like, such as by `Effect.map`.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const makeMock = Effect.fnUntraced(function*<Data>(handler: MockHandler<Data>): Effect.fn.Return<{
+export const makeMock = Effect.fnUntraced(function*<Data>(
+  handler: MockHandler<Data>,
+  backend?: Effect.Effect<Backend<never, Data>, unknown, unknown>
+): Effect.fn.Return<{
   readonly backend: Backend<unknown, Data>
   readonly mock: Mock["Service"]
 }> {
   const callings: Array<Calling> = []
-  const backend = yield* make({
+  const made = yield* make({
     provider: "mock",
     name: "mock",
     request: Schema.Record(Schema.String, Schema.Unknown),
-    call: (_payload, calling) => {
+    call: (payload, calling) => {
       callings.push(calling)
-      return handler(calling)
+      return Effect.flatMap(handler(calling), (answer) => read(answer, payload, backend))
     }
   })
-  return { backend: { ...backend, [TypeId]: variance }, mock: { callings: Effect.sync(() => [...callings]) } }
+  return { backend: { ...made, [TypeId]: variance }, mock: { callings: Effect.sync(() => [...callings]) } }
 })
 
 const variance = { _Args: identity, _Data: identity }

@@ -72,8 +72,10 @@ export class Simulator extends Context.Service<Simulator, {
  * const program = Effect.gen(function*() {
  *   const response = yield* iModel.respond({ prompt: "Hello" })
  *   const simulator = yield* Simulator.Simulator
- *   return { text: response.text, rejected: (yield* simulator.seen).rejected }
+ *   return { completed: response.text !== "", rejected: (yield* simulator.seen).rejected }
  * }).pipe(Effect.provide(model))
+ *
+ * console.log(await Effect.runPromise(program)) // => { completed: true, rejected: 0 }
  * ```
  *
  * @category layers

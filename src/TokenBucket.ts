@@ -1,5 +1,5 @@
 /**
- * One limit: a capacity that refills evenly over a window, for requests, tokens or anything that is counted.
+ * A rate limit: a capacity that refills evenly over a window, for requests, tokens or anything that is counted.
  *
  * The state is kept in Effect's `RateLimiter` (`effect/persistence`), by its token-bucket algorithm: in memory, or in the
  * `RateLimiter` in context. A `LimitStore` in context keeps the buckets that have a `key`, for all processes.
@@ -16,8 +16,8 @@ import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Semaphore from "effect/Semaphore"
-import type { Answer, Change } from "./internal/limits/session.ts"
-import * as Accounts from "./internal/limits/open.ts"
+import { type Change, priceOf, type Reply } from "./internal/limits/session.ts"
+import * as LimitSession from "./internal/limits/open.ts"
 import * as Outage from "./internal/limits/outage.ts"
 import { duration, illegal, positive, positiveDuration } from "./internal/util/options.ts"
 
@@ -28,7 +28,7 @@ import { duration, illegal, positive, positiveDuration } from "./internal/util/o
 export const TypeId = "~effect-imodel/TokenBucket"
 
 /**
- * A limit.
+ * A token bucket.
  *
  * **Example** (Two at once, then two a second)
  *
@@ -46,13 +46,13 @@ export const TypeId = "~effect-imodel/TokenBucket"
  * @since 0.1.0
  */
 export interface TokenBucket {
-  /** How executors take from it, together with other buckets. */
-  readonly [TypeId]: Accounts.Bucket
-  /** What a full bucket holds, and what comes back in a window. */
+  /** Lets an executor take from several buckets at once. */
+  readonly [TypeId]: LimitSession.Bucket
+  /** What a full bucket holds, and what refills within a window. */
   readonly capacity: number
   /** The time in which an empty bucket becomes full again. */
   readonly window: Duration.Duration
-  /** How much of the window is kept back. Longer than zero for a limit that a server counts. */
+  /** Safety margin: the part of the window that is never used. Above zero for a limit that a server counts. */
   readonly headroom: Duration.Duration
   /**
    * Takes `n` (default 1) as soon as they are there, first come first served. A waiter that is interrupted leaves the
@@ -135,21 +135,21 @@ export const make = Effect.fnUntraced(function*(
 
   const windowMillis = Math.max(1, Math.round(Duration.toMillis(window)))
   const headroomMillis = Math.min(Math.round(Duration.toMillis(headroom)), Math.floor(windowMillis / 20))
-  const bucket = yield* Accounts.makeBucket(options.key, { capacity, windowMillis, headroomMillis, initial })
-  const account = yield* Accounts.open([bucket], { key: undefined, concurrency: undefined })
+  const bucket = yield* LimitSession.makeBucket(options.key, { capacity, windowMillis, headroomMillis, initial })
+  const session = yield* LimitSession.open([bucket], { key: undefined, concurrency: undefined })
   const turn = Semaphore.makeUnsafe(1)
 
-  const ask = (n: number, waits: boolean) => account.exchange({ want: [n], next: undefined, waits, running: 0 })
-  const leave = Effect.suspend(() => account.exchange({ want: undefined, next: undefined, waits: false, running: 0 }))
-  const patiently = account.isLocal ? identity : Outage.patiently
+  const ask = (n: number, waits: boolean) => session.exchange({ want: [n], next: undefined, waits, running: 0 })
+  const leave = Effect.suspend(() => session.exchange({ want: undefined, next: undefined, waits: false, running: 0 }))
+  const patiently = session.isLocal ? identity : Outage.patiently
   const tell = (change: Change) =>
     Effect.suspend(() => {
-      account.note(0, change)
-      return Effect.asVoid(patiently(account.exchange()))
+      session.note(0, change)
+      return Effect.asVoid(patiently(session.exchange()))
     })
 
   // A store may answer late: what it gave to one who has left meanwhile goes back.
-  const takeBack = (asked: Fiber.Fiber<Answer, RateLimiter.RateLimiterError>, n: number) =>
+  const takeBack = (asked: Fiber.Fiber<Reply, RateLimiter.RateLimiterError>, n: number) =>
     Fiber.await(asked).pipe(
       Effect.flatMap((exit) =>
         Exit.isSuccess(exit) && exit.value.receipt !== undefined ? tell({ op: "release", n }) : leave
@@ -161,7 +161,7 @@ export const make = Effect.fnUntraced(function*(
   const awaitTurn = Effect.fnUntraced(function*(n: number) {
     const sooner = Latch.makeUnsafe()
     yield* Effect.acquireRelease(
-      Effect.sync(() => account.onSooner(() => sooner.openUnsafe())),
+      Effect.sync(() => session.onSooner(() => sooner.openUnsafe())),
       (unsubscribe) => Effect.sync(unsubscribe)
     )
     let isTaken = false
@@ -174,7 +174,7 @@ export const make = Effect.fnUntraced(function*(
           receipt !== undefined
             ? Effect.succeed(true)
             : Effect.as(
-              Effect.timeoutOption(sooner.await, Math.ceil(Math.min(waitMillis, account.leaseMillis / 3))),
+              Effect.timeoutOption(sooner.await, Math.ceil(Math.min(waitMillis, session.leaseMillis / 3))),
               false
             )
       ).pipe(Effect.onInterrupt(() => takeBack(asked, n)))
@@ -213,9 +213,11 @@ export const make = Effect.fnUntraced(function*(
         : illegal(`reserved and actual must be finite and not negative, got ${reserved} and ${actual}`),
     reset: tell({ op: "fill" }),
     available: Effect.map(
-      patiently(account.levels),
-      ([level = 0]) =>
-        level >= windowMillis - headroomMillis ? capacity : Math.max(0, Math.floor(level / bucket.learned.price))
+      patiently(session.levels),
+      ([level = 0]) => {
+        const price = session.buckets[0]?.learned.price ?? priceOf(windowMillis, capacity)
+        return level >= windowMillis - headroomMillis ? capacity : Math.max(0, Math.floor(level / price))
+      }
     )
   }
 })

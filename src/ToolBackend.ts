@@ -20,6 +20,8 @@
  *   const { data } = yield* add.respond({ a: 1, b: 2 })
  *   return data
  * })
+ *
+ * console.log(await Effect.runPromise(Effect.scoped(program))) // => 3
  * ```
  *
  * @since 0.1.0

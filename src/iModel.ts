@@ -1,11 +1,18 @@
 /**
  * The service a program uses: one typed front of a model provider or a local tool, under limits, settled as callings.
  *
+ * **Details** (Traces and metrics)
+ *
+ * Each attempt at a model is a span by OpenTelemetry's conventions for generative AI (`chat gpt-4o-mini`, with `gen_ai.request.*`,
+ * `gen_ai.usage.*`, `error.type`), and is measured in `gen_ai.client.operation.duration` and `gen_ai.client.token.usage`. What is
+ * said is in a span only where {@link CaptureContent} is `true`. `Executor`, `Circuit` and `Hook.metrics` have metrics of their own.
+ *
  * @since 0.1.0
  */
 import type * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { dual, identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
@@ -41,6 +48,7 @@ import {
   type CreateOptions,
   iModel,
   type InvokeOptions,
+  type InvokeStreamOptions,
   type Model,
   type Options,
   type OptionsError,
@@ -53,7 +61,17 @@ import { type Arguments, type Backend, makeMock, Mock, type MockHandler, Service
 
 export { iModel, TypeId }
 export type { HedgeOptions } from "./internal/routing/options.ts"
-export type { BatchOptions, CreateOptions, InvokeOptions, Model, Options, OptionsError, ResponseOf, StreamOptions }
+export type {
+  BatchOptions,
+  CreateOptions,
+  InvokeOptions,
+  InvokeStreamOptions,
+  Model,
+  Options,
+  OptionsError,
+  ResponseOf,
+  StreamOptions
+}
 
 // -----------------------------------------------------------------------------
 // Constructors
@@ -298,8 +316,8 @@ export const Service =
       layer: Layer.effect(tag, Effect.flatMap(backend, (backend) => make(backend, modelOptions))),
       layerMock: (handler: MockHandler<Data | Hook.Data<H>>) =>
         Layer.effectContext(Effect.gen(function*() {
-          const { backend, mock } = yield* makeMock(handler)
-          return Context.make(tag, yield* make(backend, modelOptions)).pipe(Context.add(Mock, mock))
+          const { backend: made, mock } = yield* makeMock(handler, backend)
+          return Context.make(tag, yield* make(made, modelOptions)).pipe(Context.add(Mock, mock))
         }))
     })
   }
@@ -618,6 +636,129 @@ const batch = <Args, Data>(
   }
   return Effect.forEach(args, settle, { concurrency: model.capacity })
 }
+
+/**
+ * Invokes the program's model for each of the arguments in a stream, and emits each one's `Result`.
+ *
+ * **When to use**
+ *
+ * For inputs that are read while calls run, or are too many to hold in memory: with `invokeAll` all are held. To keep each input
+ * with its result use {@link mapStream}.
+ *
+ * **Details**
+ *
+ * As many calls are under way at once as the model can run and queue: its `capacity`, which is 100 without limits. No more of the
+ * stream is read meanwhile. A call that times out or is denied is a failed `Result` and ends no other; what the backend answered,
+ * a failure too, is in its calling. Interrupting the stream interrupts the calls.
+ *
+ * **Example** (Prompts from elsewhere)
+ *
+ * ```ts
+ * import { Console, Effect, Result, Stream } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const prompts = Stream.make("A red fruit", "A blue fruit").pipe(Stream.map((prompt) => ({ prompt })))
+ *
+ * const program = iModel.invokeStream(prompts, { timeout: "1 minute" }).pipe(
+ *   Stream.filter(Result.isSuccess),
+ *   Stream.mapEffect((result) => result.success.response),
+ *   Stream.runForEach(({ text }) => Console.log(text))
+ * )
+ * ```
+ *
+ * @see {@link invokeAll} for an `Iterable`
+ * @category operations
+ * @since 0.1.0
+ */
+export const invokeStream = <E, R>(
+  args: Stream.Stream<Arguments, E, R>,
+  options?: InvokeStreamOptions
+): Stream.Stream<Result.Result<Calling, TimeoutError | PermissionDenied>, E, R | iModel> =>
+  Stream.unwrap(Effect.map(iModel, (model) => invokeStreamWith(model, args, options)))
+
+/**
+ * As `invokeStream`, with a model at hand.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const invokeStreamWith = <Args, Data, E, R>(
+  model: Model<Args, Data>,
+  args: Stream.Stream<Args, E, R>,
+  options?: InvokeStreamOptions
+): Stream.Stream<Result.Result<Calling<Data>, TimeoutError | PermissionDenied>, E, R> =>
+  Stream.map(mapStreamWith(model, args, identity, options), ([, result]) => result)
+
+/**
+ * Invokes the program's model for each element of a stream, with the arguments that a function makes of it, and emits the element
+ * together with its `Result`. See {@link invokeStream}.
+ *
+ * **Example** (Rows of a table)
+ *
+ * ```ts
+ * import { Effect, Result, Stream } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const rows = Stream.make({ id: 1, text: "Win a prize!" }, { id: 2, text: "See you at noon." })
+ *
+ * const program = rows.pipe(
+ *   iModel.mapStream(({ text }) => ({ prompt: `Spam or not? ${text}` }), { unordered: true }),
+ *   Stream.mapEffect(([{ id }, result]) =>
+ *     Effect.map(Effect.result(Effect.flatMap(Effect.fromResult(result), ({ response }) => response)), (answer) => ({
+ *       id,
+ *       answer: Result.isSuccess(answer) ? answer.success.text : answer.failure.message
+ *     }))
+ *   ),
+ *   Stream.runCollect
+ * )
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const mapStream: {
+  <A>(
+    toArgs: (element: A) => Arguments,
+    options?: InvokeStreamOptions
+  ): <E, R>(
+    elements: Stream.Stream<A, E, R>
+  ) => Stream.Stream<readonly [A, Result.Result<Calling, TimeoutError | PermissionDenied>], E, R | iModel>
+  <A, E, R>(
+    elements: Stream.Stream<A, E, R>,
+    toArgs: (element: A) => Arguments,
+    options?: InvokeStreamOptions
+  ): Stream.Stream<readonly [A, Result.Result<Calling, TimeoutError | PermissionDenied>], E, R | iModel>
+} = dual(
+  (args) => Stream.isStream(args[0]),
+  <A, E, R>(
+    elements: Stream.Stream<A, E, R>,
+    toArgs: (element: A) => Arguments,
+    options?: InvokeStreamOptions
+  ): Stream.Stream<readonly [A, Result.Result<Calling, TimeoutError | PermissionDenied>], E, R | iModel> =>
+    Stream.unwrap(Effect.map(iModel, (model) => mapStreamWith(model, elements, toArgs, options)))
+)
+
+/**
+ * As `mapStream`, with a model at hand.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const mapStreamWith = <Args, Data, A, E, R>(
+  model: Model<Args, Data>,
+  elements: Stream.Stream<A, E, R>,
+  toArgs: (element: A) => Args,
+  { unordered = false, ...options }: InvokeStreamOptions = {}
+): Stream.Stream<readonly [A, Result.Result<Calling<Data>, TimeoutError | PermissionDenied>], E, R> =>
+  Stream.mapEffect(
+    elements,
+    (element) =>
+      Effect.map(
+        Effect.result(Effect.suspend(() => model.invoke(toArgs(element), options))),
+        (result) => [element, result] as const
+      ),
+    { concurrency: model.capacity, unordered }
+  )
 
 // -----------------------------------------------------------------------------
 // Tools

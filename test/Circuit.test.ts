@@ -14,7 +14,8 @@ import {
   Simulator,
   type TimeoutError
 } from "effect-imodel"
-import { hasRedis, howToGetRedis, layerRedis } from "./support/redis.ts"
+import { layerRedis, missingRedis } from "../scratchpad/support/redis.ts"
+import { unavailable } from "./support/required.ts"
 
 type Reason = Errors.BackendErrorReason
 
@@ -204,7 +205,7 @@ describe("a circuit", () => {
     ))
 })
 
-if (hasRedis) {
+describe.skipIf(unavailable("Redis", missingRedis))("on Redis", () => {
   layer(CircuitBreaker.layerStoreRedis().pipe(Layer.provide(layerRedis), Layer.orDie), {
     excludeTestServices: true,
     timeout: "20 seconds"
@@ -219,6 +220,4 @@ if (hasRedis) {
         assert.strictEqual(asked(), 0)
       }))
   })
-} else {
-  it.skip(`a circuit on Redis: ${howToGetRedis}`, () => {})
-}
+})

@@ -8,6 +8,7 @@ import { execFileSync } from "node:child_process"
 import { createServer } from "node:http"
 import { installed, processesWith, temporaryDirectory } from "./support/claude.ts"
 import { serve } from "./support/server.ts"
+import { unavailable } from "./support/required.ts"
 
 const key = "sk-ant-very-secret"
 const apiKey = Redacted.make(key)
@@ -267,10 +268,6 @@ const running = (directory: string): Effect.Effect<void> =>
     pidsOf(directory, "tail -f /dev/null").length > 0 ? Effect.void : Effect.delay(running(directory), "50 millis")
   )
 
-const { executable, missing } = installed
-if (executable !== undefined) describe.concurrent("Claude Code", () => suite(executable))
-else {
-  describe("Claude Code", () => {
-    it.skip(`needs the real program: ${missing}`, () => {})
-  })
-}
+const { executable = "", missing } = installed
+
+describe.skipIf(unavailable("Claude Code", missing)).concurrent("Claude Code", () => suite(executable))

@@ -117,7 +117,7 @@ describe("Executor", () => {
       const calling = yield* worker.call(0, 0, 101)
       const error = yield* Effect.flip(executor.submit(calling))
       assert.strictEqual(error._tag, "PermissionDenied")
-      assert.match(error.message, /costs 101 tokens, the limit is 100 a window/)
+      assert.match(error.message, /costs 101 tokens, but the limit is 100 per window/)
       assert.strictEqual(calling.execution.status, "aborted")
       assert.strictEqual(yield* requests.available, 10)
       assert.match((yield* Effect.flip(calling.response)).message, /the calling was aborted/)

@@ -1,14 +1,15 @@
-/** The store of shared limits on a real Redis: what accounts take and wait for, whatever happens to Redis or to each other. */
+/** The store of shared limits on a real Redis: what sessions take and wait for, whatever happens to Redis or to each other. */
 import { NodeRedis } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Latch, Layer, Schema } from "effect"
 import { LimitStore, TokenBucket } from "effect-imodel"
 import { Redis } from "effect/persistence"
 import { TestClock } from "effect/testing"
-import { assertAbout, connect, day, leaving, left, open, wanting } from "./support/accounts.ts"
+import { assertAbout, connect, day, leaving, left, open, wanting } from "./support/sessions.ts"
 import { ReferenceLine } from "./support/line.ts"
 import { makeLimit } from "./support/limits.ts"
-import { hasRedis, howToGetRedis, serve } from "./support/redis.ts"
+import { missingRedis, serve } from "../scratchpad/support/redis.ts"
+import { unavailable } from "./support/required.ts"
 
 const command = Effect.fnUntraced(function*<A>(url: string, name: string, ...args: ReadonlyArray<string>) {
   const layer = NodeRedis.layer({ url })
@@ -29,25 +30,25 @@ const assertLeft = (actual: number, whole: number, since: number) => {
   assert.isAtLeast(actual, whole - since - 2)
 }
 
-describe.skipIf(!hasRedis)(hasRedis ? "LimitStore on Redis" : `LimitStore on Redis: ${howToGetRedis}`, () => {
+describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () => {
   it.live("takes from both buckets or from neither, and never more than there is", () =>
     Effect.gen(function*() {
       const { url } = yield* serve()
-      const accounts = yield* Effect.forEach([0, 1, 2, 3], () => open(url, { key: "both", capacities: [100, 1000] }))
+      const sessions = yield* Effect.forEach([0, 1, 2, 3], () => open(url, { key: "both", capacities: [100, 1000] }))
       let requests = 0
       let tokens = 0
-      yield* Effect.forEach(accounts, (account, n) =>
+      yield* Effect.forEach(sessions, (session, n) =>
         Effect.gen(function*() {
           for (let i = 0; i < 60; i++) {
             const [more, cost] = [1 + (i + n) % 3, (i * 7 + n) % 30]
-            const { receipt } = yield* account.exchange(wanting([more, cost], { waits: false }))
+            const { receipt } = yield* session.exchange(wanting([more, cost], { waits: false }))
             if (receipt === undefined) continue
             requests += more
             tokens += cost
           }
         }), { concurrency: "unbounded" })
       assert.include([98, 99, 100], requests)
-      for (const account of accounts) assertAbout(yield* left(account), [100 - requests, 1000 - tokens])
+      for (const session of sessions) assertAbout(yield* left(session), [100 - requests, 1000 - tokens])
     }))
 
   it.live("serves those who wait in their order, whoever asks again", () =>
@@ -189,8 +190,8 @@ describe.skipIf(!hasRedis)(hasRedis ? "LimitStore on Redis" : `LimitStore on Red
   it.live("keeps all of a limit in one slot of a cluster, under the prefix, and lets it expire", () =>
     Effect.gen(function*() {
       const { url } = yield* serve()
-      const account = yield* open(url, { key: "mine", capacities: [10, 10] }, { prefix: "app:" })
-      yield* account.exchange(wanting([1, 1]))
+      const session = yield* open(url, { key: "mine", capacities: [10, 10] }, { prefix: "app:" })
+      yield* session.exchange(wanting([1, 1]))
       const keys = yield* command<ReadonlyArray<string>>(url, "KEYS", "*")
       assert.deepStrictEqual(keys.toSorted(), ["app:{mine}:0", "app:{mine}:1", "app:{mine}:line"])
       for (const key of keys) assert.isAbove(yield* command<number>(url, "PTTL", key), 0)
@@ -199,11 +200,11 @@ describe.skipIf(!hasRedis)(hasRedis ? "LimitStore on Redis" : `LimitStore on Red
   it.live("does not take a Redis that has lost everything for full buckets", () =>
     Effect.gen(function*() {
       const redis = yield* serve()
-      const account = yield* open(redis.url, { key: "lost", capacities: [100] })
-      yield* account.exchange(wanting([100]))
+      const session = yield* open(redis.url, { key: "lost", capacities: [100] })
+      yield* session.exchange(wanting([100]))
       yield* redis.stop
       yield* redis.start
-      const answer = yield* Effect.retry(account.exchange(wanting([10])), { times: 50 })
+      const answer = yield* Effect.retry(session.exchange(wanting([10])), { times: 50 })
       assert.isUndefined(answer.receipt)
       assert.isAbove(answer.waitMillis, day / 11)
       // Who never saw it has to believe it. It was told so by then.
@@ -215,11 +216,11 @@ describe.skipIf(!hasRedis)(hasRedis ? "LimitStore on Redis" : `LimitStore on Red
   it.live("outlives a flush of the scripts", () =>
     Effect.gen(function*() {
       const { url } = yield* serve()
-      const account = yield* open(url, { key: "flushed", capacities: [10] })
-      yield* account.exchange(wanting([4]))
+      const session = yield* open(url, { key: "flushed", capacities: [10] })
+      yield* session.exchange(wanting([4]))
       yield* command(url, "SCRIPT", "FLUSH")
-      yield* account.exchange(wanting([4]))
-      assertAbout(yield* left(account), [2])
+      yield* session.exchange(wanting([4]))
+      assertAbout(yield* left(session), [2])
     }))
 
   it.live("believes news once that it is told twice, since the answer to the first time was lost", () =>
@@ -238,16 +239,16 @@ describe.skipIf(!hasRedis)(hasRedis ? "LimitStore on Redis" : `LimitStore on Red
             )
         }))
       ).pipe(Layer.provide(NodeRedis.layer({ url })))
-      const account = yield* open(losing, { key: "twice", capacities: [100] })
-      yield* account.exchange(wanting([50]))
-      account.note(0, { op: "release", n: 10 })
+      const session = yield* open(losing, { key: "twice", capacities: [100] })
+      yield* session.exchange(wanting([50]))
+      session.note(0, { op: "release", n: 10 })
       isLost = true
-      assert.isTrue(Exit.isFailure(yield* Effect.exit(account.exchange())))
-      account.note(0, { op: "release", n: 1 })
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(session.exchange())))
+      session.note(0, { op: "release", n: 1 })
       isLost = false
-      yield* account.exchange()
-      yield* account.exchange()
-      assertAbout(yield* left(account), [61])
+      yield* session.exchange()
+      yield* session.exchange()
+      assertAbout(yield* left(session), [61])
     }))
 
   it.live("says what to do when Redis is not there, or does not let us in", () =>
@@ -289,27 +290,27 @@ describe.skipIf(!hasRedis)(hasRedis ? "LimitStore on Redis" : `LimitStore on Red
         const { url } = yield* serve()
         const capacities = [10, 40]
         const options = { key: `steps-${runs++}`, capacities }
-        const accounts = yield* Effect.forEach([0, 1, 2], () => open(url, options))
+        const sessions = yield* Effect.forEach([0, 1, 2], () => open(url, options))
         const reference = new ReferenceLine(capacities, day)
         for (const step of steps) {
-          const account = accounts[step.member]
-          if (account === undefined) continue
+          const session = sessions[step.member]
+          if (session === undefined) continue
           if (step.op === "ask") {
             const expected = reference.ask(step.member, step.want, step.next)
-            const answer = yield* account.exchange(wanting(step.want, { next: step.next }))
+            const answer = yield* session.exchange(wanting(step.want, { next: step.next }))
             assert.strictEqual(answer.receipt !== undefined, expected === 0)
             const wait = expected > 0 || step.next === undefined ? expected : reference.waitOf(step.member)
             assert.approximately(answer.waitMillis, wait, 5000)
           } else if (step.op === "leave") {
             reference.leave(step.member)
-            yield* account.exchange(leaving)
+            yield* session.exchange(leaving)
           } else {
             const n = step.gives ? -step.n : step.n
             reference.change(step.bucket, -n)
-            account.note(step.bucket, { op: "settle", n })
-            yield* account.exchange()
+            session.note(step.bucket, { op: "settle", n })
+            yield* session.exchange()
           }
-          assertAbout(yield* left(account), reference.levels)
+          assertAbout(yield* left(session), reference.levels)
         }
       }).pipe(Effect.scoped),
     { arbitrary: { runs: 50 } }

@@ -3,7 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Exit, Fiber, FileSystem, Layer, Path, Redacted, Schema, Scope } from "effect"
 import { Tool } from "effect/ai"
 import { Errors, iModel, OpenAi, ServiceBackend, ServiceRegistry, Simulator, ToolBackend } from "effect-imodel"
-import { everything, everythingOverHttp, filesystem, mortal, notInstalled } from "./support/mcp.ts"
+import { everything, everythingOverHttp, filesystem, missingServers, mortal } from "./support/mcp.ts"
+import { unavailable } from "./support/required.ts"
 
 const modelOf = (name: string, tags: ReadonlyArray<string> = []) =>
   Effect.flatMap(
@@ -79,8 +80,8 @@ describe("ServiceRegistry", () => {
       ) {
         const error = yield* Effect.flip(registry.get(name))
         if (!(error instanceof Errors.ModelNotFound)) return assert.fail(String(error))
-        assert.sameMembers(error.near.slice(0, near.length), [...near])
-        assert.include(error.message, near[0] ?? "There are: claude, gpt-small, gpt-large")
+        assert.sameMembers(error.suggestions.slice(0, near.length), [...near])
+        assert.include(error.message, near[0] ?? "Known models: claude, gpt-small, gpt-large")
       }
       assert.instanceOf(yield* Effect.flip(registry.unregister("cluade")), Errors.ModelNotFound)
     }).pipe(empty))
@@ -306,10 +307,8 @@ describe("MCP servers in a registry", () => {
       assert.deepStrictEqual(yield* (yield* ServiceRegistry.ServiceRegistry).names, [])
     }).pipe(Effect.scoped, Effect.provide(services)))
 
-  const installed = everything !== undefined && filesystem !== undefined
-
-  it.live.skipIf(!installed)(
-    `the real ones, through the registry and the tool loop${installed ? "" : ` (${notInstalled})`}`,
+  it.live.skipIf(unavailable("MCP servers", missingServers))(
+    "the real ones, through the registry and the tool loop",
     () =>
       Effect.gen(function*() {
         const directory = yield* Effect.flatMap(FileSystem.FileSystem, (fs) =>

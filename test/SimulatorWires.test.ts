@@ -2,7 +2,7 @@
 import Anthropic, * as AnthropicErrors from "@anthropic-ai/sdk"
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { ApiError, FunctionCallingConfigMode, GoogleGenAI, Type } from "@google/genai"
+import { ApiError, GoogleGenAI, Type } from "@google/genai"
 import { Context, Duration, Effect, Exit, Fiber, Layer, Option, Redacted, Schema, Stream } from "effect"
 import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { iModel, OpenAi as OpenAiBackend, Simulator } from "effect-imodel"
@@ -88,15 +88,6 @@ describe("OpenAI's SDK", () => {
       assert.deepStrictEqual(chunks.map(({ choices }) => choices[0]?.finish_reason).slice(-2), ["stop", undefined])
       assert.deepStrictEqual(chunks.at(-1)?.usage, whole.usage)
       assert.deepStrictEqual(chunks.slice(0, -1).map(({ usage }) => usage), chunks.slice(1).map(() => null))
-    }).pipe(Effect.provide(loopback())))
-
-  it.effect("has usage in a stream only where it asks for it", () =>
-    Effect.gen(function*() {
-      const { openAi } = yield* clients()
-      const chunks = yield* Effect.promise(async () =>
-        collect(await openAi.chat.completions.create({ model: "m", messages: user("Hello"), stream: true }))
-      )
-      assert.isTrue(chunks.every((chunk) => chunk.choices.length === 1 && !("usage" in chunk)))
     }).pipe(Effect.provide(loopback())))
 
   it.effect("puts the chunks together to what the whole completion is", () =>
@@ -190,31 +181,6 @@ describe("OpenAI's SDK", () => {
       )
     }).pipe(Effect.provide(loopback())))
 
-  it.effect("has a response call a tool, and answer with its result", () =>
-    Effect.gen(function*() {
-      const { openAi } = yield* clients()
-      const body = {
-        model: "m",
-        tools: [{ type: "function" as const, name: "weather", parameters, strict: true }],
-        tool_choice: { type: "function" as const, name: "weather" }
-      }
-      const called = yield* Effect.promise(() => openAi.responses.create({ ...body, input: "Weather?" }))
-      const [call] = called.output
-      assert(call?.type === "function_call")
-      assert.isTrue(isWeatherText(call.arguments))
-      const answered = yield* Effect.promise(() =>
-        openAi.responses.create({
-          ...body,
-          input: [
-            { role: "user", content: "Weather?" },
-            call,
-            { type: "function_call_output", call_id: call.call_id, output: "rain" }
-          ]
-        })
-      )
-      assert.isNotEmpty(answered.output_text)
-    }).pipe(Effect.provide(loopback())))
-
   it.effect("has embeddings, the same in either encoding", () =>
     Effect.gen(function*() {
       const { openAi } = yield* clients()
@@ -270,55 +236,6 @@ describe("Anthropic's SDK", () => {
       )
     }).pipe(Effect.provide(loopback())))
 
-  it.effect("has the events of a stream as they are documented", () =>
-    Effect.gen(function*() {
-      const { url } = yield* clients({ answer: () => "Good morning." })
-      const text = yield* HttpClientRequest.post(`${url}/v1/messages?beta=true`).pipe(
-        HttpClientRequest.setHeaders({ "x-api-key": "any", "anthropic-version": "2023-06-01" }),
-        HttpClientRequest.bodyJsonUnsafe({ ...body, stream: true }),
-        HttpClient.execute,
-        Effect.flatMap((response) => response.text)
-      )
-      const names = [...text.matchAll(/^event: (.*)\ndata: \{"type":"\1"/gm)].map(([, name]) => name)
-      assert.deepStrictEqual(names, [
-        "message_start",
-        "content_block_start",
-        "ping",
-        "content_block_delta",
-        "content_block_delta",
-        "content_block_stop",
-        "message_delta",
-        "message_stop"
-      ])
-    }).pipe(Effect.provide([loopback(), FetchHttpClient.layer])))
-
-  it.effect("has a tool called when it demands so, and words when it brings the result", () =>
-    Effect.gen(function*() {
-      const { anthropic } = yield* clients()
-      const withTools = {
-        ...body,
-        tools: [{ name: "weather", input_schema: parameters }],
-        tool_choice: { type: "any" as const }
-      }
-      const called = yield* Effect.promise(() => anthropic.messages.create(withTools))
-      assert.strictEqual(called.stop_reason, "tool_use")
-      const [call] = called.content
-      assert(call?.type === "tool_use")
-      assert.isTrue(isWeather(call.input))
-      const answered = yield* Effect.promise(() =>
-        anthropic.messages.create({
-          ...withTools,
-          messages: [
-            ...body.messages,
-            { role: "assistant", content: called.content },
-            { role: "user", content: [{ type: "tool_result", tool_use_id: call.id, content: "rain" }] }
-          ]
-        })
-      )
-      assert.strictEqual(answered.stop_reason, "end_turn")
-      assert.strictEqual(answered.content[0]?.type, "text")
-    }).pipe(Effect.provide(loopback())))
-
   it.effect("has structured output by its schema", () =>
     Effect.gen(function*() {
       const { anthropic } = yield* clients()
@@ -343,7 +260,7 @@ describe("Anthropic's SDK", () => {
       assert.strictEqual(response.headers.get("anthropic-ratelimit-requests-limit"), "2")
       assert.strictEqual(response.headers.get("anthropic-ratelimit-requests-remaining"), "1")
       assert.strictEqual(response.headers.get("anthropic-ratelimit-requests-reset"), "1970-01-01T00:00:30.000Z")
-      assert.strictEqual(response.headers.get("anthropic-ratelimit-tokens-remaining"), "898")
+      assert.strictEqual(response.headers.get("anthropic-ratelimit-tokens-remaining"), "899")
       yield* Effect.promise(() => anthropic.messages.create(body))
       const error = yield* rejection(() => anthropic.messages.create(body))
       assert(error instanceof AnthropicErrors.RateLimitError)
@@ -385,46 +302,6 @@ describe("Gemini's SDK", () => {
       assert.isAbove(whole.usageMetadata?.thoughtsTokenCount ?? 0, 0)
     }).pipe(Effect.provide(loopback())))
 
-  it.effect("has a tool called when it demands so, and words when it brings the result", () =>
-    Effect.gen(function*() {
-      const { gemini } = yield* clients()
-      const config = {
-        tools: [{
-          functionDeclarations: [{
-            name: "weather",
-            parameters: {
-              type: Type.OBJECT,
-              properties: {
-                city: { type: Type.STRING },
-                days: { type: Type.INTEGER, minimum: 1, maximum: 14 }
-              },
-              required: ["city", "days"]
-            }
-          }]
-        }],
-        toolConfig: {
-          functionCallingConfig: { mode: FunctionCallingConfigMode.ANY, allowedFunctionNames: ["weather"] }
-        }
-      }
-      const called = yield* Effect.promise(() => gemini.models.generateContent({ ...body, config }))
-      const [call] = called.functionCalls ?? []
-      const content = called.candidates?.[0]?.content
-      assert(call !== undefined && content !== undefined)
-      assert.isTrue(isWeather(call.args))
-      const answered = yield* Effect.promise(() =>
-        gemini.models.generateContent({
-          ...body,
-          config,
-          contents: [
-            { role: "user", parts: [{ text: "Hello" }] },
-            content,
-            { role: "user", parts: [{ functionResponse: { name: "weather", response: { output: "rain" } } }] }
-          ]
-        })
-      )
-      assert.isNotEmpty(answered.text)
-    }).pipe(Effect.provide(loopback())))
-
   it.effect("has structured output by either schema", () =>
     Effect.gen(function*() {
       const { gemini } = yield* clients()
@@ -447,7 +324,7 @@ describe("Gemini's SDK", () => {
 
   it.effect("has embeddings", () =>
     Effect.gen(function*() {
-      const { gemini, url } = yield* clients()
+      const { gemini } = yield* clients()
       const { embeddings } = yield* Effect.promise(() =>
         gemini.models.embedContent({
           model: "gemini-embedding-001",
@@ -456,14 +333,7 @@ describe("Gemini's SDK", () => {
         })
       )
       assert.deepStrictEqual(embeddings?.map(({ values }) => values?.length), [5, 5])
-      const one = yield* HttpClientRequest.post(`${url}/v1beta/models/gemini-embedding-001:embedContent`).pipe(
-        HttpClientRequest.setHeader("x-goog-api-key", "any"),
-        HttpClientRequest.bodyJsonUnsafe({ content: { parts: [{ text: "red" }] }, outputDimensionality: 5 }),
-        HttpClient.execute,
-        Effect.flatMap((response) => response.json)
-      )
-      assert.deepStrictEqual(one, { embedding: { values: embeddings?.[0]?.values ?? [] } })
-    }).pipe(Effect.provide([loopback(), FetchHttpClient.layer])))
+    }).pipe(Effect.provide(loopback())))
 
   it.effect("knows a refusal for what it is", () =>
     Effect.gen(function*() {

@@ -5,7 +5,7 @@ import { AiError, Tool } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { Anthropic, Errors, Gemini, iModel, OpenAi, ServiceBackend, Simulator } from "effect-imodel"
-import { capabilitiesOf } from "../src/internal/chat/catalogue.ts"
+import { capabilitiesOf, knownModel } from "../src/internal/chat/catalogue.ts"
 
 type Capabilities = ServiceBackend.Capabilities
 /** Of any wire. */
@@ -37,6 +37,25 @@ const png = "iVBORw0KGgo="
 // -----------------------------------------------------------------------------
 
 describe("a model is known by its name", () => {
+  it.each([
+    ["o3", true],
+    ["openai/gpt-5-mini", true],
+    ["gpt-5.9-nova", true],
+    ["gpt-6-sol", true],
+    ["ft:o4-mini-2025-04-16:my-org::id", true],
+    ["gpt-5-chat-latest", undefined],
+    ["gpt-4o", undefined],
+    ["olmo-3", undefined]
+  ])("%s reasons: %s", (model, reasoning) => assert.strictEqual(knownModel(model).reasoning, reasoning))
+
+  it.each([
+    ["gpt-4o-mini", "o200k"],
+    ["openai/gpt-5.9-nova", "o200k"],
+    ["ft:gpt-3.5-turbo-0125:my-org::id", "cl100k"],
+    ["text-embedding-3-small", "cl100k"],
+    ["claude-opus-4-6", undefined]
+  ])("%s has the tokenizer %s", (model, tokenizer) => assert.strictEqual(knownModel(model).tokenizer, tokenizer))
+
   const known: ReadonlyArray<readonly [string, Capabilities]> = [
     ["gpt-3.5-turbo", { contextWindow: 16_385, images: false }],
     ["gpt-4", { contextWindow: 8_192, images: false }],
@@ -83,7 +102,9 @@ describe("a model is known by its name", () => {
   it.each([
     ["gpt-4-turbo-2024-04-09", { contextWindow: 128_000 }],
     ["gpt-4-turbo-preview", { contextWindow: 128_000, images: false }],
-    ["gpt-4-1106-preview", {}],
+    ["gpt-4-1106-preview", { contextWindow: 128_000, images: false }],
+    ["GPT-4o", { contextWindow: 128_000 }],
+    ["us.anthropic.claude-opus-4-6-v1:0", { contextWindow: 1_000_000, prefill: false }],
     ["gpt-4-32k", {}],
     ["gpt-4o-audio-preview", {}],
     ["gpt-4o-mini-audio-preview", { contextWindow: 128_000, images: false }],
@@ -93,7 +114,8 @@ describe("a model is known by its name", () => {
     ["claude-sonnet-6", {}],
     ["gemini-2.5-flash-image", {}],
     ["gemini-2.5-flash-preview-tts", {}],
-    ["ft:gpt-4:my-org::id", {}],
+    ["ft:gpt-4o-mini-2024-07-18:my-org::id", { contextWindow: 128_000 }],
+    ["__proto__", {}],
     ["my-gpt-4", {}],
     ["llama-3.3-70b", {}],
     ["", {}]

@@ -16,7 +16,8 @@ import {
   Simulator,
   ToolBackend
 } from "effect-imodel"
-import { everything, notInstalled } from "./support/mcp.ts"
+import { everything, missingServers } from "./support/mcp.ts"
+import { unavailable } from "./support/required.ts"
 
 const Add = Tool.make("add", {
   description: "Adds two numbers.",
@@ -188,8 +189,8 @@ describe("with the simulator, over the wires of the providers", () => {
       )))
   }
 
-  it.live.skipIf(everything === undefined)(
-    `calls the tools of a real MCP server${everything === undefined ? ` (${notInstalled})` : ""}`,
+  it.live.skipIf(unavailable("MCP servers", missingServers))(
+    "calls the tools of a real MCP server",
     () =>
       Effect.gen(function*() {
         const connect = ToolBackend.mcpStdio({ command: process.execPath, args: [everything ?? "", "stdio"] })

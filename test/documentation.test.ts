@@ -1,13 +1,16 @@
 /**
- * Every example of the README and of the docstrings compiles, as a user's program against the package.
+ * Every example of the README and of the docstrings compiles, as a user's program against the package. Those with comments `// =>` are
+ * run, and print what the comments say.
  */
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
+import { spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
-import { fileURLToPath } from "node:url"
+import { formatWithOptions } from "node:util"
+import { vi } from "vitest"
+import packageJson from "../package.json" with { type: "json" }
 
-const root = fileURLToPath(new URL("..", import.meta.url))
+const root = join(import.meta.dirname, "..")
 
 interface Example {
   readonly file: string
@@ -41,6 +44,21 @@ mkdirSync(join(root, ".cache"), { recursive: true })
 const folder = mkdtempSync(join(root, ".cache", "examples-"))
 afterAll(() => rmSync(folder, { recursive: true }))
 
+const fileOf = (i: number) => join(folder, `example${i}.ts`)
+for (const [i, { code }] of examples.entries()) writeFileSync(fileOf(i), `${code}\nexport {}\n`)
+
+/** The sources of what the package exports, by the names of its modules. */
+const paths = Object.fromEntries(
+  Object.entries(packageJson.exports).flatMap(([subpath, target]) =>
+    target === null || typeof target === "string"
+      ? []
+      : [[
+        `${packageJson.name}${subpath.slice(1)}`,
+        [target.default.replace("./dist/", "../../src/").replace(/\.js$/, ".ts")]
+      ]]
+  )
+)
+
 describe("examples", () => {
   it("are found in the README and in the docstrings", () => {
     assert.isAbove(examples.filter(({ file }) => file === "README.md").length, 5)
@@ -48,41 +66,32 @@ describe("examples", () => {
   })
 
   it("compile", () => {
-    writeFileSync(
-      join(folder, "tsconfig.json"),
-      JSON.stringify({
-        extends: "../../tsconfig.json",
-        compilerOptions: {
-          noUnusedLocals: false,
-          noUnusedParameters: false,
-          paths: {
-            "effect-imodel": ["../../src/index.ts"],
-            "effect-imodel/Anthropic": ["../../src/providers/Anthropic.ts"],
-            "effect-imodel/ClaudeCode": ["../../src/providers/ClaudeCode.ts"],
-            "effect-imodel/Gemini": ["../../src/providers/Gemini.ts"],
-            "effect-imodel/OpenAi": ["../../src/providers/OpenAi.ts"],
-            "effect-imodel/Provider": ["../../src/providers/Provider.ts"]
-          }
-        },
-        include: ["."]
-      })
-    )
-    const names = new Map<string, Example>()
-    for (const [i, example] of examples.entries()) {
-      names.set(`example${i}.ts`, example)
-      writeFileSync(join(folder, `example${i}.ts`), `${example.code}\nexport {}\n`)
-    }
-    let output = ""
-    try {
-      execFileSync(join(root, "node_modules", ".bin", "tsc"), ["-p", folder, "--pretty", "false"], { encoding: "utf8" })
-    } catch (error) {
-      output = String((error as { readonly stdout?: unknown }).stdout)
-    }
-    const errors = output.split("\n").filter((line) => line.includes("error TS")).map((line) => {
-      const [, name = "", row = "0", rest = ""] = /(example\d+\.ts)\((\d+),\d+\): (.*)/.exec(line) ?? []
-      const example = names.get(name)
-      return example === undefined ? line : `${example.file}:${example.line + Number(row) - 1}: ${rest}`
+    const compilerOptions = { noUnusedLocals: false, noUnusedParameters: false, paths }
+    const config = { extends: "../../tsconfig.json", compilerOptions, include: ["."] }
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config))
+    const tsc = join(root, "node_modules", ".bin", "tsc")
+    const { status, stderr, stdout } = spawnSync(tsc, ["-p", folder, "--pretty", "false"], { encoding: "utf8" })
+    const errors = stdout.split("\n").filter((line) => line.includes("error TS")).map((line) => {
+      const [, i = "", row = "0", rest = ""] = /example(\d+)\.ts\((\d+),\d+\): (.*)/.exec(line) ?? []
+      const example = examples[Number(i)]
+      return i === "" || example === undefined ? line : `${example.file}:${example.line + Number(row) - 1}: ${rest}`
     })
     assert.deepStrictEqual(errors, [])
+    assert.strictEqual(status, 0, `tsc ended without an error in an example:\n${stdout}\n${stderr}`)
   })
+})
+
+describe("examples print what they say:", () => {
+  for (const [i, { code, file, line }] of examples.entries()) {
+    const said = [...code.matchAll(/\/\/ => (.*)/g)].map(([, value]) => value)
+    if (said.length === 0) continue
+    it(`${file}:${line}`, async () => {
+      const printed: Array<string> = []
+      const log = vi.spyOn(console, "log").mockImplementation((...values: ReadonlyArray<unknown>) => {
+        printed.push(formatWithOptions({ breakLength: Infinity }, ...values))
+      })
+      await import(fileOf(i)).finally(() => log.mockRestore())
+      assert.deepStrictEqual(printed, said)
+    })
+  }
 })

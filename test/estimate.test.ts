@@ -17,10 +17,31 @@ describe("the estimate of a call", () => {
       assert.notStrictEqual(countTokens(text), Math.ceil(text.length / 4))
     }))
 
-  it.effect("takes four characters for a token elsewhere", () =>
+  it.effect("knows the tokenizer of a model behind a vendor's name, and of a fine-tuned one", () =>
+    Effect.gen(function*() {
+      for (const name of ["openai/gpt-4o-mini", "ft:gpt-4o-mini:acme::9x1", "openai/gpt-oss-120b", "GPT-4o"]) {
+        const model = yield* iModel.make(yield* openAi(name), { limitTokens: 10_000 })
+        assert.strictEqual((yield* model.createCalling({ prompt: text })).cost, countTokens(text), name)
+      }
+    }))
+
+  it.effect("counts the marks of special tokens as text", () =>
+    Effect.gen(function*() {
+      const model = yield* iModel.make(yield* openAi("gpt-4o-mini"), { limitTokens: 10_000 })
+      const { cost, execution } = yield* model.createCalling({ prompt: "Say <|endoftext|> and <|im_start|>." })
+      assert.strictEqual(execution.status, "pending")
+      assert.isAbove(cost, 10)
+    }))
+
+  it.effect("estimates by script where no tokenizer is public", () =>
     Effect.gen(function*() {
       const model = yield* iModel.make(yield* openAi("llama-3.3-70b"), { limitTokens: 10_000 })
-      assert.strictEqual((yield* model.createCalling({ prompt: text })).cost, Math.ceil(text.length / 4))
+      const costOf = (prompt: string) => Effect.map(model.createCalling({ prompt }), ({ cost }) => cost)
+      const sentence = "人人生而自由在尊严和权利上一律平等他们赋有理性和良心"
+      const chinese = sentence.repeat(40).slice(0, 960)
+      assert.closeTo(yield* costOf(chinese), 680, 680 * 0.15)
+      const english = "All human beings are born free and equal in dignity and rights. ".repeat(20)
+      assert.closeTo(yield* costOf(english), countTokens(english), countTokens(english) * 0.15)
     }))
 
   it.effect("expects the output that it is told of a call which states no limit", () =>

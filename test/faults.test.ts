@@ -1,7 +1,16 @@
 /** What providers do: each fault on every wire, plain and streaming, with another model to turn to and without. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { failsWith, measure, type Mode, outage, scenarios, type Wire, wires, wrongAnyway } from "./support/faults.ts"
+import {
+  failsWith,
+  measure,
+  type Mode,
+  outage,
+  scenarios,
+  type Wire,
+  wires,
+  wrongAnyway
+} from "../scratchpad/support/faults.ts"
 import { Simulator } from "effect-imodel"
 
 const isWire = (name: string): name is Wire => name in wires

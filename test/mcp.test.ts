@@ -5,7 +5,8 @@ import { mkdtempSync, realpathSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { iModel, ToolBackend } from "effect-imodel"
-import { everything, everythingOverHttp, filesystem, notInstalled } from "./support/mcp.ts"
+import { everything, everythingOverHttp, filesystem, missingServers } from "./support/mcp.ts"
+import { unavailable } from "./support/required.ts"
 
 type Tools = ReadonlyMap<string, iModel.Model<Readonly<Record<string, unknown>>>>
 
@@ -33,9 +34,7 @@ const checkEverything = Effect.fnUntraced(function*(tools: Tools) {
   assert.isTrue(Result.isFailure(wrong) && wrong.failure._tag === "BackendError")
 })
 
-const installed = everything !== undefined && filesystem !== undefined
-
-describe.skipIf(!installed)(`real MCP servers${installed ? "" : ` (${notInstalled})`}`, () => {
+describe.skipIf(unavailable("MCP servers", missingServers))("real MCP servers", () => {
   const server = (script = "", ...args: ReadonlyArray<string>) => ({
     command: process.execPath,
     args: [script, ...args]

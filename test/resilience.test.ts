@@ -146,7 +146,7 @@ describe("while a store is away", () => {
         assert.strictEqual(yield* store.completed, 0)
         assert.match(
           store.messages.join("\n"),
-          /^The store of the limits of mine does not answer, so calls wait$/
+          /^The limit store of mine does not reply, so calls wait$/
         )
         assert.deepInclude(yield* store.away, { value: 1 })
         yield* store.comeBack

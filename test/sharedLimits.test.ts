@@ -8,8 +8,9 @@ import { Redis } from "effect/persistence"
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
-import { connect } from "./support/accounts.ts"
-import { hasRedis, howToGetRedis, serve } from "./support/redis.ts"
+import { connect } from "./support/sessions.ts"
+import { missingRedis, serve } from "../scratchpad/support/redis.ts"
+import { unavailable } from "./support/required.ts"
 
 const send = <A>(url: string, name: string, ...args: ReadonlyArray<string>) =>
   Effect.flatMap(Redis.Redis, (redis) => redis.send<A>(name, ...args)).pipe(
@@ -32,7 +33,7 @@ const makeBackend = <A>(call: (id: number) => Effect.Effect<A, AiError.RateLimit
 
 const range = (count: number) => Array.from({ length: count }, (_, id) => id)
 
-describe.skipIf(!hasRedis)(hasRedis ? "executors of one key" : `executors of one key: ${howToGetRedis}`, () => {
+describe.skipIf(unavailable("Redis", missingRedis))("executors of one key", () => {
   it.live("admit together what the limits allow, none early, none left behind", () =>
     Effect.gen(function*() {
       const { url } = yield* serve()

@@ -1,12 +1,13 @@
 /**
  * What we rely on in the stores of Effect's `RateLimiter`, and how our buckets behave on each: one suite for all.
  */
-import { assert, describe, it, layer } from "@effect/vitest"
+import { assert, describe, layer } from "@effect/vitest"
 import { Duration, Effect, Layer, Schema } from "effect"
 import { Executor, LimitStore, ServiceBackend, TokenBucket } from "effect-imodel"
 import { RateLimiter } from "effect/persistence"
 import { makeLimit } from "./support/limits.ts"
-import { hasRedis, howToGetRedis, layerRedis } from "./support/redis.ts"
+import { layerRedis, missingRedis } from "../scratchpad/support/redis.ts"
+import { unavailable } from "./support/required.ts"
 
 const memory = RateLimiter.layer.pipe(Layer.provide(RateLimiter.layerStoreMemory))
 const redis = RateLimiter.layer.pipe(
@@ -152,12 +153,8 @@ const suite = <A>(name: string, store: Layer.Layer<A>) =>
 limiterSuite("RateLimiter in memory", memory)
 suite("RateLimiter in memory", memory)
 
-if (hasRedis) {
+describe.skipIf(unavailable("Redis", missingRedis))("on Redis", () => {
   limiterSuite("RateLimiter on Redis", redis)
   suite("RateLimiter on Redis", redis)
   suite("LimitStore on Redis", LimitStore.layerRedis(layerRedis).pipe(Layer.orDie))
-} else {
-  describe("on Redis", () => {
-    it.skip(howToGetRedis, () => {})
-  })
-}
+})

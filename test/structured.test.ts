@@ -2,7 +2,7 @@ import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { iModel, OpenAi, ServiceBackend } from "effect-imodel"
+import { Errors, iModel, OpenAi, ServiceBackend } from "effect-imodel"
 import { answering as answeringWith } from "./support/streams.ts"
 
 const Colour = Schema.Struct({ name: Schema.String, hex: Schema.optional(Schema.String) })
@@ -62,7 +62,7 @@ describe("an answer in the form of a schema", () => {
       const reason = error._tag === "BackendError" && error.reason._tag === "InvalidOutputError"
         ? error.reason
         : undefined
-      assert.strictEqual(reason?.metadata.imodel?.text, "blue")
+      assert.strictEqual(reason && Errors.outputTextOf(reason), "blue")
       const executor = model.executor ?? assert.fail("there is no executor")
       yield* TestClock.adjust("1 millis")
       const { limits } = yield* executor.snapshot

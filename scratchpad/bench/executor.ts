@@ -1,12 +1,12 @@
 /**
  * What one call costs on its way through the executor, with a backend that answers at once, beside what people put in
- * front of an SDK today; and what a queued call weighs.
+ * front of an SDK today; how much memory a queued call takes; and how the queue grows with its keys and priorities.
  *
  *     npm run bench
  */
 import Bottleneck from "bottleneck"
 import { Effect, Exit, Fiber, Schema, Scope, Semaphore } from "effect"
-import { iModel, ServiceBackend } from "effect-imodel"
+import { Executor, iModel, ServiceBackend } from "effect-imodel"
 import PQueue from "p-queue"
 
 const calls = 20_000
@@ -134,19 +134,20 @@ const weigh = async (hold: () => Promise<() => Promise<unknown>>) => {
   return bytes
 }
 
+const stuck = ServiceBackend.make({
+  provider: "bench",
+  name: "stuck",
+  request: Schema.Struct({ prompt: Schema.String }),
+  call: () => Effect.never
+})
+
 /** One calling runs for ever, all others wait behind it. */
 const queuedModel = async () => {
   const scope = Scope.makeUnsafe()
   const model = await Effect.runPromise(
-    Effect.gen(function*() {
-      const stuck = yield* ServiceBackend.make({
-        provider: "bench",
-        name: "stuck",
-        request: Schema.Struct({ prompt: Schema.String }),
-        call: () => Effect.never
-      })
-      return yield* iModel.make(stuck, { concurrency: 1, queueCapacity: queued })
-    }).pipe(Scope.provide(scope))
+    Effect.flatMap(stuck, (backend) => iModel.make(backend, { concurrency: 1, queueCapacity: queued })).pipe(
+      Scope.provide(scope)
+    )
   )
   const fibers = Array.from({ length: queued }, () => Effect.runFork(model.invoke(args)))
   await Effect.runPromise(Effect.sleep(100))
@@ -198,5 +199,48 @@ for (
   ] as const
 ) {
   console.log(`  ${name.padEnd(30)}${(await weigh(hold)).toFixed(0).padStart(12)}`)
+}
+console.log("")
+
+// -----------------------------------------------------------------------------
+// Growth
+// -----------------------------------------------------------------------------
+
+/** Milliseconds to submit so many calls behind one that never ends, and to interrupt them all. */
+const grow = async (size: number, submitOptions: (n: number) => Executor.SubmitOptions) => {
+  const scope = Scope.makeUnsafe()
+  const { executor, model } = await Effect.runPromise(
+    Effect.gen(function*() {
+      const executor = yield* Executor.make({ concurrency: 1, queueCapacity: size })
+      const model = yield* iModel.make(yield* stuck, { executor })
+      return { executor, model }
+    }).pipe(Scope.provide(scope))
+  )
+  const callings = await Effect.runPromise(Effect.replicateEffect(model.createCalling(args), size + 1))
+  const submitting = performance.now()
+  const fibers = callings.map((calling, n) => Effect.runFork(executor.submit(calling, submitOptions(n))))
+  await Effect.runPromise(Effect.yieldNow)
+  const interrupting = performance.now()
+  await Effect.runPromise(Fiber.interruptAll(fibers))
+  const ended = performance.now()
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  return { submit: interrupting - submitting, interrupt: ended - interrupting }
+}
+
+console.log("\n  ms to submit so many calls, and to interrupt them: linear is ten times as long in the next row\n")
+for (
+  const [name, submitOptions] of [
+    ["one key, one priority", () => ({})],
+    ["each its own key", (n: number) => ({ key: String(n) })],
+    ["each its own priority", (n: number) => ({ priority: n })]
+  ] as const
+) {
+  console.log(`  ${name.padEnd(30)}${"submit".padStart(12)}${"interrupt".padStart(18)}`)
+  for (const size of [1_000, 10_000, 100_000]) {
+    const { interrupt, submit } = await grow(size, submitOptions)
+    console.log(
+      `  ${String(size).padStart(30)}${submit.toFixed(0).padStart(12)}${interrupt.toFixed(0).padStart(18)}`
+    )
+  }
 }
 console.log("")

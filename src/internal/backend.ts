@@ -17,9 +17,11 @@ import type { BackendErrorReason } from "../Errors.ts"
 import { CallingImpl, rejected } from "./calling/lifecycle.ts"
 import { tokensOf } from "./calling/tokens.ts"
 import type { Work } from "./calling/work.ts"
-import { estimateTokens, fourCharacters } from "./chat/estimate.ts"
+import type { Tokenizer } from "./chat/countTokens.ts"
+import { estimateTokens } from "./chat/estimate.ts"
 import { isTooDeep, tooDeep } from "./util/depth.ts"
 import { identify, noMetadata } from "./util/identity.ts"
+import { monotonicMillis } from "./util/monotonic.ts"
 
 export const TypeId = "~effect-imodel/ServiceBackend"
 
@@ -116,7 +118,7 @@ interface Options<in out Payload extends Readonly<Record<string, unknown>>, out 
   readonly circuit?: Circuit | undefined
   readonly capacity?: number | undefined
   readonly contextWindow?: number | undefined
-  readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
+  readonly tokenizer?: Effect.Effect<Tokenizer | undefined> | undefined
   readonly cost?: ((payload: Payload) => Cost | undefined) | undefined
   /** The payload of arguments, or why they are refused. */
   readonly decode: (args: unknown) => Result.Result<Payload, BackendErrorReason>
@@ -131,7 +133,7 @@ export const make = <Args, Payload extends Readonly<Record<string, unknown>>, Da
 ): Effect.Effect<Backend<Args, Data>> =>
   Effect.gen(function*() {
     const { decode, work } = options
-    let tokenizer = fourCharacters
+    let tokenizer: Tokenizer | undefined
     return {
       [TypeId]: { _Args: identity, _Data: identity },
       ...identify(yield* Clock.currentTimeMillis, options.metadata),
@@ -161,7 +163,8 @@ export const make = <Args, Payload extends Readonly<Record<string, unknown>>, Da
           }
           const payload = decoded.success
           const tokens = tokensOf(
-            cost?.() ?? options.cost?.(payload) ?? estimateTokens(payload, tokenizer, expectedOutput)
+            cost?.() ?? options.cost?.(payload) ??
+              estimateTokens(payload, tokenizer, expectedOutput, () => monotonicMillis(clock))
           )
           return Effect.succeed(
             Result.isFailure(tokens)

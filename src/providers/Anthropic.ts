@@ -20,11 +20,13 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import { contentOf } from "../internal/anthropic/answer.ts"
 import { completeBaseUrl, defaultBaseUrl } from "../internal/anthropic/baseUrl.ts"
 import { bodyOf, headersOf } from "../internal/anthropic/body.ts"
+import { messageOf } from "../internal/anthropic/mock.ts"
+import type { MockOptions } from "../internal/mock/options.ts"
+import * as Reader from "../internal/mock/reader.ts"
 import { demandsOf } from "../internal/anthropic/demands.ts"
 import { reasonOf } from "../internal/anthropic/reason.ts"
 import * as Wire from "../internal/anthropic/schema.ts"
@@ -65,37 +67,27 @@ export interface Message extends Readonly<typeof Wire.Answer.Type> {}
  */
 export const Message: Schema.Codec<Message> = Schema.toType(Wire.Answer)
 
+export type { MockOptions, MockToolCall } from "../internal/mock/options.ts"
+
 /**
+ * The options of messages.
+ *
+ * **Details**
+ *
+ * The default of `apiKey` is the environment variable ANTHROPIC_API_KEY. The default of `baseUrl` is the environment variable
+ * ANTHROPIC_BASE_URL, which has no version, with `/v1`; or "https://api.anthropic.com/v1".
+ *
  * @category options
  * @since 0.1.0
  */
-export interface MessagesOptions {
+export interface MessagesOptions extends Endpoint.ProviderOptions {
   /** The model, unless a call names another, for example `"claude-sonnet-4-5"`. */
   readonly model: string
-  /** @default the environment variable ANTHROPIC_API_KEY */
-  readonly apiKey?: Endpoint.Credential | undefined
   /**
-   * The address with its version, such as `"https://api.anthropic.com/v1"`. The version is added where it is missing at Anthropic's
-   * own host or on this machine.
-   * @default the environment variable ANTHROPIC_BASE_URL, which has no version, with `/v1`; or "https://api.anthropic.com/v1"
-   */
-  readonly baseUrl?: string | undefined
-  /** Sent with every request, for example those of a gateway. A key is not for here, but for `apiKey`. @default none */
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
-  readonly retry?: ServiceBackend.Retry | undefined
-  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
-  readonly circuitBreaker?: Circuit.Options | true | undefined
-  /**
-   * The most tokens that the answer to a call may have which states no `max_tokens`, since Anthropic wants a number.
+   * The most tokens of the answer to a call that states no `max_tokens`: Anthropic requires a number.
    * @default 4096, which every model allows
    */
   readonly maxTokens?: number | undefined
-  /**
-   * What the model can do. What it cannot is refused (`Unsupported`) before it is asked.
-   * @default what is known of it by its name, for example that Claude 4.6 and later take no prefill
-   */
-  readonly capabilities?: ServiceBackend.Capabilities | undefined
 }
 
 /**
@@ -148,13 +140,25 @@ export interface MessagesOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const makeMessages = Effect.fnUntraced(function*(
+export const makeMessages = (
   options: MessagesOptions
-): Effect.fn.Return<
+): Effect.Effect<
   ServiceBackend.Backend<MessagesRequest, Message>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> {
+> => Reader.attach(messagesBackend(options), messageReader(options.model))
+
+const normalize = (data: Message, payload: Wire.MessagesRequest["Type"]) =>
+  normalizeChat(
+    contentOf(data).map(renamingCalls("anthropic", payload)),
+    data.model ?? undefined,
+    payload.response_format,
+    toCodecAnthropic
+  )
+
+const messageReader = (model: string): Reader.Reader => Reader.make(Wire.messagesRequest(model), Wire.Answer, normalize)
+
+const messagesBackend = Effect.fnUntraced(function*(options: MessagesOptions) {
   const endpoint = { provider: "anthropic", name: options.model }
   const { baseUrl, query } = completeBaseUrl(options.baseUrl ?? (yield* defaultBaseUrl))
   const backend = yield* Endpoint.make(withFittingTools(dialects.anthropic, {
@@ -169,21 +173,41 @@ export const makeMessages = Effect.fnUntraced(function*(
     response: Wire.Answer,
     tolerance: Wire.tolerance,
     body: bodyOf(yield* positiveInteger("maxTokens", options.maxTokens ?? 4096)),
-    stream: { decoder: (payload) => mapParts(makeDecoder(), renamingCalls(payload)) },
+    stream: { decoder: (payload) => mapParts(makeDecoder(), renamingCalls("anthropic", payload)) },
     reason: reasonOf,
     operation: { name: "chat" },
     retry: options.retry,
     circuitBreaker: options.circuitBreaker,
-    normalize: (data, payload) =>
-      normalizeChat(
-        contentOf(data).map(renamingCalls(payload)),
-        data.model ?? undefined,
-        payload.response_format,
-        toCodecAnthropic
-      )
+    transformClient: options.transformClient,
+    normalize
   }))
   return configured(backend, "anthropic", "messages", options)
 })
+
+/**
+ * Makes a message as Anthropic would send it, for a mock. The mock's response has its text, tool calls and usage.
+ *
+ * **Example** (A mock that calls a tool)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Anthropic, iModel } from "effect-imodel"
+ *
+ * class Claude extends iModel.Service<Claude>()("app/Claude", {
+ *   backend: Anthropic.makeMessages({ model: "claude-sonnet-4-5" })
+ * }) {}
+ *
+ * const mock = Claude.layerMock(() =>
+ *   Effect.succeed(Anthropic.message("", { toolCalls: [{ name: "add", params: { a: 1, b: 2 } }] }))
+ * )
+ * ```
+ *
+ * @see {@link ServiceBackend.layerMock} for a mock of the program's backend
+ * @category mocks
+ * @since 0.1.0
+ */
+export const message = (text: string, options: MockOptions = {}): Message =>
+  Reader.mark(messageOf(text, options), messageReader(options.model ?? "mock"))
 
 /**
  * Provides messages as the program's `ServiceBackend`.

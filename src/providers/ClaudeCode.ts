@@ -13,6 +13,7 @@
  */
 import * as AiError from "effect/ai/AiError"
 import { defaultCodecTransformer } from "effect/ai/LanguageModel"
+import * as AiResponse from "effect/ai/Response"
 import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
@@ -24,6 +25,7 @@ import * as Path from "effect/Path"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { makeResponse, type NormalizedResponse } from "../Calling.ts"
 import type * as Endpoint from "../Endpoint.ts"
@@ -45,6 +47,7 @@ import { Reader } from "../internal/claudeCode/reader.ts"
 import { isUnfinished, reasonOf, reasonOfExit } from "../internal/claudeCode/reason.ts"
 import * as Request from "../internal/claudeCode/request.ts"
 import { Sessions } from "../internal/claudeCode/sessions.ts"
+import * as MockReader from "../internal/mock/reader.ts"
 import { confine } from "../internal/process/confinement.ts"
 import { fingerprintOf } from "../internal/util/fingerprint.ts"
 import { illegal, positiveDuration } from "../internal/util/options.ts"
@@ -117,7 +120,16 @@ export interface QueryOptions {
  * Makes the backend of Claude Code.
  *
  * The session of a call is kept as `session_id` in the `providerMetadata` of the model, and the next call goes on with it, unless it
- * names another (`resume`) or wants a new one (`resume: false`). Calls on one session wait for each other.
+ * names another (`resume`) or wants a new one (`resume: false`). Calls on one session wait for each other: a batch that is to run
+ * side by side says `resume: false`.
+ *
+ * **Details**
+ *
+ * When a call has ended, however it did, its process group is ended (SIGTERM, SIGKILL after five seconds), and on Linux also what the
+ * agent's commands have left outside of it. The program retries nothing itself: a failure of the API has the reason that it has on
+ * Anthropic's own wire, and is made again here, under the limits, unless the agent had begun to work. `max_tokens` bounds each message
+ * of the model; `temperature`, `top_p` and `stop` go into the requests as they are, and models that think may refuse them. A
+ * `response_format` becomes Claude Code's own structured output.
  *
  * Fails with `IllegalArgumentError` when an option is wrong, and with `ConfigError` when a credential is not to be found.
  *
@@ -148,13 +160,39 @@ export interface QueryOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const makeQuery = Effect.fnUntraced(function*(
+export const makeQuery = (
   options: QueryOptions = {}
-): Effect.fn.Return<
+): Effect.Effect<
   ServiceBackend.Backend<QueryRequest, QueryResult>,
   Config.ConfigError | Cause.IllegalArgumentError,
   Platform
-> {
+> =>
+  MockReader.attach(queryBackend(options), MockReader.make(Request.queryRequest(options.model), QueryAnswer, normalize))
+
+/** What a response has of a result. */
+const QueryAnswer = Schema.Struct({
+  text: Schema.String,
+  usage: Schema.Struct(AiResponse.Usage.fields),
+  model: Schema.String,
+  session_id: Schema.String,
+  structured_output: Schema.Unknown
+})
+
+const normalize = Effect.fnUntraced(function*(
+  data: Pick<QueryResult, "model" | "session_id" | "structured_output" | "text" | "usage">,
+  { response_format }: Pick<Request.Query, "response_format">
+) {
+  return {
+    text: data.text,
+    usage: data.usage,
+    ...(isOutputSchema(response_format) && {
+      value: yield* decodeOutput(response_format, defaultCodecTransformer, structuredText(data))
+    }),
+    metadata: { model: data.model, sessionId: data.session_id }
+  }
+})
+
+const queryBackend = Effect.fnUntraced(function*(options: QueryOptions) {
   const platform = yield* Effect.context<Platform>()
   const path = yield* Path.Path
   const fs = yield* FileSystem.FileSystem
@@ -254,7 +292,6 @@ export const makeQuery = Effect.fnUntraced(function*(
     emit: ServiceBackend.Emit,
     isStreamed: boolean
   ): Effect.fn.Return<NormalizedResponse<QueryResult>, BackendErrorReason, Platform> {
-    const { response_format } = payload
     const reader = new Reader()
     // Nothing is waited for before the session, so that those who ask first are first.
     const answering = sessions.on(payload, (session) => {
@@ -273,14 +310,10 @@ export const makeQuery = Effect.fnUntraced(function*(
         isStreamed || (!reader.begun && reason._tag !== "StreamInterrupted") ? reason : interrupted(reason, reader)
     )
     return makeResponse<QueryResult>({
+      ...yield* normalize(data, payload),
       data,
       content: reader.content,
-      text: data.text,
-      ...(isOutputSchema(response_format) && {
-        value: yield* decodeOutput(response_format, defaultCodecTransformer, structuredText(data))
-      }),
-      rawResponse: reader.raw,
-      metadata: { model: data.model, sessionId: data.session_id }
+      rawResponse: reader.raw
     })
   })
 
@@ -308,7 +341,7 @@ const accountOf = ({ variables }: Environment, own: QueryOptions["env"] = {}): s
 const lacksMessage = (result: Events.Result): boolean =>
   isUnfinished(result) || (!result.result && result.structured_output === undefined)
 
-const structuredText = ({ structured_output, text }: QueryResult): string =>
+const structuredText = ({ structured_output, text }: Pick<QueryResult, "structured_output" | "text">): string =>
   structured_output === undefined ? text : JSON.stringify(structured_output)
 
 interface Reading {

@@ -15,10 +15,10 @@ import type * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { NormalizedResponse } from "../Calling.ts"
-import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import type { BackendErrorReason } from "../Errors.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
+import { promptOfMessages } from "../internal/chat/schema.ts"
 import { renamingCalls } from "../internal/chat/callRenaming.ts"
 import { configured } from "../internal/configuration/json.ts"
 import { withFittingTools } from "../internal/tools/fitTools.ts"
@@ -29,11 +29,14 @@ import { completeBaseUrl, defaultBaseUrl } from "../internal/gemini/baseUrl.ts"
 import { demandsOf } from "../internal/gemini/demands.ts"
 import { conversationOf } from "../internal/gemini/prompt.ts"
 import { reasonOf } from "../internal/gemini/reason.ts"
+import { answerOf } from "../internal/gemini/mock.ts"
+import type { MockOptions } from "../internal/mock/options.ts"
+import * as Reader from "../internal/mock/reader.ts"
 import * as Wire from "../internal/gemini/schema.ts"
 import { isBlocked, makeDecoder } from "../internal/gemini/stream.ts"
 import { callingOf, toolsOf } from "../internal/gemini/tools.ts"
 import * as KnownModels from "../internal/chat/catalogue.ts"
-import { neverSent } from "../internal/errors/neverSent.ts"
+import { unsendable } from "../internal/errors/neverSent.ts"
 import { dialects } from "../internal/tools/toolSchema.ts"
 import * as ServiceBackend from "../ServiceBackend.ts"
 
@@ -42,38 +45,28 @@ import * as ServiceBackend from "../ServiceBackend.ts"
 // -----------------------------------------------------------------------------
 
 /**
+ * The options of `embedContent`.
+ *
+ * **Details**
+ *
+ * The default of `apiKey` is the environment variable GEMINI_API_KEY. The default of `baseUrl` is the environment variable
+ * GOOGLE_GEMINI_BASE_URL, or "https://generativelanguage.googleapis.com/v1beta".
+ *
  * @category options
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends Omit<Endpoint.ProviderOptions, "capabilities"> {
   /** The model, unless a call names another, for example `"gemini-2.5-flash"` or `"models/gemini-2.5-flash"`. */
   readonly model: string
-  /** @default the environment variable GEMINI_API_KEY */
-  readonly apiKey?: Endpoint.Credential | undefined
-  /**
-   * The address with its version, which is added where it is missing at Google's own host or on this machine.
-   * @default the environment variable GOOGLE_GEMINI_BASE_URL, or "https://generativelanguage.googleapis.com/v1beta"
-   */
-  readonly baseUrl?: string | undefined
-  /** Sent with every request, for example those of a gateway. A key is not for here, but for `apiKey`. @default none */
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
-  readonly retry?: ServiceBackend.Retry | undefined
-  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
-  readonly circuitBreaker?: Circuit.Options | true | undefined
 }
 
 /**
+ * The options of `generateContent`: those of {@link Options}, and the `capabilities` of the model.
+ *
  * @category options
  * @since 0.1.0
  */
-export interface GenerateContentOptions extends Options {
-  /**
-   * What the model can do. What it cannot is refused (`Unsupported`) before it is asked.
-   * @default what is known of it by its name
-   */
-  readonly capabilities?: ServiceBackend.Capabilities | undefined
-}
+export interface GenerateContentOptions extends Options, Pick<Endpoint.ProviderOptions, "capabilities"> {}
 
 /**
  * The options when they are configuration.
@@ -94,10 +87,12 @@ export interface ConfigOptions extends Omit<Options, "apiKey"> {
  */
 export interface GenerateContentConfigOptions extends ConfigOptions, Pick<GenerateContentOptions, "capabilities"> {}
 
+export type { MockOptions, MockToolCall } from "../internal/mock/options.ts"
+
 const provider = "gemini"
 
 const endpointOf = Effect.fnUntraced(function*(
-  { apiKey, baseUrl, circuitBreaker, headers, model, retry }: Options
+  { apiKey, baseUrl, circuitBreaker, headers, model, retry, transformClient }: Options
 ) {
   return {
     provider,
@@ -107,7 +102,8 @@ const endpointOf = Effect.fnUntraced(function*(
     headers,
     reason: reasonOf,
     retry,
-    circuitBreaker
+    circuitBreaker,
+    transformClient
   } as const
 })
 
@@ -179,13 +175,18 @@ export const GenerateContentResponse: Schema.Codec<GenerateContentResponse> = Sc
  * @category constructors
  * @since 0.1.0
  */
-export const makeGenerateContent = Effect.fnUntraced(function*(
+export const makeGenerateContent = (
   options: GenerateContentOptions
-): Effect.fn.Return<
+): Effect.Effect<
   ServiceBackend.Backend<GenerateContentRequest, GenerateContentResponse>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> {
+> => Reader.attach(generateContentBackend(options), answerReader(options.model))
+
+const answerReader = (model: string): Reader.Reader =>
+  Reader.make(Wire.generateContentRequest(Wire.bareModel(model)), Wire.GenerateContentResponse, normalize)
+
+const generateContentBackend = Effect.fnUntraced(function*(options: GenerateContentOptions) {
   const endpoint = yield* endpointOf(options)
   const backend = yield* Endpoint.make(withFittingTools(dialects.gemini, {
     ...endpoint,
@@ -199,12 +200,38 @@ export const makeGenerateContent = Effect.fnUntraced(function*(
     stream: {
       path: "/models/{model}:streamGenerateContent?alt=sse",
       body: toBody,
-      decoder: (payload) => mapParts(makeDecoder(), renamingCalls(payload))
+      decoder: (payload) => mapParts(makeDecoder(), renamingCalls(provider, payload))
     },
     normalize
   }))
   return configured(backend, provider, "generateContent", options)
 })
+
+/**
+ * Makes an answer of `generateContent` as Gemini would send it, for a mock. The mock's response has its text, tool calls and
+ * usage.
+ *
+ * **Example** (A mock that reports usage)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Gemini, iModel } from "effect-imodel"
+ *
+ * class Flash extends iModel.Service<Flash>()("app/Flash", {
+ *   backend: Gemini.makeGenerateContent({ model: "gemini-2.5-flash" })
+ * }) {}
+ *
+ * const mock = Flash.layerMock(() =>
+ *   Effect.succeed(Gemini.answer("blue", { usage: { inputTokens: { total: 9 }, outputTokens: { total: 1 } } }))
+ * )
+ * ```
+ *
+ * @see {@link ServiceBackend.layerMock} for a mock of the program's backend
+ * @category mocks
+ * @since 0.1.0
+ */
+export const answer = (text: string, options: MockOptions = {}): GenerateContentResponse =>
+  Reader.mark(answerOf(text, options), answerReader(options.model ?? "mock"))
 
 /**
  * Provides `generateContent` as the program's `ServiceBackend`.
@@ -265,14 +292,14 @@ const toBody = Effect.fnUntraced(function*(
     ...fields
   }: Wire.GenerateContentRequest["Type"]
 ): Effect.fn.Return<typeof Wire.GenerateContentBody.Type, BackendErrorReason> {
-  const input = prompt ?? messages
+  const input = prompt ?? (messages && promptOfMessages(messages))
   const conversation = input === undefined
     ? { contents, systemInstruction: undefined }
     : yield* conversationOf(provider, input)
   const instruction = conversation.systemInstruction ?? systemInstruction
   if (conversation.systemInstruction !== undefined && systemInstruction !== undefined) {
     const description = "Give either this or system messages, not both"
-    return yield* neverSent(new AiError.InvalidRequestError({ parameter: "systemInstruction", description }))
+    return yield* unsendable("systemInstruction", description)
   }
   const config = {
     ...generationConfig,
@@ -319,7 +346,7 @@ const normalize = Effect.fnUntraced(function*(
     return yield* new AiError.ContentPolicyError({ description: `The prompt was blocked (${blockReason}${why})` })
   }
   return yield* normalizeChat(
-    contentOf(data).map(renamingCalls(payload)),
+    contentOf(data).map(renamingCalls(provider, payload)),
     data.modelVersion,
     payload.response_format,
     transformer
@@ -387,13 +414,31 @@ export const EmbedContentResponse: Schema.Codec<EmbedContentResponse> = Schema.t
  * @category constructors
  * @since 0.1.0
  */
-export const makeEmbedContent = Effect.fnUntraced(function*(
+export const makeEmbedContent = (
   options: Options
-): Effect.fn.Return<
+): Effect.Effect<
   ServiceBackend.Backend<EmbedContentRequest, EmbedContentResponse>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> {
+> =>
+  Reader.attach(
+    embedContentBackend(options),
+    Reader.make(Wire.embedContentRequest(Wire.bareModel(options.model)), Wire.EmbedContentResponse, normalizeEmbeddings)
+  )
+
+const normalizeEmbeddings = (
+  { embeddings, usageMetadata }: EmbedContentResponse,
+  { contents }: Wire.EmbedContentRequest["Type"]
+) =>
+  embeddings.length === contents.length
+    ? Effect.succeed({ value: embeddings.map(({ values }) => values), usage: usageOf(usageMetadata) })
+    : Effect.fail(
+      new AiError.InvalidResponseError({
+        description: `${embeddings.length} embeddings for ${contents.length} contents: some are missing`
+      })
+    )
+
+const embedContentBackend = Effect.fnUntraced(function*(options: Options) {
   const backend = yield* Endpoint.make({
     ...yield* endpointOf(options),
     path: "/models/{model}:{method}",
@@ -404,14 +449,7 @@ export const makeEmbedContent = Effect.fnUntraced(function*(
       const requests = contents.map((content) => ({ ...fields, model: `models/${model}`, content }))
       return Effect.succeed(method === "embedContent" ? requests[0] : { requests })
     },
-    normalize: ({ embeddings, usageMetadata }, { contents }) =>
-      embeddings.length === contents.length
-        ? Effect.succeed({ value: embeddings.map(({ values }) => values), usage: usageOf(usageMetadata) })
-        : Effect.fail(
-          new AiError.InvalidResponseError({
-            description: `${embeddings.length} embeddings for ${contents.length} contents: some are missing`
-          })
-        )
+    normalize: normalizeEmbeddings
   })
   return configured(backend, provider, "embedContent", options)
 })

@@ -15,7 +15,6 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type * as Circuit from "../Circuit.ts"
 import * as Endpoint from "../Endpoint.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
 import { normalizeChat } from "../internal/chat/arguments.ts"
@@ -38,6 +37,9 @@ import { tokenizerOf } from "../internal/openAi/tokenizer.ts"
 import { oneOf } from "../internal/util/options.ts"
 import * as Wire from "../internal/openAi/schema.ts"
 import { makeDecoder } from "../internal/openAi/stream.ts"
+import { completionOf, responseOf } from "../internal/openAi/mock.ts"
+import type { MockOptions } from "../internal/mock/options.ts"
+import * as Reader from "../internal/mock/reader.ts"
 import { markingVendor } from "../internal/chat/origin.ts"
 import * as Vendors from "../internal/openAi/vendors.ts"
 import { dialects } from "../internal/tools/toolSchema.ts"
@@ -52,6 +54,8 @@ import * as ServiceBackend from "../ServiceBackend.ts"
  */
 export type Vendor = Vendors.VendorName
 
+export type { MockOptions, MockToolCall } from "../internal/mock/options.ts"
+
 /**
  * The names of those who are known to speak OpenAI's protocol.
  *
@@ -61,47 +65,33 @@ export type Vendor = Vendors.VendorName
 export const vendors: ReadonlyArray<Vendor> = Vendors.names
 
 /**
+ * The options of embeddings.
+ *
+ * **Details**
+ *
+ * The default of `apiKey` is the environment variable of the provider: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, GROQ_API_KEY, and so on;
+ * Ollama and vLLM need none. The default of `baseUrl` is the address of the provider, or its environment variable: OPENAI_BASE_URL for
+ * OpenAI; AZURE_OPENAI_ENDPOINT, with "/openai/v1", for Azure; OLLAMA_BASE_URL, or OLLAMA_HOST, for Ollama; GROQ_BASE_URL,
+ * TOGETHER_BASE_URL and VLLM_BASE_URL. The version is always added where it is missing for Ollama and vLLM.
+ *
  * @category options
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends Omit<Endpoint.ProviderOptions, "capabilities"> {
   /** The model, unless a call names another, for example `"gpt-4o-mini"`; for Azure, the deployment. */
   readonly model: string
-  /** Whose address, key and words are the defaults. @default "openai" */
+  /** The provider, whose address, key and deviations from the protocol are the defaults. @default "openai" */
   readonly provider?: Vendor | undefined
-  /**
-   * Local vendors need none.
-   * @default the environment variable of the provider: OPENAI_API_KEY, AZURE_OPENAI_API_KEY, GROQ_API_KEY, and so on
-   */
-  readonly apiKey?: Endpoint.Credential | undefined
-  /**
-   * The address of the API with its version. Blanks and slashes at its end, and the path of an endpoint, are taken off. The version
-   * is added where it is missing at the provider's own host, on this machine, and always of Ollama and vLLM. Parameters of a query
-   * are sent with every request.
-   * @default the provider's. For OpenAI the environment variable OPENAI_BASE_URL, or "https://api.openai.com/v1"; for Azure the
-   * environment variable AZURE_OPENAI_ENDPOINT, with "/openai/v1"; for Ollama OLLAMA_BASE_URL, or OLLAMA_HOST; for Groq, Together and
-   * vLLM GROQ_BASE_URL, TOGETHER_BASE_URL and VLLM_BASE_URL
-   */
-  readonly baseUrl?: string | undefined
-  /** Sent with every request, for example OpenRouter's `HTTP-Referer`. A key is not for here, but for `apiKey`. @default none */
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  /** When a failed attempt is made again; `{ times: 0 }` for never. @default three times, see `ServiceBackend.Retry` */
-  readonly retry?: ServiceBackend.Retry | undefined
-  /** When calls are kept away because the provider is down; `true` for the defaults. @default never */
-  readonly circuitBreaker?: Circuit.Options | true | undefined
 }
 
 /**
+ * The options of responses: those of {@link Options}, and the `capabilities` of the model. Nothing is known by the name of a
+ * deployment (Azure), or of a model of Ollama or vLLM.
+ *
  * @category options
  * @since 0.1.0
  */
-export interface ResponsesOptions extends Options {
-  /**
-   * What the model can do. What it cannot is refused (`Unsupported`) before it is asked.
-   * @default what is known of it by its name; nothing of a deployment (Azure), or with Ollama or vLLM
-   */
-  readonly capabilities?: ServiceBackend.Capabilities | undefined
-}
+export interface ResponsesOptions extends Options, Pick<Endpoint.ProviderOptions, "capabilities"> {}
 
 /**
  * @category options
@@ -119,7 +109,7 @@ export interface ChatOptions extends ResponsesOptions {
 type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
 
 const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, options: Options) {
-  const { circuitBreaker, headers, model, retry } = options
+  const { circuitBreaker, headers, model, retry, transformClient } = options
   const provider = yield* oneOf("provider", options.provider ?? "openai", vendors)
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
   const apiKey = options.apiKey ?? vendor.apiKey
@@ -136,7 +126,8 @@ const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, 
     operation: { name: operation, ...(vendor.telemetryName && { provider: vendor.telemetryName }) },
     tokenizer: tokenizerOf(model),
     retry,
-    circuitBreaker
+    circuitBreaker,
+    transformClient
   }
 })
 
@@ -197,17 +188,37 @@ export const ChatCompletion: Schema.Codec<ChatCompletion> = Schema.toType(Wire.C
  * @category constructors
  * @since 0.1.0
  */
-export const makeChat = Effect.fnUntraced(function*(
+export const makeChat = (
   options: ChatOptions
-): Effect.fn.Return<
+): Effect.Effect<
   ServiceBackend.Backend<ChatRequest, ChatCompletion>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> {
+> => Reader.attach(chatBackend(options), chatReader(options))
+
+const normalizeCompletion = (provider: Vendor) => (data: ChatCompletion, payload: Wire.ChatRequest["Type"]) =>
+  Effect.flatMap(
+    contentOf(provider, data, payload),
+    (content) =>
+      normalizeChat(
+        content.map(markingVendor(provider)),
+        data.model ?? undefined,
+        payload.response_format,
+        toCodecOpenAI
+      )
+  )
+
+const chatReader = ({ model, provider = "openai" }: ChatOptions): Reader.Reader =>
+  Reader.make(Wire.chatRequest(model), Wire.ChatCompletion, normalizeCompletion(provider))
+
+const chatBackend = Effect.fnUntraced(function*(options: ChatOptions) {
   const { vendor, ...endpoint } = yield* endpointOf("chat", "/chat/completions", options)
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
-    toBody(provider, payload, options.reasoning ?? vendor.reasons?.(payload.model) ?? false)
+    toBody(provider, payload, {
+      reasoning: options.reasoning ?? Vendors.isReasoning(vendor, payload.model),
+      callIdLength: vendor.callIdLength
+    })
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(vendor), demandsOf),
@@ -223,24 +234,49 @@ export const makeChat = Effect.fnUntraced(function*(
           ...body,
           stream: true
         })),
-      decoder: (payload) => mapParts(makeDecoder(payload), markingVendor(provider))
+      decoder: (payload) => mapParts(makeDecoder(provider, payload), markingVendor(provider))
     },
     error: chatError,
     tolerance: Wire.tolerance,
-    normalize: (data, payload) =>
-      Effect.flatMap(
-        contentOf(data, payload),
-        (content) =>
-          normalizeChat(
-            content.map(markingVendor(provider)),
-            data.model ?? undefined,
-            payload.response_format,
-            toCodecOpenAI
-          )
-      )
+    normalize: normalizeCompletion(provider)
   }))
   return configured(backend, provider, "chat", options)
 })
+
+/**
+ * Makes a chat completion as OpenAI would send it, for a mock. The mock's response has its text, tool calls and usage.
+ *
+ * **Example** (A test of a classifier)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * class Classifier extends iModel.Service<Classifier>()("app/Classifier", {
+ *   backend: OpenAi.makeChat({ model: "gpt-4o-mini" })
+ * }) {}
+ *
+ * const Label = Schema.Struct({ label: Schema.Literals(["spam", "ham"]) })
+ *
+ * const program = Effect.gen(function*() {
+ *   const classifier = yield* Classifier
+ *   const { usage, value } = yield* classifier.respondAs(Label, { prompt: "Win a prize now!" })
+ *   return { label: value.label, tokens: usage.outputTokens.total }
+ * })
+ *
+ * const test = program.pipe(Effect.provide(Classifier.layerMock(() =>
+ *   Effect.succeed(OpenAi.completion(`{"label":"spam"}`, {
+ *     usage: { inputTokens: { total: 12 }, outputTokens: { total: 5 } }
+ *   }))
+ * )))
+ * ```
+ *
+ * @see {@link ServiceBackend.layerMock} for a mock of the program's backend
+ * @category mocks
+ * @since 0.1.0
+ */
+export const completion = (text: string, options: MockOptions = {}): ChatCompletion =>
+  Reader.mark(completionOf(text, options), chatReader({ model: options.model ?? "mock" }))
 
 /**
  * Provides chat completions as the program's `ServiceBackend`.
@@ -344,9 +380,21 @@ export const Response: Schema.Codec<Response> = Schema.toType(Responses.Response
  * @category constructors
  * @since 0.1.0
  */
-export const makeResponses = Effect.fnUntraced(function*(
+export const makeResponses = (
   options: ResponsesOptions
-): Effect.fn.Return<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> {
+): Effect.Effect<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> =>
+  Reader.attach(responsesBackend(options), responseReader(options))
+
+const normalizeResponseOf = (provider: Vendor) => (data: Response, payload: Responses.ResponseRequest["Type"]) =>
+  Effect.map(normalizeResponse(provider, data, payload), (response) => ({
+    ...response,
+    ...(response.content && { content: response.content.map(markingVendor(provider)) })
+  }))
+
+const responseReader = ({ model, provider = "openai" }: ResponsesOptions): Reader.Reader =>
+  Reader.make(Responses.responseRequest(model), Responses.Response, normalizeResponseOf(provider))
+
+const responsesBackend = Effect.fnUntraced(function*(options: ResponsesOptions) {
   const { vendor, ...endpoint } = yield* endpointOf("chat", "/responses", options)
   const { provider } = endpoint
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
@@ -361,18 +409,23 @@ export const makeResponses = Effect.fnUntraced(function*(
       ),
     stream: {
       body: (payload) => toStreamedBody(provider, payload),
-      decoder: (payload) => mapParts(makeResponseDecoder(payload), markingVendor(provider))
+      decoder: (payload) => mapParts(makeResponseDecoder(provider, payload), markingVendor(provider))
     },
     error: responseError,
     tolerance: Responses.tolerance,
-    normalize: (data, payload) =>
-      Effect.map(normalizeResponse(data, payload), (response) => ({
-        ...response,
-        ...(response.content && { content: response.content.map(markingVendor(provider)) })
-      }))
+    normalize: normalizeResponseOf(provider)
   }))
   return configured(backend, provider, "responses", options)
 })
+
+/**
+ * Makes a response as OpenAI would send it, for a mock. See {@link completion}.
+ *
+ * @category mocks
+ * @since 0.1.0
+ */
+export const response = (text: string, options: MockOptions = {}): Response =>
+  Reader.mark(responseOf(text, options), responseReader({ model: options.model ?? "mock" }))
 
 /**
  * Provides responses as the program's `ServiceBackend`.
@@ -460,9 +513,15 @@ export const Embeddings: Schema.Codec<Embeddings> = Schema.toType(Vectors.Embedd
  * @category constructors
  * @since 0.1.0
  */
-export const makeEmbeddings = Effect.fnUntraced(function*(
+export const makeEmbeddings = (
   options: Options
-): Effect.fn.Return<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> {
+): Effect.Effect<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> =>
+  Reader.attach(
+    embeddingsBackend(options),
+    Reader.make(Vectors.embeddingRequest(options.model), Vectors.Embeddings, Vectors.normalize)
+  )
+
+const embeddingsBackend = Effect.fnUntraced(function*(options: Options) {
   const { vendor: _, ...endpoint } = yield* endpointOf("embeddings", "/embeddings", options)
   const backend = yield* Endpoint.make({
     ...endpoint,

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { freePort } from "./redis.ts"
+import { freePort } from "../../scratchpad/support/redis.ts"
 
 /** A server that dies when it is asked to. */
 export const mortal = {
@@ -24,7 +24,10 @@ const find = (path: string) => places.map((place) => join(place, "@modelcontextp
 export const everything = find("server-everything/dist/index.js")
 export const filesystem = find("server-filesystem/dist/index.js")
 
-export const notInstalled = `not installed: npm install --prefix ${prefix} ${packages}`
+/** Why they are not there; `undefined` when they are. */
+export const missingServers = everything !== undefined && filesystem !== undefined
+  ? undefined
+  : `npm install --prefix ${prefix} ${packages}`
 
 /** Serves `server-everything` over HTTP until the scope closes, and answers with its address when it is there. */
 export const everythingOverHttp = Effect.gen(function*() {

@@ -8,14 +8,17 @@ import { costOf, priceOf, prices } from "../../src/internal/hooks/prices.ts"
 import { platform } from "../support/chatWires.ts"
 import { serve } from "../support/server.ts"
 
-const million = 1_000_000
+const tokens = 100_000
 
-/** A million tokens of one kind. */
+/** A tenth of the price of a million. */
+const costOfTokens = (usdPerMillion: number) => usdPerMillion * tokens / 1_000_000
+
+/** Tokens of one kind. */
 const kinds = {
-  input: { inputTokens: { total: million }, outputTokens: {} },
-  output: { inputTokens: { total: 0 }, outputTokens: { total: million } },
-  read: { inputTokens: { total: million, cacheRead: million }, outputTokens: {} },
-  written: { inputTokens: { total: million, cacheWrite: million }, outputTokens: {} }
+  input: { inputTokens: { total: tokens }, outputTokens: {} },
+  output: { inputTokens: { total: 0 }, outputTokens: { total: tokens } },
+  read: { inputTokens: { total: tokens, cacheRead: tokens }, outputTokens: {} },
+  written: { inputTokens: { total: tokens, cacheWrite: tokens }, outputTokens: {} }
 }
 
 const standard = { tier: undefined, cacheWriteHour: 0 }
@@ -23,11 +26,11 @@ const standard = { tier: undefined, cacheWriteHour: 0 }
 describe("the price of a model", () => {
   it.effect.each([
     { model: "claude-sonnet-4-5", kind: "written" as const, billing: standard, usd: 3.75 },
-    { model: "claude-sonnet-4-5", kind: "written" as const, billing: { ...standard, cacheWriteHour: million }, usd: 6 },
+    { model: "claude-sonnet-4-5", kind: "written" as const, billing: { ...standard, cacheWriteHour: tokens }, usd: 6 },
     {
       model: "claude-sonnet-4-5",
       kind: "written" as const,
-      billing: { ...standard, cacheWriteHour: million / 2 },
+      billing: { ...standard, cacheWriteHour: tokens / 2 },
       usd: 4.875
     },
     { model: "claude-sonnet-4-5", kind: "read" as const, billing: standard, usd: 0.3 },
@@ -38,15 +41,42 @@ describe("the price of a model", () => {
     { model: "gpt-5", kind: "output" as const, billing: { ...standard, tier: "priority" }, usd: 20 },
     { model: "gpt-5", kind: "output" as const, billing: { ...standard, tier: "default" }, usd: 10 },
     { model: "gemini-2.5-pro", kind: "read" as const, billing: standard, usd: 0.125 },
-    { model: "gemini-2.5-pro", kind: "input" as const, billing: { ...standard, tier: "flex" }, usd: 0.625 }
+    { model: "gemini-2.5-pro", kind: "input" as const, billing: { ...standard, tier: "flex" }, usd: 0.625 },
+    { model: "gpt-5.6-sol", kind: "written" as const, billing: standard, usd: 5 },
+    { model: "openai/gpt-4o-2024-11-20", kind: "input" as const, billing: standard, usd: 2.5 },
+    { model: "ft:gpt-4o-mini-2024-07-18:acme::id", kind: "input" as const, billing: standard, usd: 0.3 },
+    { model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0", kind: "read" as const, billing: standard, usd: 0.3 },
+    { model: "anthropic/claude-opus-4.5", kind: "output" as const, billing: standard, usd: 25 }
   ])(
     "$model: a million of $kind for $usd dollars ($billing.tier)",
     ({ billing, kind, model, usd }) =>
       Effect.sync(() => {
         const price = priceOf(prices, model)
         assert.isDefined(price)
-        if (price !== undefined) assert.closeTo(costOf(price, kinds[kind], billing), usd, 1e-9)
+        if (price !== undefined) assert.closeTo(costOf(price, kinds[kind], billing), costOfTokens(usd), 1e-9)
       })
+  )
+
+  it.effect.each([
+    { model: "gpt-5.4", above: 272_000, usd: 2.5, longUsd: 5 },
+    { model: "gemini-3.1-pro-preview", above: 200_000, usd: 2, longUsd: 4 },
+    { model: "claude-haiku-5-5", above: 100_000, usd: 0.1, longUsd: 0.5 },
+    { model: "claude-opus-5-5", above: 500_000, usd: 4, longUsd: 4 }
+  ])(
+    "$model: a prompt of more than $above tokens has a price of its own",
+    ({ above, longUsd, model, usd }) =>
+      Effect.sync(() => {
+        const price = priceOf(prices, model)
+        const costOfInput = (total: number) =>
+          price === undefined ? 0 : costOf(price, { inputTokens: { total }, outputTokens: {} }, standard)
+        assert.closeTo(costOfInput(above), above * usd / 1_000_000, 1e-6)
+        assert.closeTo(costOfInput(above + 1), (above + 1) * longUsd / 1_000_000, 1e-6)
+      })
+  )
+
+  it.effect.each(["gpt-4o-unheard-of", "ft:gpt-4:acme::id", "my-gpt-4o", "__proto__", "claude-fable-5-2"])(
+    "%s is not known",
+    (model) => Effect.sync(() => assert.isUndefined(priceOf(prices, model)))
   )
 
   it.effect("has the input that is read from the cache, of every model", () =>
@@ -118,14 +148,14 @@ const completion = (service_tier?: string) => ({
   model: "gpt-5",
   ...(service_tier !== undefined && { service_tier }),
   choices: [{ index: 0, message: { role: "assistant", content: "a" }, finish_reason: "stop" }],
-  usage: { prompt_tokens: 0, completion_tokens: million, total_tokens: million }
+  usage: { prompt_tokens: 0, completion_tokens: tokens, total_tokens: tokens }
 })
 
 const usage = {
   input_tokens: 0,
-  cache_creation_input_tokens: million,
+  cache_creation_input_tokens: tokens,
   cache_read_input_tokens: 0,
-  cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: million },
+  cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: tokens },
   output_tokens: 0
 }
 
@@ -142,7 +172,7 @@ const message = {
 
 const candidates = (usageMetadata: object) => ({
   candidates: [{ content: { role: "model", parts: [{ text: "a" }] }, finishReason: "STOP", index: 0 }],
-  usageMetadata: { promptTokenCount: 0, candidatesTokenCount: million, totalTokenCount: million, ...usageMetadata }
+  usageMetadata: { promptTokenCount: 0, candidatesTokenCount: tokens, totalTokenCount: tokens, ...usageMetadata }
 })
 
 const events = (...all: ReadonlyArray<{ readonly type: string; readonly [field: string]: unknown }>) =>
@@ -189,7 +219,9 @@ describe("a budget", () => {
   ])("is spent by $name: $usd dollars", ({ args = {}, body, make, usd }) =>
     Effect.gen(function*() {
       const server = yield* serve({ body })
-      for (const [costUsd, expected] of [[usd * 1.01, true], [usd * 0.99, false]] as const) {
+      for (
+        const [costUsd, expected] of [[costOfTokens(usd) * 1.01, true], [costOfTokens(usd) * 0.99, false]] as const
+      ) {
         const model = yield* make(server.url, costUsd)
         assert.strictEqual(yield* hasRoom(model, { ...args, max_tokens: 1 }), expected)
       }
@@ -198,7 +230,7 @@ describe("a budget", () => {
   it.effect("is spent by a stream, too", () =>
     Effect.gen(function*() {
       const server = yield* serve({ body: streamed, headers: { "content-type": "text/event-stream" } })
-      const model = yield* anthropic(server.url, 5)
+      const model = yield* anthropic(server.url, costOfTokens(5))
       yield* Stream.runDrain(model.stream({ prompt: "hi", max_tokens: 1 }))
       const error = yield* Effect.flip(Stream.runDrain(model.stream({ prompt: "hi", max_tokens: 1 })))
       assert.instanceOf(error, PermissionDenied)

@@ -139,7 +139,7 @@ describe("an error in a 200", () => {
 describe("the end of a stream", () => {
   it("is doubtful after a finish that more came with or after, and waited for then", () => {
     const over = (...events: ReadonlyArray<Json>) => {
-      const decoder = makeDecoder({})
+      const decoder = makeDecoder("openai", {})
       for (const event of events) decoder.push(event, "message")
       return decoder.isOver()
     }

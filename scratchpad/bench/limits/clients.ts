@@ -2,7 +2,7 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import Bottleneck from "bottleneck"
 import { Effect, Layer, Redacted } from "effect"
-import { iModel, OpenAi } from "effect-imodel"
+import { iModel, OpenAi, type ServiceBackend } from "effect-imodel"
 import { setTimeout as delay } from "node:timers/promises"
 import OpenAI, { RateLimitError } from "openai"
 import pLimit from "p-limit"
@@ -13,8 +13,11 @@ import type { Call, Job } from "./job.ts"
 /** Does the job, and answers how many calls failed for good. */
 export type Client = (job: Job) => Promise<number>
 
-// A name without a tokenizer of its own: the server counts four characters a token, and so do all clients.
 export const model = "four-characters-a-token"
+
+/** The server counts four characters a token, and so do all clients. */
+export const cost = ({ max_tokens, prompt }: ServiceBackend.Arguments): number =>
+  Math.ceil(String(prompt).length / 4) + (max_tokens ?? 0)
 
 /** The library of this repository: both limits, in the order of the calls. */
 const imodel: Client = ({ baseUrl, calls, limits }) =>
@@ -24,7 +27,8 @@ const imodel: Client = ({ baseUrl, calls, limits }) =>
       iModel.layer({
         limitRequests: limits.requests,
         limitTokens: limits.tokens,
-        capacityRefreshTime: limits.windowMillis
+        capacityRefreshTime: limits.windowMillis,
+        cost
       }).pipe(
         Layer.provide(OpenAi.layerChat({ model, baseUrl, apiKey: Redacted.make("not-needed") })),
         Layer.provide(NodeHttpClient.layerUndici)

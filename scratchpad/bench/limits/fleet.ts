@@ -5,8 +5,8 @@ import { iModel, LimitStore, OpenAi } from "effect-imodel"
 import { Redis } from "effect/persistence"
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
-import { serve } from "../../../test/support/redis.ts"
-import { model } from "./clients.ts"
+import { serve } from "../../support/redis.ts"
+import { cost, model } from "./clients.ts"
 import type { Job } from "./job.ts"
 
 interface Order extends Job {
@@ -40,7 +40,8 @@ const work = ({ baseUrl, calls, limits, redisUrl }: Order): Promise<Done> =>
         key: "bench",
         limitRequests: limits.requests,
         limitTokens: limits.tokens,
-        capacityRefreshTime: limits.windowMillis
+        capacityRefreshTime: limits.windowMillis,
+        cost
       }).pipe(
         Layer.provide(OpenAi.layerChat({ model, baseUrl, apiKey: Redacted.make("not-needed") })),
         Layer.provide(NodeHttpClient.layerUndici),

@@ -1,6 +1,5 @@
 /** The arguments of a call as the body of a request, and as its headers. */
 import { toCodecAnthropic } from "effect/ai/AnthropicStructuredOutput"
-import * as AiError from "effect/ai/AiError"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -8,8 +7,9 @@ import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import { describeOutput, isOutputSchema } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 import { conversationOf, conversationOfPrompt, type SentMessage } from "./prompt.ts"
+import { wireMessage } from "./messages.ts"
 import type { MessagesBody, MessagesRequest } from "./schema.ts"
 import { AnthropicTool, type ToolChoice, type WireTool } from "./tools.ts"
 
@@ -35,7 +35,7 @@ export const bodyOf = (maxTokens: number) =>
     }: Request
   ): Effect.fn.Return<Body, BackendErrorReason> {
     const { messages, system: lifted } = prompt === undefined
-      ? conversationOf(given ?? [])
+      ? conversationOf((given ?? []).map(wireMessage))
       : yield* conversationOfPrompt(prompt)
     if (messages.length === 0) return yield* invalid("messages", "Give a message that is not of the system")
     if (lifted !== undefined && system !== undefined) {
@@ -61,14 +61,13 @@ export const headersOf = ({ betas = [], user_profile_id, workspace_id }: Request
   ...(workspace_id !== undefined && { "anthropic-workspace-id": workspace_id })
 })
 
-const invalid = (parameter: string, description: string) =>
-  Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter, description })))
+const invalid = (parameter: string, description: string) => Effect.fail(unsendable(parameter, description))
 
 // https://platform.claude.com/docs/en/build-with-claude/structured-outputs. A format has no name there, and is always strict.
 const formatOf = Effect.fnUntraced(function*(format: Request["response_format"]) {
   if (format === undefined) return undefined
   const { json_schema } = isOutputSchema(format)
-    ? yield* Effect.mapError(describeOutput(format, toCodecAnthropic), neverSent)
+    ? yield* describeOutput(format, toCodecAnthropic)
     : format
   const { description, schema } = json_schema
   if (schema === undefined) {

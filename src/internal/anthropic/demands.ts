@@ -1,18 +1,22 @@
 /** What the arguments of a message ask for, of that which not every model can do. */
 import { areAny, type Demands, demandsOfPrompt } from "../chat/capabilities.ts"
 import type { Block } from "./blocks.ts"
-import type { Message, MessagesRequest } from "./schema.ts"
+import { type Message, wireMessage } from "./messages.ts"
+import type { MessagesRequest } from "./schema.ts"
 
 type SentBlock = typeof Block.Type
 type Content = Extract<SentBlock, { readonly type: "tool_result" }>["content"]
 type ResultBlock = Exclude<NonNullable<Content>, string>[number]
 
-export const demandsOf = ({ messages = [], prompt, tools }: MessagesRequest["Type"]): Demands => ({
-  tools: areAny(tools),
-  ...(prompt === undefined
-    ? { images: messages.some(hasImage), prefill: isPrefill(messages.at(-1)) }
-    : demandsOfPrompt(prompt))
-})
+export const demandsOf = ({ messages: given = [], prompt, tools }: MessagesRequest["Type"]): Demands => {
+  const messages = given.map(wireMessage)
+  return {
+    tools: areAny(tools),
+    ...(prompt === undefined
+      ? { images: messages.some(hasImage), prefill: isPrefill(messages.at(-1)) }
+      : demandsOfPrompt(prompt))
+  }
+}
 
 const hasImage = ({ content }: typeof Message.Type): boolean => typeof content !== "string" && content.some(isWithImage)
 

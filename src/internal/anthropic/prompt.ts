@@ -1,5 +1,5 @@
 /** An `effect/ai` prompt as a system prompt and messages. What the wire cannot carry is refused. */
-import * as AiError from "effect/ai/AiError"
+import type * as AiError from "effect/ai/AiError"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -7,11 +7,11 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Unsupported } from "../../Errors.ts"
-import { withOwnCallIds } from "../chat/callRenaming.ts"
+import { withOwnCallIds } from "../chat/callIds.ts"
 import { nullable, paramsObject, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 import {
   type Block,
   CacheControl,
@@ -26,7 +26,7 @@ import {
   ProviderToolUseType,
   type Text
 } from "./blocks.ts"
-import type { Message, System } from "./schema.ts"
+import type { Message, System } from "./messages.ts"
 
 type System = typeof System.Type
 type Text = typeof Text.Type
@@ -48,7 +48,10 @@ export const conversationOfPrompt = Effect.fnUntraced(function*(
   input: Prompt.RawInput
 ): Effect.fn.Return<Conversation, Refused> {
   if (typeof input === "string") return { system: undefined, messages: [{ role: "user", content: input }] }
-  const messages = yield* Effect.forEach(withOwnCallIds(withoutForeign(input, "anthropic")).content, messageOf)
+  const messages = yield* Effect.forEach(
+    withOwnCallIds(withoutForeign(input, "anthropic"), "anthropic").content,
+    messageOf
+  )
   return conversationOf(messages)
 })
 
@@ -104,8 +107,7 @@ const messageOf = Effect.fnUntraced(function*(message: Prompt.Message): Effect.f
 const unsupported = (what: string) =>
   Effect.fail(new Unsupported({ provider: "anthropic", feature: `prompt: ${what}` }))
 
-const invalid = (description: string) =>
-  Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description })))
+const invalid = (description: string) => Effect.fail(unsendable("prompt", description))
 
 /** Nothing but a text is sent as a string, as people write it. */
 const shortened = <B extends SentBlock>(blocks: ReadonlyArray<B | Text>): string | ReadonlyArray<B | Text> => {

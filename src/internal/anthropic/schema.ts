@@ -20,23 +20,13 @@ import {
   RawPrompt
 } from "../chat/arguments.ts"
 import type { Tolerance } from "../http/tolerantDecoder.ts"
-import { AnswerBlock, Block, CacheControl, Citation, JsonRecord, other, Text, textOrEmpty } from "./blocks.ts"
+import { AnswerBlock, CacheControl, Citation, JsonRecord, other, textOrEmpty } from "./blocks.ts"
+import { GivenMessage, Message, System } from "./messages.ts"
 import { ToolChoice, WireTool } from "./tools.ts"
 
 // -----------------------------------------------------------------------------
 // Requests
 // -----------------------------------------------------------------------------
-
-const content = Schema.Union([Schema.String, Schema.Array(Block)])
-
-export const System = Schema.Union([Schema.String, Schema.Array(Text)])
-
-export const Message = Schema.Union([
-  Schema.Struct({ role: Schema.Literals(["user", "assistant"]), content }),
-  // In the middle of a conversation, where a model takes it:
-  // https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
-  Schema.Struct({ role: Schema.Literal("system"), content: System })
-])
 
 const display = { display: nullable(Schema.Literals(["summarized", "omitted"])) }
 
@@ -121,7 +111,7 @@ const HeaderValue = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))
 
 const neutralOrNative = Schema.makeFilter((
   { messages, output_config, response_format, stop, stop_sequences, system }: {
-    readonly messages?: ReadonlyArray<typeof Message.Type> | undefined
+    readonly messages?: ReadonlyArray<typeof GivenMessage.Type> | undefined
     readonly output_config?: typeof OutputConfig.Type | undefined
     readonly response_format?: unknown
     readonly stop?: unknown
@@ -143,7 +133,7 @@ export const messagesRequest = (model: string) =>
   Schema.Struct({
     ...options,
     prompt: Schema.optional(RawPrompt),
-    messages: Schema.optional(Schema.Array(Message).check(Schema.isMinLength(1))),
+    messages: Schema.optional(Schema.Array(GivenMessage).check(Schema.isMinLength(1))),
     model: Schema.String.pipe(Schema.withDecodingDefault(Effect.succeed(model))),
     max_tokens: Schema.optional(maxTokens),
     stop: Schema.optional(Schema.Union([Schema.String, Schema.Array(Schema.String)])),

@@ -19,7 +19,7 @@ import { Unsupported } from "../../Errors.ts"
 import { parseJson } from "../http/failure.ts"
 import { isTooDeep, tooDeep } from "../util/depth.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 import { wellFormedJson } from "../http/jsonBody.ts"
 import { jsonPieces } from "./jsonPieces.ts"
 
@@ -64,7 +64,7 @@ export const resultText = (
  * The parameters of a call that is replayed: always an object. Models write malformed parameters, and providers refuse a
  * history that holds them; the result of that call tells the model of its mistake.
  */
-export const paramsObject = ({ params }: Prompt.ToolCallPart): Readonly<Record<string, unknown>> => {
+export const paramsObject = ({ params }: Pick<Prompt.ToolCallPart, "params">): Readonly<Record<string, unknown>> => {
   const value = typeof params === "string" ? toolParams(params) : params
   return Predicate.isObject(value) ? value : {}
 }
@@ -76,7 +76,7 @@ export const paramsText = (part: Prompt.ToolCallPart): Effect.Effect<string, AiE
 const textOrJson = (value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
   typeof value === "string" ? Effect.succeed(value) : Effect.try({
     try: () => wellFormedJson(value),
-    catch: (error) => neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description: String(error) }))
+    catch: (error) => unsendable("prompt", String(error))
   })
 
 // -----------------------------------------------------------------------------
@@ -186,8 +186,7 @@ export const describeOutput = (
         strict: true
       }
     }),
-    catch: (error) =>
-      neverSent(new AiError.InvalidRequestError({ parameter: "response_format", description: notDescribed(error) }))
+    catch: (error) => unsendable("response_format", notDescribed(error))
   })
 
 /** What its dialect has no words for; that of OpenAI knows only objects. */

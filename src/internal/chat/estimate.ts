@@ -1,30 +1,30 @@
 /**
- * The cost of a call before it is made, in tokens: what is sent, and the output asked for.
+ * The cost of a call before it is made, in tokens: the input that is sent, and the output limit of the request.
  *
- * What is sent is counted by the model's tokenizer where there is one, and at four characters a token elsewhere, OpenAI's
- * rule of thumb for English text (https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-them). What
- * an image or a file costs depends on its size in pixels or pages, not in bytes: each counts as a thousand tokens.
+ * The input is counted by the model's tokenizer where that is public, and estimated by script elsewhere. The cost of an image or
+ * a file depends on its size in pixels or pages, not in bytes: each counts as a thousand tokens.
  */
 import * as Predicate from "effect/Predicate"
 import type { Tokens } from "../calling/tokens.ts"
-import { maxDepth } from "../util/depth.ts"
 import { describeTool, isTool } from "./arguments.ts"
-
-/** Counts the tokens of a text. */
-export type Tokenizer = (text: string) => number
+import { countTokens, type Tokenizer } from "./countTokens.ts"
 
 export const charactersPerToken = 4
 
-export const fourCharacters: Tokenizer = (text) => text.length / charactersPerToken
-
+/** @param now milliseconds of a clock, see `countTokens` */
 export const estimateTokens = (
   { model: _model, ...payload }: Readonly<Record<string, unknown>>,
-  tokenizer: Tokenizer,
-  expectedOutput: number
-): Tokens => ({
-  input: Math.ceil(count(payload, tokenizer, [])),
-  output: outputLimit(payload) ?? expectedOutput
-})
+  tokenizer: Tokenizer | undefined,
+  expectedOutput: number,
+  now?: () => number
+): Tokens => {
+  const content: Content = { texts: [], files: 0 }
+  collect(payload, content, new Set())
+  return {
+    input: Math.ceil(countTokens(content.texts, tokenizer, now) + content.files * fileTokens),
+    output: outputLimit(payload) ?? expectedOutput
+  }
+}
 
 const outputLimit = (payload: Readonly<Record<string, unknown>>): number | undefined => {
   const { generationConfig } = payload
@@ -35,23 +35,33 @@ const outputLimit = (payload: Readonly<Record<string, unknown>>): number | undef
 
 const fileTokens = 1_000
 
-const count = (value: unknown, tokenizer: Tokenizer, above: ReadonlyArray<object>): number => {
-  if (typeof value === "string") return tokenizer(value)
-  if (!Predicate.isObjectOrArray(value)) return 0
-  // A value that contains itself ends where it does.
-  if (above.length > maxDepth || above.includes(value)) return 0
-  const inner = [...above, value]
-  if (isTool(value)) return count(describeTool(value), tokenizer, inner)
-  if ("type" in value && typeof value.type === "string" && fileTypes.has(value.type)) return fileTokens
-  // Parts of Gemini's contents.
-  if ("inlineData" in value || "fileData" in value) return fileTokens
-  let sum = 0
-  for (const part of Array.isArray(value) ? value : Object.values(value)) {
-    if (typeof part === "string") sum += tokenizer(part)
-    else if (typeof part === "object") sum += count(part, tokenizer, inner)
-  }
-  return sum
+/** The texts of a payload, and the number of its files. */
+interface Content {
+  readonly texts: Array<string>
+  files: number
 }
+
+/** Deeper values are refused when the request is written, and not counted. */
+const maxDepth = 500
+
+/** @param within the objects that hold the value, so that a circle ends */
+const collect = (value: unknown, into: Content, within: Set<object>): void => {
+  if (typeof value === "string") into.texts.push(value)
+  if (!Predicate.isObjectOrArray(value) || within.has(value) || within.size > maxDepth) return
+  if (isFile(value)) {
+    into.files++
+    return
+  }
+  within.add(value)
+  if (isTool(value)) collect(describeTool(value), into, within)
+  else for (const part of Array.isArray(value) ? value : Object.values(value)) collect(part, into, within)
+  within.delete(value)
+}
+
+const isFile = (value: object): boolean =>
+  ("type" in value && typeof value.type === "string" && fileTypes.has(value.type)) ||
+  // Parts of Gemini's contents.
+  "inlineData" in value || "fileData" in value
 
 /** The parts of a prompt, of OpenAI's messages and items, and of Anthropic's messages that hold a file. */
 const fileTypes = new Set([

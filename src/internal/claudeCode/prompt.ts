@@ -8,6 +8,7 @@ import * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
 import { Unsupported } from "../../Errors.ts"
+import { promptOfMessages } from "../chat/schema.ts"
 import type { Query } from "./request.ts"
 
 type Block =
@@ -36,7 +37,7 @@ export const questionOf = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Question, Unsupported> {
   const systems: Array<string> = []
   const said: Array<Said> = []
-  for (const message of Prompt.make(prompt ?? messages ?? []).content) {
+  for (const message of Prompt.make(prompt ?? promptOfMessages(messages ?? [])).content) {
     if (message.role === "system") systems.push(message.content)
     else if (message.role === "tool") return yield* unsupported("a result of the caller's tools")
     else {

@@ -4,12 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { Messages } from "../chat/schema.ts"
 import { JsonObject, JsonSchemaFormat, OutputFormat, promptOrMessages, RawPrompt } from "../chat/arguments.ts"
-
-const Message = Schema.Struct({
-  role: Schema.Literals(["system", "user", "assistant"]),
-  content: Schema.String
-})
 
 const Names = Schema.Array(Schema.NonEmptyString)
 
@@ -26,7 +22,7 @@ const oneSession = Schema.makeFilter((
 
 const fields = {
   prompt: Schema.optional(RawPrompt),
-  messages: Schema.optional(Schema.NonEmptyArray(Message)),
+  messages: Schema.optional(Messages),
   temperature: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
   top_p: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
   /** Of each message of the model, not of the whole run. */

@@ -4,11 +4,10 @@
  */
 import * as Duration from "effect/Duration"
 import type * as Schema from "effect/Schema"
-import type * as Circuit from "../../Circuit.ts"
-import type { Credential } from "../../Endpoint.ts"
 import type { Model, Options } from "../../Model.ts"
 import type { BalanceOptions, Models } from "../routing/options.ts"
-import type { Backend, Capabilities, Retry } from "../../ServiceBackend.ts"
+import type { Backend } from "../../ServiceBackend.ts"
+import type { Options as ProviderOptions } from "./providerOptions.ts"
 import { ModelTypeId } from "../util/identity.ts"
 import { isNoCredential, toJsonObject } from "../util/json.ts"
 
@@ -22,22 +21,21 @@ const time = (input: Duration.Input | undefined) =>
 
 const noData = (value: unknown) => value === undefined ? undefined : null
 
-interface Described {
-  readonly model: string
-  readonly apiKey?: Credential | undefined
-  readonly baseUrl?: string | undefined
-  readonly headers?: object | undefined
-  readonly retry?: Retry | undefined
-  readonly circuitBreaker?: Circuit.Options | true | undefined
-  readonly capabilities?: Capabilities | undefined
-  readonly maxTokens?: number | undefined
-  readonly reasoning?: boolean | undefined
-}
-
 const describeProvider = (
   provider: string,
   endpoint: string,
-  { apiKey, baseUrl, capabilities, circuitBreaker, headers, maxTokens, model, reasoning, retry }: Described
+  {
+    apiKey,
+    baseUrl,
+    capabilities,
+    circuitBreaker,
+    headers,
+    maxTokens,
+    model,
+    reasoning,
+    retry,
+    transformClient
+  }: ProviderOptions
 ) => ({
   type: "provider",
   provider,
@@ -56,6 +54,7 @@ const describeProvider = (
     ? circuitBreaker
     : { failures: circuitBreaker.failures, openFor: time(circuitBreaker.openFor) },
   capabilities: capabilities && toJsonObject(capabilities),
+  transformClient: noData(transformClient),
   maxTokens,
   reasoning
 })
@@ -68,7 +67,7 @@ export const configured = <Args, Data>(
   backend: Backend<Args, Data>,
   provider: string,
   endpoint: string,
-  options: Described
+  options: ProviderOptions
 ): Backend<Args, Data> => ({
   ...backend,
   // What these change of a request is in no argument of a call.

@@ -59,7 +59,10 @@ export interface Misfit {
 export const find = (
   provider: string,
   endpoint: string,
-  { apiKey, baseUrl, capabilities, maxTokens, reasoning }: Omit<Options, "model" | "retry" | "circuitBreaker">
+  { apiKey, baseUrl, capabilities, maxTokens, reasoning }: Pick<
+    Options,
+    "apiKey" | "baseUrl" | "capabilities" | "maxTokens" | "reasoning"
+  >
 ): Result.Result<(options: Options) => BackendLayer, Misfit> => {
   if (maxTokens !== undefined && provider !== "anthropic") return misfit("maxTokens", "is an option of Anthropic")
   if (reasoning !== undefined && endpoint !== "chat") return misfit("reasoning", "is an option of chat completions")

@@ -62,7 +62,15 @@ const isDeeperThan = (levels: number, json: unknown): boolean =>
 const unknownField = (name: PropertyKey | undefined): string =>
   inCode.has(name) ? "It is given in code, and is no data" : "There is no such field"
 
-const inCode = new Set<PropertyKey | undefined>(["cost", "executor", "headers", "hooks", "rateLimiter", "while"])
+const inCode = new Set<PropertyKey | undefined>([
+  "cost",
+  "executor",
+  "headers",
+  "hooks",
+  "rateLimiter",
+  "transformClient",
+  "while"
+])
 
 // -----------------------------------------------------------------------------
 // Names

@@ -5,6 +5,7 @@
 import type * as EmbeddingModel from "effect/ai/EmbeddingModel"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
+import * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import * as Effect from "effect/Effect"
@@ -15,9 +16,11 @@ import * as Stream from "effect/Stream"
 import { makeResponse, type NormalizedResponse, type Part, type StreamPart } from "../../Calling.ts"
 import type { BackendErrorReason } from "../../Errors.ts"
 import { FunctionTool, NeutralToolChoice, promptOrMessages, RawPrompt } from "../chat/arguments.ts"
+import { Messages, promptOfMessages } from "../chat/schema.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
+import * as Reader from "../mock/reader.ts"
 import { backendReasonOf, reasonOfPart } from "./errors.ts"
-import { PartReader } from "./parts.ts"
+import { PartFold } from "../chat/partFold.ts"
 
 // -----------------------------------------------------------------------------
 // Requests
@@ -54,10 +57,7 @@ const isObjectSchema = (u: unknown): u is ObjectSchema => Schema.isSchema(u)
 /** What a language model of Effect AI can be asked. */
 export const ChatRequest = Schema.Struct({
   prompt: Schema.optional(RawPrompt),
-  messages: Schema.optional(
-    Schema.Array(Schema.Struct({ role: Schema.Literals(["system", "user", "assistant"]), content: Schema.String }))
-      .check(Schema.isMinLength(1))
-  ),
+  messages: Schema.optional(Messages),
   tools: Schema.optional(Schema.Array(Schema.Union([AiTool, ToolOfFunction]))),
   tool_choice: Schema.optional(NeutralToolChoice),
   response_format: Schema.optional(Schema.declare(isObjectSchema, { expected: "a Schema of an object" }))
@@ -66,7 +66,7 @@ export const ChatRequest = Schema.Struct({
 type Payload = typeof ChatRequest.Type
 
 const requestOf = ({ messages, prompt, tool_choice, tools = [] }: Payload) => ({
-  prompt: Prompt.make(prompt ?? messages ?? []),
+  prompt: Prompt.make(prompt ?? promptOfMessages(messages ?? [])),
   toolkit: toolkitOf(tools),
   toolChoice: tool_choice ?? "auto",
   disableToolCallResolution: true,
@@ -108,7 +108,7 @@ export const stream =
       return Effect.tap(generate(model)(payload), ({ content }) => emit(streamPartsOf(content)))
     }
     return Effect.suspend(() => {
-      const reader = new PartReader()
+      const fold = new PartFold()
       return model.streamText(requestOf(payload)).pipe(
         Stream.mapError(backendReasonOf),
         Stream.runForEachArray(Effect.fnUntraced(function*(parts) {
@@ -119,14 +119,23 @@ export const stream =
               return yield* reasonOfPart(part.error)
             }
             said.push(part)
-            reader.read(part)
+            fold.add(part)
           }
           yield* emit(said)
         })),
-        Effect.map(() => answerOf(reader.content))
+        Effect.map(() => answerOf(fold.content))
       )
     })
   }
+
+const isParts = (u: unknown): u is ReadonlyArray<Part> => Array.isArray(u) && u.every(Response.isPart)
+
+/** Reads what a mock of it answers. Its value is left to `respondAs`. */
+export const readParts = Reader.make(
+  ChatRequest,
+  Schema.declare(isParts, { expected: "parts of an answer" }),
+  (content) => Effect.succeed({ content })
+)
 
 // -----------------------------------------------------------------------------
 // Embeddings
@@ -152,3 +161,10 @@ export const embed = (model: EmbeddingModel.EmbeddingModel) =>
       })
     })
   )
+
+/** Reads what a mock of it answers. */
+export const readVectors = Reader.make(
+  EmbeddingRequest,
+  Schema.Array(Schema.Array(Schema.Finite)),
+  (value) => Effect.succeed({ value })
+)

@@ -7,7 +7,7 @@ import { makeResponse, type NormalizedResponse, type Part, type StreamPart } fro
 import type { BackendError, PermissionDenied, TimeoutError } from "../../Errors.ts"
 import type { ChatArguments } from "../../ServiceBackend.ts"
 import { type Continuation, continuationOf, maxRepeats } from "../chat/turns.ts"
-import { PartReader } from "./parts.ts"
+import { PartFold } from "../chat/partFold.ts"
 
 type InvocationError = TimeoutError | PermissionDenied | BackendError
 
@@ -65,14 +65,14 @@ const stream = (
   before: Before
 ): Stream.Stream<StreamPart, InvocationError> =>
   Stream.suspend(() => {
-    const reader = new PartReader()
+    const fold = new PartFold()
     let next: Next | undefined
     const parts = Stream.flatMap(model.stream(args), (part) => {
-      reader.read(part)
+      fold.add(part)
       if (part.type !== "finish") return Stream.succeed(inCall(part, before.calls))
       const usage = sum(before.usage, part.usage)
       // What was said of an answer to be repeated cannot be taken back.
-      const response = makeResponse({ data: undefined, content: reader.content })
+      const response = makeResponse({ data: undefined, content: fold.content })
       next = response.text !== "" && response.finishReason === "error"
         ? undefined
         : nextCall(response, args, before, usage)

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError } from "../../Errors.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 
 type InvocationError = TimeoutError | PermissionDenied | BackendError
 
@@ -96,9 +96,7 @@ export const backendReasonOf = (error: AiError.AiError): BackendErrorReason => {
     case "ToolParameterValidationError":
       return new AiError.InvalidOutputError({ description: reason.message })
     case "UnsupportedSchemaError":
-      return neverSent(
-        new AiError.InvalidRequestError({ parameter: "response_format", description: reason.description })
-      )
+      return unsendable("response_format", reason.description)
     case "InvalidToolResultError":
     case "InvalidUserInputError":
     case "ToolConfigurationError":

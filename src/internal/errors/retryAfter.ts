@@ -1,6 +1,7 @@
 /** The time that a provider asks to wait before the next request. */
 import * as AiError from "effect/ai/AiError"
 import * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
 
 /**
  * Adds the delay that the provider asks for to a reason that has no field for it: it stands in the reason's `metadata`, and so
@@ -22,6 +23,8 @@ export const retryAfterOf = (
   reason: { readonly _tag: string; readonly retryAfter?: Duration.Duration | undefined }
 ): Duration.Duration | undefined => {
   if (reason.retryAfter !== undefined) return reason.retryAfter
-  const millis = reason instanceof AiError.InternalProviderError ? reason.metadata.imodel?.retryAfterMillis : undefined
-  return millis === undefined ? undefined : Duration.millis(millis)
+  const own = reason instanceof AiError.InternalProviderError ? reason.metadata["imodel"] : undefined
+  return Predicate.hasProperty(own, "retryAfterMillis") && typeof own.retryAfterMillis === "number"
+    ? Duration.millis(own.retryAfterMillis)
+    : undefined
 }

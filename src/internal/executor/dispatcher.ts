@@ -37,7 +37,7 @@ import * as Counters from "./counters.ts"
 import * as Metrics from "./metrics.ts"
 import { type Executor, type SubmitOptions, TypeId } from "./options.ts"
 import * as Pool from "./pool.ts"
-import { Line } from "./priorityQueue.ts"
+import { PriorityQueue } from "./priorityQueue.ts"
 import { Key, Priority } from "./references.ts"
 import type { Settings } from "./settings.ts"
 import { snapshotOf } from "./snapshot.ts"
@@ -60,7 +60,7 @@ export const make = Effect.fnUntraced(function*(
   const clock = yield* Clock.Clock
   const now = () => monotonicMillis(clock)
 
-  const queue = new Line<Ticket>(settings.agingMillis)
+  const queue = new PriorityQueue<Ticket>(settings.agingMillis)
   const counters = Counters.make()
   let pausedUntil = 0
   // Callings that rest after a denial.
@@ -191,13 +191,18 @@ export const make = Effect.fnUntraced(function*(
     storeAway: () => outage.isAway() ? 1 : 0
   })
 
-  const run = (ticket: Ticket, receipt: Receipt, by: Limits.Limits | undefined) => {
+  /** Takes the ticket out of the queue and runs it. */
+  const start = (ticket: Ticket, receipt: Receipt, by: Limits.Limits | undefined) => {
     const { calling, context } = ticket
     const waitedMillis = now() - ticket.arrivedAt
     noteWait(waitedMillis)
     traceWait(context, waitedMillis, () => ({ "imodel.calling.id": calling.id, "imodel.executor": name }))
     queue.shift(ticket)
     ticket.stopTimer()
+    run(ticket, receipt, by)
+  }
+
+  const run = (ticket: Ticket, receipt: Receipt, by: Limits.Limits | undefined) => {
     ticket.grant = { receipt, limits: by, report: undefined }
     counters.began(ticket)
     pool.run(ticket)
@@ -333,7 +338,7 @@ export const make = Effect.fnUntraced(function*(
       if (typeof taken === "number") return wait(next, taken)
       // The store may have taken its time over this.
       if (!queue.has(next) || pausedUntil > now()) limits.putBack(next.reservation)
-      else run(next, taken, limits)
+      else start(next, taken, limits)
       return Effect.void
     })
   })
@@ -344,9 +349,9 @@ export const make = Effect.fnUntraced(function*(
     if (onStoreFailure === "closed" || pool.running() >= concurrency) return yield* wait(next, Number.POSITIVE_INFINITY)
     const at = now()
     if (pausedUntil > at) return yield* wait(next, pausedUntil - at)
-    if (localLimits === undefined) return run(next, [], undefined)
+    if (localLimits === undefined) return start(next, [], undefined)
     const taken = yield* localLimits.take(next.reservation, { next: undefined, waits: true, running: 0 })
-    return typeof taken === "number" ? yield* wait(next, taken) : run(next, taken, localLimits)
+    return typeof taken === "number" ? yield* wait(next, taken) : start(next, taken, localLimits)
   })
 
   // A defect of a limit is that of the calling that was to be admitted: the others go on without it.

@@ -16,7 +16,7 @@ import type { Options as BucketOptions, TokenBucket } from "../../TokenBucket.ts
 export const TypeId = "~effect-imodel/Executor"
 
 /**
- * How many callings the executor has of each status. Those that have settled are counted since it was made.
+ * Number of callings of each status. Settled callings are counted since the executor was made.
  *
  * @category models
  * @since 0.1.0
@@ -24,137 +24,159 @@ export const TypeId = "~effect-imodel/Executor"
 export type Counts = { readonly [Status in Execution.Status]: number }
 
 /**
+ * Admits callings under its limits and runs them on a pool of fibers.
+ *
  * @category models
  * @since 0.1.0
  */
 export interface Executor {
   readonly [TypeId]: {
-    /** Admits and runs callings, as their submitter wants it. */
+    /** Admits and runs callings with these options. */
     readonly runner: (options?: SubmitOptions) => Runner
   }
   /**
-   * Submits a calling and waits until it has settled. Interrupting it takes the calling out of the line, where it has
-   * spent nothing, or cancels its work.
+   * Submits a calling and waits until it has settled. If the waiting fiber is interrupted, a queued calling leaves the queue
+   * without having used any quota, and a running one is interrupted.
    */
   readonly submit: <Data>(
     calling: Calling<Data>,
     options?: SubmitOptions
   ) => Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied>
-  /** How many callings there are of each status. */
+  /** Number of callings of each status. */
   readonly counts: Effect.Effect<Counts>
-  /** How many callings wait in the queue; those outside a full queue are not counted. */
+  /** Number of callings in the queue. Submitters that wait because the queue is full are not counted. */
   readonly size: Effect.Effect<number>
-  /** Whether it limits tokens, so that callings are to be made with an estimate of what they cost. */
+  /** Whether it limits tokens, so that callings need an estimate of their cost. */
   readonly countsTokens: boolean
-  /** How many callings can usefully be under way at once: those that run, and a full queue. */
+  /** Number of callings worth submitting at once: `concurrency` plus `queueCapacity`. */
   readonly capacity: number
-  /** How it stands, for a display. */
+  /** The current state, for a display. */
   readonly snapshot: Effect.Effect<Snapshot, RateLimiter.RateLimiterError>
-  /** Waits until no calling waits or runs. */
+  /** Waits until no calling is queued or running. */
   readonly awaitIdle: Effect.Effect<void>
-  /** Takes no more callings, refuses those that wait (`PermissionDenied`, `Shutdown`), and waits for those that run. */
+  /** Rejects queued and new callings (`PermissionDenied` of reason `Shutdown`), and waits for the running ones. */
   readonly shutdown: Effect.Effect<void>
 }
 
 /**
+ * The options of one submission.
+ *
  * @category options
  * @since 0.1.0
  */
 export interface SubmitOptions {
-  /** The longest time from now until it has settled. @default for ever */
+  /** Maximum time from now until the calling has settled. @default no limit */
   readonly timeout?: Duration.Input | undefined
-  /** The longest time that it waits to be admitted. @default for ever */
+  /** Maximum time in the queue before the first attempt. @default no limit */
   readonly queueTimeout?: Duration.Input | undefined
-  /** A lower number goes first. @default the reference `Priority` */
+  /** Lower numbers go first. @default the reference `Priority`, which is 0 */
   readonly priority?: number | undefined
-  /** On whose behalf (a tenant): the keys of one priority take turns. @default the reference `Key` */
+  /** The tenant. Tenants of the same priority take turns. @default the reference `Key` */
   readonly key?: string | undefined
 }
 
 /**
+ * The state of an executor.
+ *
  * @category models
  * @since 0.1.0
  */
 export interface Snapshot {
   readonly counts: Counts
-  /** How many run now; a calling that rests between two attempts does not. */
+  /** Number of running attempts. A calling in the backoff between two attempts does not count. */
   readonly running: number
   readonly waiting: number
-  /** For how long the provider has asked to hold everything back; zero when it has not. */
+  /** Remaining time of the pause that the provider asked for (`retry-after`); zero if there is none. */
   readonly pausedFor: Duration.Duration
-  /** What is left of each limit, and what it holds. */
+  /** What is available of each limit, and its capacity. */
   readonly limits: {
     readonly [Limit in keyof Buckets]: { readonly available: number; readonly capacity: number } | undefined
   }
-  /** How often the limit or the full queue said no. */
+  /** Number of denials, by a limit or a full queue. */
   readonly denials: number
   readonly retries: number
 }
 
 /**
+ * How callings are queued and admitted.
+ *
  * @category options
  * @since 0.1.0
  */
-export interface Options {
-  /** Names the executor in metrics. @default "executor" */
-  readonly name?: string | undefined
-  /** Names the model whose callings it runs, in metrics. @default none */
-  readonly model?: string | undefined
+export interface QueueOptions {
   /**
-   * The name under which executors share their limits, in whatever process, by a `LimitStore` or a `RateLimiter` in context.
-   * They state the same limits.
-   * @default nothing is shared
+   * The name under which limits are shared, by a `LimitStore` or a `RateLimiter` in context, with all executors of the same
+   * limits and key in any process. @default limits are not shared
    */
   readonly key?: string | undefined
-  /** The limit of calls: a bucket, or what it is to be. @default none */
-  readonly requests?: TokenBucket | BucketOptions | undefined
-  /** The limit of tokens, of input and output together. @default none */
-  readonly tokens?: TokenBucket | BucketOptions | undefined
-  /** The limit of input tokens alone. @default none */
-  readonly inputTokens?: TokenBucket | BucketOptions | undefined
-  /** The limit of output tokens alone. @default none */
-  readonly outputTokens?: TokenBucket | BucketOptions | undefined
-  /** How many callings may wait in the queue. @default 100 */
+  /** Maximum number of queued callings. @default 100 */
   readonly queueCapacity?: number | undefined
-  /** How many callings run at once. @default 100 */
+  /** Maximum number of running callings. @default 100 */
   readonly concurrency?: number | undefined
   /**
-   * How many callings run at once in all processes that share the `key`, by a `LimitStore` in context; without one, in this.
-   * What a process holds of it that was killed is free again after the lease of the store.
-   * @default no limit
-   */
-  readonly sharedConcurrency?: number | undefined
-  /**
-   * What happens while the store of the limits fails, or does not answer within a second: calls wait, and fail by their own
-   * `timeout` (`"closed"`); they are admitted by `localShare` of the limits (`"local"`), or without limits (`"open"`).
-   * @default "closed"
-   */
-  readonly onStoreFailure?: "closed" | "local" | "open" | undefined
-  /**
-   * The part of the limits by which this process admits on its own with `onStoreFailure: "local"`: at most one divided by the
-   * number of processes, for their limit to be kept.
-   * @default 0.1
-   */
-  readonly localShare?: number | undefined
-  /**
-   * What happens to a calling that cannot start at once: it waits its turn (`"wait"`), or it is tried again after a second,
-   * then after two, and so on, and denied after `maxDenials` tries (`"deny"`).
+   * What happens to a calling that cannot start at once:
+   *
+   * - `"wait"`: it waits for its turn
+   * - `"deny"`: it is tried again after 1 second, 2 seconds, 4 seconds and so on, and denied (`LimitExceeded`) after
+   *   `maxDenials` tries
+   *
    * @default "wait"
    */
   readonly onLimit?: "wait" | "deny" | undefined
-  /** @default 3 */
+  /** Number of tries before `onLimit: "deny"` denies a calling. @default 3 */
   readonly maxDenials?: number | undefined
-  /** What happens to a submitter when the queue is full: it waits outside, in its order, or it is denied. @default "suspend" */
+  /** What happens when the queue is full: the submitter waits, in order, or is denied (`QueueFull`). @default "suspend" */
   readonly onFull?: "suspend" | "deny" | undefined
   /**
-   * What a step of priority is worth: a calling overtakes those one step less urgent that came less than this before it.
-   * @default "30 seconds"
+   * What happens while the store of shared limits fails or does not reply within a second:
+   *
+   * - `"closed"`: callings wait, up to their own `timeout`
+   * - `"local"`: callings are admitted by a tenth of the limits, or an executor's `localShare`
+   * - `"open"`: callings are admitted without limits
+   *
+   * @default "closed"
+   */
+  readonly onStoreFailure?: "closed" | "local" | "open" | undefined
+}
+
+/**
+ * The options of an executor. A limit is given as a bucket, or as the options of one.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options extends QueueOptions {
+  /** The attribute `executor` of its metrics. @default "executor" */
+  readonly name?: string | undefined
+  /** The attribute `model` of its metrics. @default none */
+  readonly model?: string | undefined
+  /** Limit of requests. @default none */
+  readonly requests?: TokenBucket | BucketOptions | undefined
+  /** Limit of tokens, input and output together. @default none */
+  readonly tokens?: TokenBucket | BucketOptions | undefined
+  /** Limit of input tokens. @default none */
+  readonly inputTokens?: TokenBucket | BucketOptions | undefined
+  /** Limit of output tokens. @default none */
+  readonly outputTokens?: TokenBucket | BucketOptions | undefined
+  /**
+   * Maximum number of callings that run at once in all processes that share the `key`; without a `LimitStore` in context, in
+   * this process. Places of a process that was killed are free again after the lease of the store. @default no limit
+   */
+  readonly sharedConcurrency?: number | undefined
+  /**
+   * The share of the limits that this process uses with `onStoreFailure: "local"`. To stay within the limits it must be at most
+   * one divided by the number of processes. @default 0.1
+   */
+  readonly localShare?: number | undefined
+  /**
+   * How far one step of priority reorders the queue: a calling overtakes those of the next higher number that were submitted up
+   * to this much earlier. So no calling waits for ever. @default "30 seconds"
    */
   readonly aging?: Duration.Input | undefined
 }
 
 /**
- * An executor as a service, for the models that have no limits of their own: one account with many models.
+ * The executor of models that state no limits of their own, such as several models of one account.
  *
  * @category services
  * @since 0.1.0

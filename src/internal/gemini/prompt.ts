@@ -1,5 +1,5 @@
 /** An `effect/ai` prompt as contents. What the wire cannot carry is refused. */
-import * as AiError from "effect/ai/AiError"
+import type * as AiError from "effect/ai/AiError"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -7,11 +7,11 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
-import { withOwnCallIds } from "../chat/callRenaming.ts"
+import { withOwnCallIds } from "../chat/callIds.ts"
 import { paramsObject } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 import { codeExecution } from "./answer.ts"
 import { type Content as ContentSchema, Part as PartSchema, PartOptions } from "./schema.ts"
 
@@ -32,7 +32,7 @@ export const conversationOf = Effect.fnUntraced(function*(
   const system: Array<Part> = []
   const contents: Array<Content> = []
   let previous: Prompt.Message["role"] | undefined
-  for (const message of withOwnCallIds(withoutForeign(input, "gemini")).content) {
+  for (const message of withOwnCallIds(withoutForeign(input, "gemini"), provider).content) {
     if (message.role === "system") {
       system.push({ text: message.content })
       continue
@@ -89,7 +89,7 @@ const optionsOf = (
   if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
   const { message, path } = describeIssue(decoded.failure)
   const description = `The options of a ${type} part are wrong: gemini.${path}: ${message}`
-  return Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description })))
+  return Effect.fail(unsendable("prompt", description))
 }
 
 const fileOf = (

@@ -16,6 +16,7 @@ import {
   OutputFormat,
   RawPrompt
 } from "../chat/arguments.ts"
+import { Messages } from "../chat/schema.ts"
 import type { Tolerance } from "../http/tolerantDecoder.ts"
 
 const { optional } = Schema
@@ -263,11 +264,6 @@ const modelOr = (model: string) =>
     Schema.withDecodingDefault(Effect.succeed(model))
   )
 
-const PlainMessage = Schema.Struct({
-  role: Schema.Literals(["system", "user", "assistant"]),
-  content: Schema.String
-})
-
 const conflict = (parameter: string, issue: string) => ({ path: [parameter], issue })
 
 /** The arguments of a call: the body, with a default model, and what every chat backend takes. */
@@ -276,7 +272,7 @@ export const generateContentRequest = (model: string) =>
     ...GenerateContentBody.fields,
     contents: optional(GenerateContentBody.fields.contents.check(Schema.isMinLength(1))),
     prompt: optional(RawPrompt),
-    messages: optional(Schema.Array(PlainMessage).check(Schema.isMinLength(1))),
+    messages: optional(Messages),
     model: modelOr(model),
     temperature,
     top_p: topP,

@@ -1,12 +1,11 @@
 /** The tools of a request, and the choice of them. */
-import * as AiError from "effect/ai/AiError"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import type { FunctionTool, NeutralToolChoice, ProviderTool } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 import { type GenerateContentBody, Tool as ToolSchema } from "./schema.ts"
 
 type Tool = typeof ToolSchema.Type
@@ -53,7 +52,7 @@ const providerTool = (
   if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
   const { message, path } = describeIssue(decoded.failure)
   const description = `The arguments of ${id} are wrong: ${path}: ${message}`
-  return Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter: "tools", description })))
+  return Effect.fail(unsendable("tools", description))
 }
 
 /**

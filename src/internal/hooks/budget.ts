@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import type { Attempt, Calling, NormalizedResponse } from "../../Calling.ts"
 import type { Hook } from "./hook.ts"
 import type { Failure } from "../calling/lifecycle.ts"
-import { charactersPerToken, estimateTokens, fourCharacters } from "../chat/estimate.ts"
+import { charactersPerToken, estimateTokens } from "../chat/estimate.ts"
 import { usedOf } from "../limits/reservation.ts"
 import { illegal, notNegative, positive, positiveDuration } from "../util/options.ts"
 import { type Billing, billingOf, tierAsked } from "./billing.ts"
@@ -93,7 +93,7 @@ interface Estimate {
  *
  * **Details**
  *
- * A call reserves its estimated cost: four characters count as a token, and `max_tokens` as the output. When it ends, it pays
+ * A call reserves its estimated cost: tokens by script, and `max_tokens` as the output. When it ends, it pays
  * for each of its attempts what the provider reported, also for attempts that failed, at the price and the service tier of the
  * model that answered. Before that, a call to several models reserves the price of the most expensive one. An answer without the backend costs
  * nothing. Each model has a budget of its own, in memory.
@@ -136,7 +136,7 @@ export const budget = (options: BudgetOptions): Hook<Cause.IllegalArgumentError>
         if (costUsd !== undefined && (names.length === 0 || known.length < names.length)) {
           return yield* new PriceUnknown({ model: names.find((name) => priceOf(prices, name) === undefined) })
         }
-        const { input, output } = estimateTokens(payload, fourCharacters, 0)
+        const { input, output } = estimateTokens(payload, undefined, 0)
         return { tokens: { input: count(input), output: count(output) }, tier: tierAsked(payload), prices: known }
       })
 
@@ -176,9 +176,9 @@ export const budget = (options: BudgetOptions): Hook<Cause.IllegalArgumentError>
   )
 
 const checkPrices = (prices: Prices) =>
-  Effect.forEach(Object.entries(prices), ([model, { tiers, ...price }]) =>
+  Effect.forEach(Object.entries(prices), ([model, { longPrompt, tiers, ...price }]) =>
     Effect.forEach(
-      [...Object.entries(price), ...Object.entries(tiers ?? {})],
+      [...Object.entries(price), ...Object.entries(tiers ?? {}), ...Object.entries(longPrompt ?? {})],
       ([name, value]) => value === undefined ? Effect.void : notNegative(`prices["${model}"].${name}`, value),
       { discard: true }
     ), { discard: true })

@@ -9,7 +9,8 @@ import type { PermissionDenied, TimeoutError } from "../../Errors.ts"
 import type { CallingImpl, Failure, Runner } from "../calling/lifecycle.ts"
 import type { Submission } from "../calling/submission.ts"
 import { shutdown } from "../executor/ticket.ts"
-import { contentOf, makeSink, type Sink, streamPartsOf } from "../calling/streaming.ts"
+import { contentOfParts } from "../chat/partFold.ts"
+import { makeSink, type Sink, streamPartsOf } from "../calling/streaming.ts"
 import type { Answer, HookInstance } from "./instance.ts"
 
 /** Has a calling admitted and run. */
@@ -142,7 +143,7 @@ const makeReader = (to: Sink, change: Change | undefined): Reader => {
     }
     if (!isChanged) return response
     const { data, finishReason, metadata, rawResponse, usage, value } = response
-    return makeResponse({ data, value, usage, finishReason, rawResponse, metadata, content: contentOf(read) })
+    return makeResponse({ data, value, usage, finishReason, rawResponse, metadata, content: contentOfParts(read) })
   })
   return { sink, reading, finish }
 }

@@ -6,7 +6,6 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { isNormalizedResponse } from "../../Calling.ts"
 import { isTool } from "../chat/arguments.ts"
-import { neverSent, wasNeverSent } from "../errors/neverSent.ts"
 import { maxDepth } from "../util/depth.ts"
 
 /** Answers with the value itself where it has no text to change. Never throws. */
@@ -112,7 +111,6 @@ const copyOf = (value: object, fields: ReadonlyArray<Field>): object => {
   for (const { enumerable, name, value } of fields) {
     Object.defineProperty(copy, name, { value, enumerable, configurable: true, writable: true })
   }
-  if (value instanceof Error && hasTag(value) && hasTag(copy) && wasNeverSent(value)) neverSent(copy)
   return copy
 }
 
@@ -133,8 +131,6 @@ const mapParams = (call: unknown, map: MapItem): unknown => {
 
 const isPlain = (value: object): boolean =>
   Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null
-
-const hasTag = (value: object): value is { readonly _tag: string } => "_tag" in value && typeof value._tag === "string"
 
 /** Values without texts of their own, and definitions that belong to the program. */
 const isOpaque = (value: object): boolean =>

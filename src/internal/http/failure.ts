@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { StreamInterrupted } from "../../Errors.ts"
 import { rateLimitsOf, retryDelayOf } from "./rateLimitHeaders.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { isUnreachable } from "../errors/neverSent.ts"
 import { isTooDeep } from "../util/depth.ts"
 import type { Scrub } from "../util/scrub.ts"
 
@@ -93,15 +93,15 @@ export const networkError = (
   switch (reason._tag) {
     case "EncodeError":
     case "InvalidUrlError":
-      return neverSent(new AiError.NetworkError({ ...at, reason: reason._tag, description: cause.text }))
-    case "TransportError": {
-      const unanswered = new AiError.NetworkError({
+      return new AiError.NetworkError({ ...at, reason: reason._tag, description: cause.text })
+    case "TransportError":
+      return new AiError.NetworkError({
         ...at,
         reason: reason._tag,
-        description: `no answer: ${cause.text}`
+        description: `no answer: ${cause.text}`,
+        // The code alone: the whole cause holds the request, with its credentials.
+        ...(cause.code !== undefined && isUnreachable(cause.code) && { cause: { code: cause.code } })
       })
-      return cause.refused ? neverSent(unanswered) : unanswered
-    }
     default:
       return new StreamInterrupted({ description: `${cause.text} (${at.method} ${at.url})` })
   }
@@ -121,18 +121,17 @@ const codes: Readonly<Record<string, string>> = {
 
 interface Broken {
   readonly text: string
-  /** There was no connection to send anything over. */
-  readonly refused: boolean
+  /** The code of the system, such as `ECONNREFUSED`. */
+  readonly code?: string
 }
 
 // A `fetch` that fails says why only in the cause of its cause.
 const causeOf = (error: unknown, depth = 0): Broken => {
   if (depth <= 5 && Predicate.isObject(error)) {
     if ("code" in error && typeof error.code === "string") {
-      const text = `${codes[error.code] ?? "the connection failed"} (${error.code})`
-      return { text, refused: error.code === "ECONNREFUSED" || error.code === "ENOTFOUND" }
+      return { text: `${codes[error.code] ?? "the connection failed"} (${error.code})`, code: error.code }
     }
     if ("cause" in error) return causeOf(error.cause, depth + 1)
   }
-  return { text: "the connection failed", refused: false }
+  return { text: "the connection failed" }
 }

@@ -1,10 +1,10 @@
 /** Where a call goes: the address of the API, and the path with its parameters. */
-import * as AiError from "effect/ai/AiError"
+import type * as AiError from "effect/ai/AiError"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { illegal } from "../util/options.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 
 type Payload = Readonly<Record<string, unknown>>
 
@@ -47,13 +47,12 @@ export const queryOf = (args: Payload): ReadonlyArray<readonly [string, string]>
 // A segment of dots is a way out of the path, however it is encoded; half of a surrogate pair cannot be encoded.
 const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, AiError.InvalidRequestError> =>
   value === undefined || value === null
-    ? unsendable(parameter, "It is part of the path and must be given")
+    ? refused(parameter, "It is part of the path and must be given")
     : /^(\.{1,2})?$|\p{Surrogate}/u.test(String(value))
-    ? unsendable(parameter, `"${String(value)}" cannot be in a path`)
+    ? refused(parameter, `"${String(value)}" cannot be in a path`)
     : Effect.succeed(encodeURIComponent(String(value)))
 
-const unsendable = (parameter: string, description: string) =>
-  Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter, description })))
+const refused = (parameter: string, description: string) => Effect.fail(unsendable(parameter, description))
 
 /** What is wrong with an address, if anything is. It is not repeated: it may hold a credential. */
 export const misfitOfBaseUrl = (baseUrl: string): string | undefined => {

@@ -1,6 +1,6 @@
 /**
- * The limits of an executor: what a calling takes from all of them or from none, what is given back when it has ended, and
- * what the provider says of them.
+ * The limits of an executor: reserves the cost of a calling from all of them or from none, settles it by the usage, and adjusts
+ * them to the rate-limit headers of the provider.
  */
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type TokenBucket, TypeId } from "../../TokenBucket.ts"
-import { type Answer, type Change, priceOf, type Question, type Receipt, type Stored, type Taken } from "./session.ts"
+import { type Change, priceOf, type Receipt, type Reply, type Request, type Stored, type Taken } from "./session.ts"
 import * as LimitSession from "./open.ts"
 import type { Reservation } from "./reservation.ts"
 import { monotonicMillis } from "../util/monotonic.ts"
@@ -34,7 +34,7 @@ interface Limit {
   readonly kind: Kind
   readonly bucket: TokenBucket
   readonly amount: (reservation: Reservation) => number
-  /** What was admitted before the provider had answered for the first time. */
+  /** What was admitted before the first answer of the provider. */
   unconfirmed: number
 }
 
@@ -48,62 +48,62 @@ export interface Grant {
 
 /** The state of the queue when one is to be admitted. */
 interface QueueState {
-  /** What the one after it will want, if there is one and all processes stand in one line. */
+  /** The reservation of the next one in the queue, if all processes wait in one queue. */
   readonly next: Reservation | undefined
-  /** Whether it waits in line when it cannot be admitted now. */
+  /** Whether it waits when it cannot be admitted now. */
   readonly waits: boolean
   readonly running: number
 }
 
 export interface Limits {
-  /** Whether they are kept in this process, which answers at once. */
+  /** Whether they are kept in this process, so that replies come at once. */
   readonly isLocal: boolean
-  /** Whether all processes that share them stand in one line. */
+  /** Whether all processes that share them wait in one queue. */
   readonly isShared: boolean
-  /** Asks the store for nothing but a sign that it is there. */
+  /** A request without effect, to see whether the store replies. */
   readonly ask: Stored<unknown>
-  /** The limit that is too small for it, whatever the time. */
+  /** The limit whose capacity is below the reservation, if there is one. */
   readonly tooSmall: (reservation: Reservation) => { readonly cost: number; readonly capacity: number } | undefined
   /** Takes a reservation from all limits; or from none, and returns the milliseconds until it is due. */
   readonly take: (reservation: Reservation, queue: QueueState) => Stored<Receipt | number>
-  /** When nobody is to be admitted: for how many milliseconds the store need not be told how things stand. */
+  /** While nothing can be admitted: milliseconds until the store must be updated. */
   readonly rest: (running: number) => number
-  /** Tells the store how things stand, and leaves the line of all processes. */
+  /** Updates the store, and leaves the queue of all processes. */
   readonly leave: (running: number) => Stored<void>
-  /** Puts back what was taken a moment ago for a calling that does not start: nothing came of it, here or at the provider. */
+  /** Gives back what was just taken for a calling that does not start. */
   readonly putBack: (reservation: Reservation) => void
-  /** For how many milliseconds it is held back because the provider has not answered yet. */
+  /** Milliseconds for which a reservation is held back until the provider has answered for the first time. */
   readonly hold: (reservation: Reservation, nowMillis: number) => number
   /**
-   * Corrects what was reserved to what was used. Where the provider has said what is left, its word goes before ours: what
-   * was not used is given back only as far as the provider gives it back.
+   * Replaces a reservation by what was used. Where the provider reports what is left, unused tokens are given back only as far
+   * as it reports them.
    */
   readonly settle: (
     reserved: Reservation,
     used: Reservation,
     grant?: Pick<Grant, "receipt" | "report"> | undefined
   ) => void
-  /** Learns what the provider said in its answer to what the receipt is for. Answers whether that is news. */
+  /** Adjusts the limits to rate-limit headers. Returns whether anything changed. */
   readonly learn: (receipt: Receipt, report: RateLimitReport) => boolean
-  /** The provider has answered, so that it would have said if its limits were smaller. Answers whether that is news. */
+  /** The provider has answered: its headers would have shown smaller limits. Returns whether that was the first time. */
   readonly confirm: () => boolean
-  /** The provider has asked to hold everything back for so many milliseconds. */
+  /** The provider has asked to send nothing for so many milliseconds. */
   readonly pause: (millis: number) => void
 }
 
-/** Who limits are made for. */
+/** The executor that limits are made for. */
 export interface Options {
   readonly key: string | undefined
   readonly sharedConcurrency: number | undefined
-  /** Is told that what waits may be due sooner than was said. */
+  /** Called when the first of the queue may be due earlier than the last reply said. */
   readonly onSooner?: () => void
-  /** Is told for how many milliseconds a process was asked to hold everything back. */
+  /** Called with the milliseconds for which any process was asked to send nothing. */
   readonly onPause?: (millis: number) => void
 }
 
 /**
- * How long the first answer of a provider is waited for, with half of each limit kept back. A provider with smaller limits
- * than ours says so in its first answer; the whole bucket at once would be refused by half.
+ * Time for which only half of each limit is used, until the first answer of the provider. A provider with smaller limits than
+ * configured reports them in its first answer; a whole bucket sent before that would be refused in part.
  */
 const confirmationMillis = 1_000
 
@@ -123,20 +123,20 @@ export const make = Effect.fnUntraced(function*(
   const isShared = Number.isFinite(session.leaseMillis)
   const clock = yield* Clock.Clock
   const now = () => monotonicMillis(clock)
-  // A member that is heard of three times in a lease is not forgotten.
+  // A member that renews its lease three times within it is not forgotten.
   const renewalMillis = session.leaseMillis / 3
 
-  // Only a server can have other limits than we know of.
+  // Only limits that a server counts (those with headroom) can differ from the configured ones.
   let confirmed = !limits.some(({ bucket }) => Duration.isPositive(bucket.headroom))
   let firstAt: number | undefined
-  // What stands in line, and when it is to be asked for again; and whether the line is that of all processes.
+  // What waits, and when to ask for it again; and whether it waits in the queue of all processes.
   let due: { readonly want: ReadonlyArray<number>; readonly at: number } | undefined
   let inSharedLine = false
-  // When the store is to be told what is noted, at the latest.
-  let newsAt = Number.POSITIVE_INFINITY
-  // How many ran when the store was told, and when that was.
-  let toldRunning = 0
-  let toldAt = 0
+  // When recorded changes must be sent at the latest.
+  let flushAt = Number.POSITIVE_INFINITY
+  // What the store was last told of the number that run, and when.
+  let reportedRunning = 0
+  let reportedAt = 0
 
   const unsubscribe = session.onSooner(() => {
     due = undefined
@@ -146,24 +146,24 @@ export const make = Effect.fnUntraced(function*(
 
   const note = (bucket: number, change: Change) => {
     session.note(bucket, change)
-    if (isShared) newsAt = Math.min(newsAt, now() + session.patienceMillis)
+    if (isShared) flushAt = Math.min(flushAt, now() + session.flushMillis)
     else {
-      newsAt = Number.NEGATIVE_INFINITY
+      flushAt = Number.NEGATIVE_INFINITY
       due = undefined
     }
   }
 
-  /** Notes what the store has answered. */
-  const record = (question: Question, answer: Answer) => {
-    const admitted = answer.receipt !== undefined
-    const waiting = admitted ? question.next : question.waits ? question.want : undefined
-    newsAt = session.hasNews() ? now() + session.patienceMillis : Number.POSITIVE_INFINITY
-    due = waiting && { want: waiting, at: now() + Math.min(answer.waitMillis, renewalMillis) }
-    if (answer.pausedMillis > 0) onPause?.(answer.pausedMillis)
+  /** Records a reply of the store. */
+  const record = (request: Request, reply: Reply) => {
+    const admitted = reply.receipt !== undefined
+    const waiting = admitted ? request.next : request.waits ? request.want : undefined
+    flushAt = session.hasChanges() ? now() + session.flushMillis : Number.POSITIVE_INFINITY
+    due = waiting && { want: waiting, at: now() + Math.min(reply.waitMillis, renewalMillis) }
+    if (reply.pausedMillis > 0) onPause?.(reply.pausedMillis)
     if (!isShared) return
     inSharedLine = waiting !== undefined
-    toldRunning = question.running + (admitted ? 1 : 0)
-    toldAt = now()
+    reportedRunning = request.running + (admitted ? 1 : 0)
+    reportedAt = now()
   }
 
   const hold = (reservation: Reservation, nowMillis: number): number => {
@@ -181,21 +181,23 @@ export const make = Effect.fnUntraced(function*(
 
   const take: Limits["take"] = (reservation, { next, running, waits }) => {
     const want = wantOf(reservation)
-    if (due !== undefined && isSame(due.want, want) && (sharedConcurrency === undefined || running === toldRunning)) {
-      const millis = Math.min(due.at, newsAt) - now()
+    if (
+      due !== undefined && isSame(due.want, want) && (sharedConcurrency === undefined || running === reportedRunning)
+    ) {
+      const millis = Math.min(due.at, flushAt) - now()
       if (millis > 0) return Effect.succeed(millis)
     }
-    const question = { want, next: next && wantOf(next), waits, running }
-    return Effect.map(session.exchange(question), (answer) => {
-      record(question, answer)
-      if (answer.receipt === undefined) return Math.min(answer.waitMillis, renewalMillis)
+    const request = { want, next: next && wantOf(next), waits, running }
+    return Effect.map(session.exchange(request), (reply) => {
+      record(request, reply)
+      if (reply.receipt === undefined) return Math.min(reply.waitMillis, renewalMillis)
       if (!confirmed) { for (const limit of limits) limit.unconfirmed += limit.amount(reservation) }
-      return answer.receipt
+      return reply.receipt
     })
   }
 
-  // What has no effect, by what is known of the bucket, is not told: if another process has changed it meanwhile, the next
-  // answer of the provider shows that too.
+  // A reconciliation without effect, by what is known of the bucket, is not sent: if another process has changed the bucket
+  // meanwhile, the next answer of the provider shows that too.
   const reconcile = (
     bucket: number,
     taken: Taken,
@@ -207,7 +209,7 @@ export const make = Effect.fnUntraced(function*(
     const excess = taken.left - remaining * learned.price - (learned.lowered - taken.lowered)
     const lowers = excess > (refused ? 0 : learned.spent - taken.spent)
     const raises = -excess > options.headroomMillis + taken.recent && (owes || learned.owing > 0)
-    if (lowers || raises || newsAt < Number.POSITIVE_INFINITY) {
+    if (lowers || raises || flushAt < Number.POSITIVE_INFINITY) {
       note(bucket, { op: "reconcile", taken, remaining, refused })
     }
   }
@@ -224,15 +226,17 @@ export const make = Effect.fnUntraced(function*(
     },
     take,
     rest: (running) => {
-      if (inSharedLine || (isShared && sharedConcurrency !== undefined && running !== toldRunning)) return 0
-      const renewAt = sharedConcurrency !== undefined && running > 0 ? toldAt + renewalMillis : Number.POSITIVE_INFINITY
-      const at = Math.min(newsAt, renewAt)
+      if (inSharedLine || (isShared && sharedConcurrency !== undefined && running !== reportedRunning)) return 0
+      const renewAt = sharedConcurrency !== undefined && running > 0
+        ? reportedAt + renewalMillis
+        : Number.POSITIVE_INFINITY
+      const at = Math.min(flushAt, renewAt)
       return Number.isFinite(at) ? Math.max(0, at - now()) : at
     },
     leave: (running) =>
       Effect.suspend(() => {
-        const question = { want: undefined, next: undefined, waits: false, running }
-        return Effect.map(session.exchange(question), (answer) => record(question, answer))
+        const request = { want: undefined, next: undefined, waits: false, running }
+        return Effect.map(session.exchange(request), (reply) => record(request, reply))
       }),
     putBack: (reservation) => {
       for (const [i, n] of wantOf(reservation).entries()) if (n > 0) note(i, { op: "release", n })
@@ -247,7 +251,7 @@ export const make = Effect.fnUntraced(function*(
         if (report === undefined || taken === undefined || remaining === undefined) {
           if (unused !== 0) note(i, { op: "settle", n: -unused })
         } else if (!report.refused && unused > 0) {
-          // What was refused was given back when that was heard.
+          // What was refused was given back when the headers came.
           session.note(i, { op: "withhold", n: unused })
           reconcile(i, taken, remaining, { owes: true, refused: false })
         }
@@ -264,7 +268,7 @@ export const make = Effect.fnUntraced(function*(
         if (refused) note(i, { op: "refused", taken })
         reconcile(i, taken, allowance.remaining, { owes: false, refused })
       }
-      return session.hasNews()
+      return session.hasChanges()
     },
     confirm: () => {
       const news = !confirmed
@@ -273,7 +277,7 @@ export const make = Effect.fnUntraced(function*(
     },
     pause: (millis) => {
       session.pause(millis)
-      if (isShared) newsAt = Number.NEGATIVE_INFINITY
+      if (isShared) flushAt = Number.NEGATIVE_INFINITY
     }
   }
 })
@@ -281,8 +285,8 @@ export const make = Effect.fnUntraced(function*(
 const isSame = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): boolean => a.every((n, i) => n === b[i])
 
 /**
- * A limit below the capacity becomes the capacity, until the provider says otherwise, unless its reset shows that it refills
- * faster than ours, over a shorter window.
+ * The price at which a bucket holds the limit that the provider reports, if that is below its capacity; unless the reset shows
+ * that it refills over a shorter window, and so faster than ours.
  */
 const reportedPrice = (bucket: TokenBucket, { limit, remaining, resetAfter }: Allowance): number | undefined => {
   if (limit === undefined || limit <= 0) return undefined

@@ -1,13 +1,12 @@
 /**
- * Buckets in Effect's `RateLimiter`, by its token-bucket algorithm. It knows one bucket at a time: they are taken from one
- * after the other, and what was taken is given back when a later one has not enough. What is learned of a bucket is known to
- * its process alone.
+ * Buckets in Effect's `RateLimiter`, by its token-bucket algorithm. It takes from one bucket at a time: buckets are taken from
+ * one after the other, and what was taken is given back when a later bucket has too little. What is learned of a bucket stays
+ * in this process.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import {
-  type Answer,
   type BucketOptions,
   type Change,
   fullMillis,
@@ -15,6 +14,7 @@ import {
   type LimitSession,
   priceOf,
   type Receipt,
+  type Reply,
   type Stored,
   type Taken
 } from "./session.ts"
@@ -25,12 +25,12 @@ export interface Bucket {
   readonly isLocal: boolean
   readonly options: BucketOptions
   readonly learned: Readonly<Learned>
-  /** Takes `n` if they are there now; otherwise answers after how many milliseconds they will be. */
+  /** Takes `n` if they are available; otherwise returns the milliseconds until they are. */
   readonly take: (n: number) => Stored<Taken | number>
   readonly apply: (change: Change) => Stored<void>
-  /** What it holds, in milliseconds of its window. */
+  /** The level, in milliseconds of the window. */
   readonly level: Stored<number>
-  /** Called when something was given back. */
+  /** Callbacks for when something was given back. */
   readonly returns: Set<() => void>
 }
 
@@ -55,7 +55,7 @@ export const makeBucket = Effect.fnUntraced(function*(
   const charge = (millis: number) => limiter.consume({ ...bucket, tokens: millis, onExceeded: "delay" })
   const level = Effect.map(charge(0), ({ remaining }) => remaining)
 
-  // The state must not rise above the capacity: what stands above it is not kept by every store.
+  // The level must not exceed the capacity: not every store keeps what is above it.
   const refund = (millis: number): Stored<void> =>
     Effect.flatMap(level, (held) => {
       const back = Math.min(millis, full - held)
@@ -64,7 +64,7 @@ export const makeBucket = Effect.fnUntraced(function*(
       })
     })
 
-  // What is learned is noted once the store has taken it, so that a failure may be tried again.
+  // Recorded after the store has applied it, so that a failed change can be applied again.
   const lower = (millis: number): Stored<void> =>
     Effect.map(millis > 0 ? charge(millis) : refund(-millis), () => {
       learned.lowered += millis
@@ -72,7 +72,7 @@ export const makeBucket = Effect.fnUntraced(function*(
 
   const take = (n: number): Stored<Taken | number> => {
     const millis = n * learned.price
-    // What costs more than is there after the headroom starts from a bucket that is as full as it gets, and owes the rest.
+    // A cost above the level of a full bucket (capacity less headroom) is taken from a full bucket, which then owes the rest.
     const owed = Math.max(0, millis - full)
     const taken = takeMillis(millis - owed)
     return Effect.matchEffect(owed === 0 ? taken : Effect.andThen(taken, charge(owed)), {
@@ -97,8 +97,8 @@ export const makeBucket = Effect.fnUntraced(function*(
     learned.price = price
   })
 
-  // The difference was there when what was taken reached the provider, and is there still but for what was corrected since.
-  // Ours may be lower by the headroom: that is what it is for.
+  // The difference between our level and the provider's when it counted the call, less what was corrected since. Our level may
+  // be lower by the headroom.
   const reconcile = (taken: Taken, remaining: number): Stored<void> => {
     const excess = taken.left - remaining * learned.price - (learned.lowered - taken.lowered)
     const more = excess > 0 ? excess : -Math.min(learned.owing, Math.max(0, -excess - options.headroomMillis))
@@ -132,26 +132,26 @@ export const makeBucket = Effect.fnUntraced(function*(
 })
 
 export const make = (buckets: ReadonlyArray<Bucket>): LimitSession => {
-  const news: Array<readonly [bucket: number, change: Change]> = []
+  const changes: Array<readonly [bucket: number, change: Change]> = []
 
-  // What could not be told is told the next time; what was told before it is not told again.
-  const tell: Stored<void> = Effect.suspend(() => {
-    const next = news.shift()
+  // A change that could not be applied is applied the next time, those before it are not applied again.
+  const applyChanges: Stored<void> = Effect.suspend(() => {
+    const next = changes.shift()
     if (next === undefined) return Effect.void
     const [bucket, change] = next
-    const told = Effect.onError(
+    const applied = Effect.onError(
       buckets[bucket]?.apply(change) ?? Effect.void,
-      () => Effect.sync(() => news.unshift(next))
+      () => Effect.sync(() => changes.unshift(next))
     )
-    return Effect.andThen(told, tell)
+    return Effect.andThen(applied, applyChanges)
   })
 
   const undo = (receipt: Receipt, want: ReadonlyArray<number>) =>
     Effect.suspend(() => {
       for (const [i, taken] of receipt.entries()) {
-        if (taken !== undefined) news.push([i, { op: "release", n: want[i] ?? 0 }])
+        if (taken !== undefined) changes.push([i, { op: "release", n: want[i] ?? 0 }])
       }
-      return Effect.ignore(tell)
+      return Effect.ignore(applyChanges)
     })
 
   const take = Effect.fnUntraced(function*(want: ReadonlyArray<number>) {
@@ -175,15 +175,15 @@ export const make = (buckets: ReadonlyArray<Bucket>): LimitSession => {
     isLocal: buckets.every(({ isLocal }) => isLocal),
     buckets,
     note: (bucket, change) => {
-      news.push([bucket, change])
+      changes.push([bucket, change])
     },
     pause: () => {},
-    hasNews: () => news.length > 0,
-    patienceMillis: 0,
+    hasChanges: () => changes.length > 0,
+    flushMillis: 0,
     leaseMillis: Number.POSITIVE_INFINITY,
-    exchange: (question) => {
-      const answer = question?.want === undefined ? nothing : buckets.length === 0 ? everything : take(question.want)
-      return news.length === 0 ? answer : Effect.andThen(tell, answer)
+    exchange: (request) => {
+      const reply = request?.want === undefined ? nothing : buckets.length === 0 ? everything : take(request.want)
+      return changes.length === 0 ? reply : Effect.andThen(applyChanges, reply)
     },
     levels: Effect.forEach(buckets, ({ level }) => level),
     onSooner: (callback) => {
@@ -195,5 +195,5 @@ export const make = (buckets: ReadonlyArray<Bucket>): LimitSession => {
   }
 }
 
-const everything: Effect.Effect<Answer> = Effect.succeed({ receipt: [], waitMillis: 0, pausedMillis: 0 })
-const nothing: Effect.Effect<Answer> = Effect.succeed({ receipt: undefined, waitMillis: 0, pausedMillis: 0 })
+const everything: Effect.Effect<Reply> = Effect.succeed({ receipt: [], waitMillis: 0, pausedMillis: 0 })
+const nothing: Effect.Effect<Reply> = Effect.succeed({ receipt: undefined, waitMillis: 0, pausedMillis: 0 })

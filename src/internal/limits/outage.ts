@@ -1,4 +1,4 @@
-/** A store that does not answer: it is said once, asked again until it does, and said once more. */
+/** Detects that the store of the limits does not reply, logs it once, and polls the store until it replies again. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -8,14 +8,14 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import type { Stored } from "./session.ts"
 
-/** How long an answer of the store is waited for before it is taken to be away. */
+/** Time after which a store that has not replied counts as away. */
 const timeoutMillis = 1_000
-/** How long it is waited for by who can do nothing without it. */
+/** The same for operations that cannot go on without the store. */
 const patienceMillis = 5_000
-/** How long after a failure the store is asked again. */
+/** Delay before the store is asked again after a failure. */
 const retryMillis = 1_000
 
-/** What the store answers, or a failure when it does not in time. */
+/** Fails when the store does not reply in time. */
 export const patiently = <A>(asked: Stored<A>): Stored<A> =>
   Effect.timeoutOrElse(asked, {
     duration: patienceMillis,
@@ -23,25 +23,25 @@ export const patiently = <A>(asked: Stored<A>): Stored<A> =>
   })
 
 const silence = new RateLimiter.RateLimitStoreError({
-  message: `The store of the limits does not answer within ${patienceMillis} milliseconds`
+  message: `The store of the limits has not replied within ${patienceMillis} milliseconds`
 })
 
 export interface Options {
   readonly name: string
-  /** A store in this process answers at once, and is never away. */
+  /** Whether the store is in this process: it replies at once and is never away. */
   readonly isLocal: boolean
-  /** What is done meanwhile, for the log. */
+  /** What happens during the outage, for the log. */
   readonly meanwhile: string
-  /** Asks the store whether it is there. */
+  /** A request without effect, to see whether the store replies. */
   readonly ask: Stored<unknown>
-  /** Is told that the store answers again. */
+  /** Called when the store replies again. */
   readonly onReturn: () => void
 }
 
 export interface Outage {
   readonly isAway: () => boolean
   /**
-   * What the store answers; `undefined` when it is away, or goes away with this. What it answers too late goes to `onLate`.
+   * Waits for a reply of the store; `undefined` when it is away or does not reply in time. A late reply is passed to `onLate`.
    */
   readonly within: <A>(asked: Stored<A>, onLate: (answer: A) => void) => Stored<A | undefined>
 }
@@ -61,11 +61,11 @@ export const make = Effect.fnUntraced(function*(
         exit = yield* Effect.exit(ask)
       }
       away = false
-      yield* Effect.logInfo(`The store of the limits of ${name} answers again`)
+      yield* Effect.logInfo(`The limit store of ${name} replies again`)
       onReturn()
     })
     return Effect.andThen(
-      Effect.logWarning(`The store of the limits of ${name} does not answer, so ${meanwhile}`, why),
+      Effect.logWarning(`The limit store of ${name} does not reply, so ${meanwhile}`, why),
       Effect.forkIn(returned, scope)
     )
   }
@@ -78,7 +78,7 @@ export const make = Effect.fnUntraced(function*(
         Effect.sync(() => {
           if (Exit.isSuccess(exit)) onLate(exit.value)
         }))
-      yield* lose(`no answer within ${timeoutMillis} milliseconds`, late)
+      yield* lose(`no reply within ${timeoutMillis} milliseconds`, late)
       return undefined
     }
     const exit = inTime.value

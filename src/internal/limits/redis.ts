@@ -1,4 +1,4 @@
-/** Accounts in Redis: all buckets of one are taken from at once, by one round trip, and all processes stand in one line. */
+/** Sessions in Redis: one round trip takes from all buckets of a session, and all members wait in one queue. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Redis from "effect/persistence/Redis"
@@ -6,88 +6,75 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Semaphore from "effect/Semaphore"
 import * as Schema from "effect/Schema"
 import {
-  type BucketOptions,
   type Change,
   fullMillis,
   type Learned,
   type LimitSession,
   priceOf,
-  type Question,
-  type SessionBucket
+  type Request,
+  type SessionBucket,
+  type SessionOptions
 } from "./session.ts"
 import { monotonicMillis } from "../util/monotonic.ts"
 import { uuid } from "../util/identity.ts"
 import * as Script from "./redisScript.ts"
 
-export interface Store {
+/** The connection of a process to the Redis that keeps its limits. */
+export interface Connection {
   readonly redis: Redis.Redis["Service"]
+  /** Prefix of all keys and channels. */
   readonly prefix: string
   readonly leaseMillis: number
   /** Names this process among those that share the store. */
   readonly id: string
-  /** Those who wait to be called when they are due sooner than they were told. */
+  /** Members that wait, by name, with how they are called when they are due earlier than they were told. */
   readonly called: Map<string, () => void>
 }
 
-/** What the channel of a store begins with: it goes on with the name of the store. */
-export const channelOf = (store: Pick<Store, "prefix">): string => `${store.prefix}sooner:`
+/** The channel on which the members of a connection are called: this, and the `id` of the connection. */
+export const channelOf = ({ prefix }: Pick<Connection, "prefix">): string => `${prefix}sooner:`
 
-export interface Bucket extends SessionBucket {
-  readonly _tag: "Redis"
-  readonly store: Store
-  readonly name: string
+interface Bucket extends SessionBucket {
   /** The hash that it is kept in. */
   readonly key: string
   readonly learned: Learned
-  /** By the monotonic clock; undefined before it was seen for the first time. */
+  /** When it was last seen, in milliseconds of the monotonic clock. */
   seenAt: number | undefined
 }
 
-export const makeBucket = (store: Store, name: string, options: BucketOptions): Bucket => ({
-  _tag: "Redis",
-  store,
-  name,
-  key: `${store.prefix}${tagged(name)}`,
-  options,
-  learned: { price: priceOf(options.windowMillis, options.capacity), lowered: 0, owing: 0, spent: 0, born: "" },
-  seenAt: undefined
-})
-
-/** A cluster keeps those keys together whose names have the same part in braces. */
+/** A cluster keeps keys together whose names have the same part in braces. */
 const tagged = (key: string): string => key.includes("{") ? key : `{${key}}`
 
-export interface Options {
-  /** Names the session in the store. */
-  readonly key: string
-  /** How many of its callings may run at once, in all processes together. */
-  readonly concurrency: number | undefined
-}
-
-export const make = Effect.fnUntraced(function*(
-  store: Store,
-  buckets: ReadonlyArray<Bucket>,
-  options: Options
+export const open = Effect.fnUntraced(function*(
+  connection: Connection,
+  options: SessionOptions
 ): Effect.fn.Return<LimitSession> {
   const clock = yield* Clock.Clock
-  const member = `${store.id}/${uuid()}`
-  const keys = [`${store.prefix}${tagged(options.key)}:line`, ...buckets.map(({ key }) => key)]
-  const evaluate = store.redis.eval(Script.exchange)
   const now = () => monotonicMillis(clock)
-  const news: Array<readonly [bucket: number, change: Change]> = []
+  const member = `${connection.id}/${uuid()}`
+  const buckets = options.buckets.map(({ name, options }): Bucket => ({
+    key: `${connection.prefix}${tagged(name)}`,
+    options,
+    learned: { price: priceOf(options.windowMillis, options.capacity), lowered: 0, owing: 0, spent: 0, born: "" },
+    seenAt: undefined
+  }))
+  const keys = [`${connection.prefix}${tagged(options.key)}:line`, ...buckets.map(({ key }) => key)]
+  const evaluate = connection.redis.eval(Script.exchange)
+  const changes: Array<readonly [bucket: number, change: Change]> = []
   const pauses: Array<number> = []
-  // What was sent and not answered: Redis may know it, or may not. It is sent again as the same turn.
-  let told: Pick<Script.Exchange, "news" | "pause"> | undefined
+  // Sent and not answered: Redis may have applied it or not. It is sent again as the same turn, which is applied once.
+  let sent: Pick<Script.Exchange, "news" | "pause"> | undefined
   let turn = 1
 
-  const send = Effect.fnUntraced(function*(question: Question | undefined) {
-    told ??= { news: news.splice(0), pause: Math.max(0, ...pauses.splice(0)) }
+  const send = Effect.fnUntraced(function*(request: Request | undefined) {
+    sent ??= { news: changes.splice(0), pause: Math.max(0, ...pauses.splice(0)) }
     const text = yield* evaluate(keys, {
-      ...told,
+      ...sent,
       member,
       turn,
-      question,
-      leaseMillis: store.leaseMillis,
-      channel: channelOf(store),
+      question: request,
+      leaseMillis: connection.leaseMillis,
+      channel: channelOf(connection),
       concurrency: options.concurrency,
       buckets: buckets.map(({ learned, options, seenAt }) => {
         const { capacity, headroomMillis, initial, windowMillis } = options
@@ -104,7 +91,7 @@ export const make = Effect.fnUntraced(function*(
       })
     })
     const { buckets: seen = [], ...answer } = yield* decode(text)
-    told = undefined
+    sent = undefined
     turn++
     for (const [i, { born, lowered, owing, price, spent }] of seen.entries()) {
       const bucket = buckets[i]
@@ -114,24 +101,24 @@ export const make = Effect.fnUntraced(function*(
     }
     return { ...answer, buckets: seen }
   })
-  // One after the other, so that each tells the news that came before it.
+  // One exchange at a time, so that each sends the changes that came before it.
   const inTurn = Semaphore.makeUnsafe(1).withPermit
-  const sent = (question?: Question) => Effect.mapError(inTurn(send(question)), storeError)
+  const sendInTurn = (request?: Request) => Effect.mapError(inTurn(send(request)), storeError)
 
   return {
     isLocal: false,
     buckets,
     note: (bucket, change) => {
-      news.push([bucket, change])
+      changes.push([bucket, change])
     },
     pause: (millis) => {
       pauses.push(millis)
     },
-    hasNews: () => news.length > 0 || pauses.length > 0 || told !== undefined,
-    patienceMillis: 50,
-    leaseMillis: store.leaseMillis,
-    exchange: (question) =>
-      Effect.map(sent(question), ({ buckets, granted, paused, wait }) => ({
+    hasChanges: () => changes.length > 0 || pauses.length > 0 || sent !== undefined,
+    flushMillis: 50,
+    leaseMillis: connection.leaseMillis,
+    exchange: (request) =>
+      Effect.map(sendInTurn(request), ({ buckets, granted, paused, wait }) => ({
         receipt: granted
           ? buckets.map(({ born, level, lowered, recent, spent, taken }) =>
             taken > 0 ? { taken, left: level, recent, spent, lowered, born } : undefined
@@ -140,11 +127,11 @@ export const make = Effect.fnUntraced(function*(
         waitMillis: wait < 0 ? Number.POSITIVE_INFINITY : wait,
         pausedMillis: paused
       })),
-    levels: Effect.map(sent(), ({ buckets }) => buckets.map(({ level }) => level)),
+    levels: Effect.map(sendInTurn(), ({ buckets }) => buckets.map(({ level }) => level)),
     onSooner: (callback) => {
-      store.called.set(member, callback)
+      connection.called.set(member, callback)
       return () => {
-        store.called.delete(member)
+        connection.called.delete(member)
       }
     }
   }
@@ -154,5 +141,5 @@ const decode = Schema.decodeEffect(Script.Reply)
 
 const storeError = (cause: unknown) =>
   new RateLimiter.RateLimiterError({
-    reason: new RateLimiter.RateLimitStoreError({ message: "Redis does not keep the limits", cause })
+    reason: new RateLimiter.RateLimitStoreError({ message: "The Redis that keeps the limits has failed", cause })
   })

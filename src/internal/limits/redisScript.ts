@@ -1,42 +1,41 @@
 /**
- * The exchange of a session with Redis, as one script: all that it reads and writes, it reads and writes at one instant of
- * Redis's own clock.
+ * The exchange of a session with Redis, as one script. All of it happens at one instant of Redis's own clock.
  */
 import * as Redis from "effect/persistence/Redis"
 import * as Schema from "effect/Schema"
-import type { Change, Question } from "./session.ts"
+import type { Change, Request } from "./session.ts"
 
 export interface Exchange {
-  /** Who asks. */
+  /** The member that sends the request. */
   readonly member: string
-  /** Counts the exchanges of a member: the news of one is believed once, though it be told twice. */
+  /** Counts the exchanges of a member: changes that are sent twice in the same turn are applied once. */
   readonly turn: number
   readonly leaseMillis: number
-  /** What the channel of a store begins with. A member's name begins with its store's, up to a slash. */
+  /** The prefix of the channels of connections. The name of a member begins with that of its connection, up to a slash. */
   readonly channel: string
   readonly buckets: ReadonlyArray<{
     readonly full: number
     readonly headroom: number
     readonly initial: number
     readonly price: number
-    /** The life of the bucket in which the member saw it last, and how many milliseconds ago that was. */
+    /** The creation of the bucket that the member saw last, and the milliseconds since then. */
     readonly born: string
     readonly age: number
   }>
   /** Buckets are counted from zero. */
   readonly news: ReadonlyArray<readonly [bucket: number, change: Change]>
   readonly pause: number
-  readonly question: Question | undefined
-  /** How many may run at once, of all members. */
+  readonly question: Request | undefined
+  /** The most calls that may run at once over all members. */
   readonly concurrency: number | undefined
 }
 
 export const Reply = Schema.fromJsonString(Schema.Struct({
   granted: Schema.Boolean,
-  /** `-1` when only another member's news can make it due. */
+  /** `-1` when only a change by another member can make it due. */
   wait: Schema.Finite,
   paused: Schema.Finite,
-  // Absent when there are none: the JSON of Redis does not know an empty array. Numbers are texts, of which it keeps all digits.
+  // Absent when there are none: Redis's JSON has no empty array. Numbers are strings, to keep all digits.
   buckets: Schema.optionalKey(Schema.Array(Schema.Struct({
     born: Schema.String,
     level: Schema.FiniteFromString,
@@ -50,13 +49,12 @@ export const Reply = Schema.fromJsonString(Schema.Struct({
 }))
 
 /**
- * A bucket is a hash. The line of those who wait is JSON: its members each have a `lease`, the `turn` that they told last, how
- * many callings they have `running`, and while they wait what they `want`, their place (`seq`), and the time that they were
- * `told`.
+ * A bucket is a hash. The queue of the members is JSON: each member has a `lease`, the last `turn` that was applied, how many
+ * calls it has `running`, and while it waits what it `want`s, its place (`seq`), and the time at which it was `told` to be due.
  *
- * When each of them is due is found by serving them in their order, each at the first instant at which all buckets have what
- * it wants. Who is due now gets it. The first in line is called when he turns out to be due sooner than he was told; when he
- * has taken, he who was behind him is the first. So nobody is called more often than something is taken or told.
+ * When each member is due is computed by serving them in order, each at the first instant at which all buckets have what it
+ * wants. A member that is due now takes it. The first of the queue is called on its channel when it becomes due earlier than it
+ * was told. So the number of messages is bounded by the number of takings and changes.
  */
 export const exchange = Redis.script(
   (keys: ReadonlyArray<string>, exchange: Exchange) => [...keys, JSON.stringify(exchange)],

@@ -30,13 +30,13 @@ export const usedOf = (
     }
   }
   const seen = sink && Math.ceil(sink.characters / charactersPerToken)
-  // Interrupted: it was sent, but how much of the answer there was nobody knows, beyond what was seen. The rest is given back.
+  // Interrupted: the request was sent, and of the answer only what was seen is known. The rest is given back.
   if (Cause.hasInterruptsOnly(exit.cause)) return { requests: 1, input: reserved.input, output: seen ?? 0 }
   const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   return reason === undefined ? reserved : usedByFailure(reserved, reason, seen)
 }
 
-/** Providers report nonsense too. */
+/** The reported number, unless it is no count. */
 const count = (reported: number | undefined, reserved: number): number =>
   reported !== undefined && reported >= 0 && Number.isFinite(reported) ? reported : reserved
 
@@ -45,11 +45,11 @@ const unused: Reservation = { requests: 0, input: 0, output: 0 }
 const usedByFailure = (reserved: Reservation, reason: BackendErrorReason, seen: number | undefined): Reservation => {
   if (wasNeverSent(reason)) return unused
   switch (reason._tag) {
-    // What the provider's limit refuses it does not count.
+    // Providers do not count what they refuse for a limit.
     case "RateLimitError":
     case "QuotaExhaustedError":
       return unused
-    // It was counted as a request, and not worked on.
+    // Counted as a request; no tokens were used.
     case "AuthenticationError":
     case "ContentPolicyError":
     case "ContextLengthExceeded":
@@ -58,14 +58,14 @@ const usedByFailure = (reserved: Reservation, reason: BackendErrorReason, seen: 
       return { requests: 1, input: 0, output: 0 }
     case "NetworkError":
       return { requests: 1, input: reserved.input, output: 0 }
-    // What is reported in the middle of an answer may be old.
+    // Usage reported in the middle of an answer may be out of date.
     case "StreamInterrupted": {
       if (seen === undefined) return reserved
       const { inputTokens, outputTokens } = reason.usage
       const input = count(inputTokens.total, reserved.input)
       return { requests: 1, input, output: Math.max(seen, count(outputTokens.total, 0)) }
     }
-    // It came whole.
+    // The whole answer was generated.
     case "InvalidOutputError":
       return {
         requests: 1,

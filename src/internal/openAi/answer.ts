@@ -24,6 +24,7 @@ type Annotations = NonNullable<Message["annotations"]>
 export type Asked = Pick<ChatRequest["Type"], "messages" | "n" | "prompt">
 
 export const contentOf = (
+  provider: string,
   data: Completion,
   asked: Asked
 ): Effect.Effect<ReadonlyArray<Part>, AiError.InvalidResponseError> => {
@@ -43,14 +44,15 @@ export const contentOf = (
     if (text !== "") content.push(Response.makePart("text", { text }))
     content.push(...sourcesOf(message.annotations ?? [], 0))
   }
-  const idOf = callIdsFor(asked)
+  const idOf = callIdsFor(provider, asked)
   for (const call of calls) {
+    const callId = idOf(call.id)
     content.push(Response.makePart("tool-call", {
-      id: idOf(call.id),
+      id: callId.id,
       name: call.function.name ?? "",
       params: toolParams(call.function.arguments),
       providerExecuted: false,
-      metadata: callMetadata(call)
+      metadata: { ...callMetadata(call), ...callId.metadata }
     }))
   }
   content.push(finishOf(data.choices, reportedUsage(data)))
@@ -74,9 +76,9 @@ const isEmptyCall = ({ function: { arguments: written, name } }: ToolCall): bool
 
 const isNameless = ({ function: { name } }: ToolCall): boolean => !name
 
-/** Makes what gives the ids of the calls. Those of the conversation until now are taken. */
-export const callIdsFor = ({ messages, prompt }: Asked): CallIds =>
-  uniqueCallIds(() => [
+/** Makes the ids of the calls. Those of the conversation until now are taken. */
+export const callIdsFor = (provider: string, { messages, prompt }: Asked): CallIds =>
+  uniqueCallIds(provider, () => [
     ...callIdsOfPrompt(prompt),
     ...(messages ?? []).flatMap((message) =>
       message.role === "assistant" ? (message.tool_calls ?? []).map(({ id }) => id) : []

@@ -3,21 +3,30 @@ import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
 import * as Effect from "effect/Effect"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import { describeOutput, functionTools, isOutputSchema } from "../chat/arguments.ts"
+import { withCallIdsOfLength } from "./callIds.ts"
 import { messagesOfPrompt } from "./prompt.ts"
 import type { ChatBody, ChatRequest } from "./schema.ts"
 
 type Payload = ChatRequest["Type"]
 
+interface BodyOptions {
+  /** Whether the model reasons before it answers. */
+  readonly reasoning: boolean
+  /** The length of the ids of tool calls, where the vendor prescribes it. */
+  readonly callIdLength: number | undefined
+}
+
 export const toBody = Effect.fnUntraced(function*(
   provider: string,
   payload: Payload,
-  reasoning: boolean
+  { callIdLength, reasoning }: BodyOptions
 ): Effect.fn.Return<typeof ChatBody.Type, BackendErrorReason> {
   const { extra_body, max_tokens, messages, prompt, response_format, tool_choice, tools, ...fields } = payload
   if (reasoning) yield* refuseSampling(provider, payload)
+  const said = prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt)
   return {
     ...fields,
-    messages: prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt),
+    messages: callIdLength === undefined ? said : withCallIdsOfLength(said, callIdLength),
     ...(max_tokens != null && (reasoning ? { max_completion_tokens: max_tokens } : { max_tokens })),
     ...(tools !== undefined && { tools: yield* functionTools(provider, tools) }),
     ...(tool_choice !== undefined && { tool_choice: toolChoiceOf(tool_choice) }),

@@ -1,5 +1,5 @@
 /** An `effect/ai` prompt as chat messages. What the wire cannot carry is refused. */
-import * as AiError from "effect/ai/AiError"
+import type * as AiError from "effect/ai/AiError"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -7,10 +7,11 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
+import { withOwnCallIds } from "../chat/callIds.ts"
 import { paramsText, resultText } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
-import { neverSent } from "../errors/neverSent.ts"
+import { unsendable } from "../errors/neverSent.ts"
 import { type ChatMessage, ImageDetail } from "./schema.ts"
 import { joinedExtras, type MessageExtras, Origin, type ReasoningField } from "./sentBack.ts"
 
@@ -24,8 +25,10 @@ export const messagesOfPrompt = (
   typeof input === "string"
     ? Effect.succeed([{ role: "user", content: input }])
     : Effect.map(
-      Effect.forEach(withoutForeign(input, "openai", provider).content, (message) => messagesOf(provider, message)),
-      (messages) => messages.flat()
+      Effect.forEach(withOwnCallIds(withoutForeign(input, "openai", provider), provider).content, (message) =>
+        messagesOf(provider, message)),
+      (messages) =>
+        messages.flat()
     )
 
 const messagesOf = Effect.fnUntraced(function*(
@@ -131,7 +134,7 @@ const optionsReader = <A>(schema: Schema.ConstraintDecoder<A>) => {
     if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
     const { message, path } = describeIssue(decoded.failure)
     const description = `The options of a ${type} part are wrong: openai.${path}: ${message}`
-    return Effect.fail(neverSent(new AiError.InvalidRequestError({ parameter: "prompt", description })))
+    return Effect.fail(unsendable("prompt", description))
   }
 }
 

@@ -28,10 +28,10 @@ type Choice = Completion["choices"][number]
 
 const decodeChunk = tolerantDecoder(ChatChunk, tolerance, DocumentedChunk)
 
-export const makeDecoder = (asked: Asked): Decoder<Completion> => {
+export const makeDecoder = (provider: string, asked: Asked): Decoder<Completion> => {
   const parts = new PartWriter()
   const notes = new Notes()
-  const idOf = callIdsFor(asked)
+  const idOf = callIdsFor(provider, asked)
   const choices = new Map<number, ChoiceDraft>()
   let head: Chunk | undefined
   let usage: Usage | undefined

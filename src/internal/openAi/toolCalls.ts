@@ -4,7 +4,7 @@
  */
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import type { CallIds } from "../chat/callIds.ts"
+import type { CallId, CallIds } from "../chat/callIds.ts"
 import { parseJson } from "../http/failure.ts"
 import type { PartWriter } from "../chat/partWriter.ts"
 import { callMetadata } from "./answer.ts"
@@ -21,7 +21,7 @@ interface Draft {
   /** The provider's, once it came. */
   own: string | undefined
   /** Of the parts. */
-  id: string | undefined
+  id: CallId | undefined
   /** Whether its parts have begun. They begin with the arguments: until then more of the name may come. */
   hasBegun: boolean
   name: string
@@ -73,7 +73,7 @@ export class ToolCallDrafts {
   end(): ReadonlyArray<ToolCall> {
     this.beginNamed()
     const calls = this.drafts.filter(({ name }) => name !== "")
-    for (const { extras, key } of calls) this.parts?.endTool(key, callMetadata(extras))
+    for (const { extras, id, key } of calls) this.parts?.endTool(key, { ...callMetadata(extras), ...id?.metadata })
     return calls.map(callOf)
   }
 
@@ -82,7 +82,7 @@ export class ToolCallDrafts {
   }
 
   private begin(draft: Draft): void {
-    const id = draft.id ??= this.idOf(draft.own)
+    const { id } = draft.id ??= this.idOf(draft.own)
     draft.hasBegun = true
     this.parts?.beginTool(draft.key, { id, name: draft.name })
     this.parts?.toolParams(draft.key, draft.written)
@@ -144,7 +144,7 @@ export class ToolCallDrafts {
 }
 
 const callOf = ({ extras, id, name, own, written }: Draft): ToolCall => ({
-  id: own ?? id,
+  id: own ?? id?.id,
   type: "function",
   function: { name, arguments: written },
   ...extras

@@ -5,7 +5,7 @@ import type { Auth } from "../../Endpoint.ts"
 import type { Capabilities } from "../../ServiceBackend.ts"
 import { addressIn, type BaseUrl, completed, ollamaHost, type Service, withoutEnd } from "../http/baseUrl.ts"
 import type { Credential } from "../http/credential.ts"
-import * as KnownModels from "../chat/catalogue.ts"
+import { capabilitiesOf as knownCapabilities, knownModel } from "../chat/catalogue.ts"
 
 export interface Vendor {
   /** Where it is, unless it is said. */
@@ -25,8 +25,10 @@ export interface Vendor {
    * @default false
    */
   readonly mayStreamUnasked?: boolean
-  /** Whether a model of this name reasons before it answers. @default none does */
-  readonly reasons?: (model: string) => boolean
+  /** How many letters and digits the id of a tool call has. @default any number, of any characters */
+  readonly callIdLength?: number
+  /** Whether it is known by the name of a model that it reasons before it answers. @default false */
+  readonly reasoningByName?: boolean
   /** Whether the user has named the models, so that nothing is known of one by its name. @default false */
   readonly hasOwnModelNames?: boolean
 }
@@ -51,9 +53,6 @@ const vendor = (service: Service, apiKey: string | undefined, variables: Readonl
   auth: bearer
 })
 
-/** https://platform.openai.com/docs/guides/reasoning */
-const reasonsAtOpenAi = (model: string): boolean => /^(o\d|gpt-5(?!.*chat))/.test(model)
-
 const ollamaAddress = "http://127.0.0.1:11434/v1"
 const ollama = local(ollamaAddress)
 
@@ -73,7 +72,7 @@ export const vendors = {
   /** https://platform.openai.com/docs/api-reference/chat */
   openai: {
     ...at("https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
-    reasons: reasonsAtOpenAi
+    reasoningByName: true
   },
   /** https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: the `v1` API; a model is a deployment. */
   azure: {
@@ -85,7 +84,7 @@ export const vendors = {
     apiKey: "AZURE_OPENAI_API_KEY",
     telemetryName: "azure.ai.openai",
     auth: (credential) => ({ type: "header", name: "api-key", credential }),
-    reasons: reasonsAtOpenAi,
+    reasoningByName: true,
     hasOwnModelNames: true
   },
   /** https://api-docs.deepseek.com */
@@ -96,7 +95,9 @@ export const vendors = {
   mistral: {
     ...at("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
     telemetryName: "mistral_ai",
-    reportsUsageUnasked: true
+    reportsUsageUnasked: true,
+    // https://github.com/mistralai/mistral-common/blob/main/src/mistral_common/protocol/instruct/validator.py
+    callIdLength: 9
   },
   /** https://docs.api.nvidia.com/nim/reference/llm-apis */
   nvidia_nim: at("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
@@ -126,4 +127,8 @@ export const names: ReadonlyArray<VendorName> = Struct.keys(vendors)
 
 /** What is known of a model by its name. */
 export const capabilitiesOf = ({ hasOwnModelNames = false }: Vendor) => (model: string): Capabilities =>
-  hasOwnModelNames ? {} : KnownModels.capabilitiesOf(model)
+  hasOwnModelNames ? {} : knownCapabilities(model)
+
+/** Whether a model of a vendor reasons before it answers, as far as its name tells. */
+export const isReasoning = ({ reasoningByName = false }: Vendor, model: string): boolean =>
+  reasoningByName && knownModel(model).reasoning === true

@@ -29,7 +29,6 @@ import type { Scrub } from "../util/scrub.ts"
 import { isTooDeep, tooDeep } from "../util/depth.ts"
 import { uuid } from "../util/identity.ts"
 import { endStragglers, markVariable } from "./stragglers.ts"
-import { neverSent } from "../errors/neverSent.ts"
 
 export interface Program {
   /** A name to be found on the `PATH` of its environment, or a path. */
@@ -139,7 +138,7 @@ const silent = ({ executable }: Program, limit: Duration.Duration) =>
   Effect.fail(new StreamInterrupted({ description: `${executable} said nothing for ${Duration.format(limit)}` }))
 
 const notStarted = ({ executable, installation }: Program, error: unknown) =>
-  Effect.fail(neverSent(new ProcessFailure({ description: whyNotStarted(executable, error, installation) })))
+  Effect.fail(new ProcessFailure({ description: whyNotStarted(executable, error, installation) }))
 
 /** Why a program could not be started. The words of the platform hold all arguments, and are not repeated. */
 export const whyNotStarted = (executable: string, error: unknown, installation?: string): string => {
@@ -167,7 +166,7 @@ const unanswered = (
     // The platform tells the signal in words alone.
     const signal = /\bSIG[A-Z0-9]+\b/.exec(Cause.pretty(exit.cause))?.[0]
     const description = `${executable} was ended by ${signal ?? "a signal"} before it had answered`
-    return Effect.fail(new ProcessFailure({ description, stderr, ...(signal !== undefined && { signal }) }))
+    return Effect.fail(new ProcessFailure({ description, stderr, signal: signal ?? "unknown" }))
   }
   return Effect.fail(
     exit.value === 0

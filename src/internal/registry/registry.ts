@@ -24,7 +24,7 @@ export const make = (layers: ReadonlyMap<string, Found>): Omit<Registry, "scope"
       const model = entries.get(name)
       if (model !== undefined) return Effect.succeed({ name, model })
       const names = [...entries.keys()]
-      return Effect.fail(new ModelNotFound({ name, near: near(name, names), names }))
+      return Effect.fail(new ModelNotFound({ name, suggestions: near(name, names), names }))
     })
 
   const get = (nameOrId: string) => Effect.flatMap(find(nameOrId), ({ model }) => model)

@@ -3,6 +3,7 @@ import type * as JsonSchema from "effect/JsonSchema"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { estimateText } from "../chat/textTokens.ts"
 import type * as Simulator from "./options.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import type { Bucket } from "./strictLimit.ts"
@@ -133,8 +134,8 @@ export interface Event {
 // What the wires share
 // -----------------------------------------------------------------------------
 
-/** Four characters a token, as the estimate of those who call it. */
-export const countTokens = (text: string): number => Math.ceil(text.length / 4)
+/** By the estimate that models without a tokenizer of their own have. */
+export const countTokens = (text: string): number => Math.ceil(estimateText(text))
 
 export const tokensOf = (generated: Generated) => {
   const calls = generated.toolCalls.map((call) => call.name + JSON.stringify(call.arguments)).join("")

@@ -8,11 +8,13 @@ import type * as Endpoint from "../../Endpoint.ts"
 import { Unsupported } from "../../Errors.ts"
 import type { RequestSchema } from "../../ServiceBackend.ts"
 import type { FunctionTool } from "../chat/arguments.ts"
+import { callsOfMessages, renameInMessages } from "../chat/schema.ts"
 import { namesInPrompt, renameInPrompt, type ToolNames, toolNames } from "./toolNames.ts"
 import { type Dialect, fitSchema } from "./toolSchema.ts"
 
 /** The arguments of a call that may mention tools. */
 interface Mentioning extends Readonly<Record<string, unknown>> {
+  readonly messages?: ReadonlyArray<object> | undefined
   readonly prompt?: unknown
   readonly tools?: ReadonlyArray<object> | undefined
   readonly tool_choice?: unknown
@@ -56,9 +58,10 @@ const isChoice = (choice: unknown): choice is { readonly tool: string } =>
 const isConversation = (prompt: unknown): prompt is Exclude<Prompt.RawInput, string> =>
   Prompt.isPrompt(prompt) || (Predicate.isIterable(prompt) && typeof prompt !== "string")
 
-const namesOf = ({ prompt, tools = [] }: Mentioning): ToolNames | undefined =>
+const namesOf = ({ messages, prompt, tools = [] }: Mentioning): ToolNames | undefined =>
   toolNames([
     ...tools.flatMap((tool) => isFunctionTool(tool) ? [tool.function.name] : []),
+    ...callsOfMessages(messages).map((call) => call.function.name),
     ...(isConversation(prompt) ? namesInPrompt(Prompt.make(prompt)) : [])
   ])
 
@@ -67,7 +70,7 @@ const fit = Effect.fnUntraced(function*<Payload extends Mentioning>(
   dialect: Dialect,
   payload: Payload
 ): Effect.fn.Return<Payload, Unsupported> {
-  const { prompt, tool_choice: choice, tools } = payload
+  const { messages, prompt, tool_choice: choice, tools } = payload
   const names = namesOf(payload)
   return {
     ...payload,
@@ -78,6 +81,7 @@ const fit = Effect.fnUntraced(function*<Payload extends Mentioning>(
       )
     }),
     ...(names !== undefined && isChoice(choice) && { tool_choice: { ...choice, tool: names.sent(choice.tool) } }),
+    ...(names !== undefined && messages !== undefined && { messages: renameInMessages(messages, names.sent) }),
     ...(names !== undefined && isConversation(prompt) && { prompt: renameInPrompt(Prompt.make(prompt), names.sent) })
   }
 })

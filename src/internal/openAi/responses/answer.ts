@@ -12,7 +12,8 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Part } from "../../../Calling.ts"
-import { type CallIds, callIdsOfPrompt, uniqueCallIds } from "../../chat/callIds.ts"
+import { type CallId, type CallIds, callIdsOfPrompt, uniqueCallIds } from "../../chat/callIds.ts"
+import { promptOfMessages } from "../../chat/schema.ts"
 import { normalizeChat, toolParams } from "../../chat/arguments.ts"
 import { urlSource } from "../../chat/partWriter.ts"
 import { usageOf as usageOfChat } from "../usage.ts"
@@ -24,12 +25,12 @@ type Data = typeof Response.Type
 type Content = typeof OutputContent.Type
 type Parts = ReadonlyArray<Part>
 
-export const normalize = (data: Data, payload: ResponseRequest["Type"]) => {
-  const content = contentOf(data, callIdsFor(payload))
+export const normalize = (provider: string, data: Data, payload: ResponseRequest["Type"]) => {
+  const content = contentOf(data, callIdsFor(provider, payload))
   // What a model says on its way is not what was asked for.
   const isComment = (item: OutputItem) => item.type === "message" && item.phase === "commentary"
   const answer = data.output.some(isComment)
-    ? contentOf({ ...data, output: data.output.filter((item) => !isComment(item)) }, callIdsFor(payload))
+    ? contentOf({ ...data, output: data.output.filter((item) => !isComment(item)) }, callIdsFor(provider, payload))
     : content
   return Effect.map(
     normalizeChat(answer, data.model ?? undefined, payload.response_format, toCodecOpenAI),
@@ -44,12 +45,13 @@ const contentOf = (data: Data, idOf: CallIds): Parts => [
 ]
 
 /** What the arguments of a call say of the calls of tools until now. */
-export type Asked = Pick<ResponseRequest["Type"], "input" | "prompt">
+export type Asked = Pick<ResponseRequest["Type"], "input" | "messages" | "prompt">
 
-/** Makes what gives the ids of the calls. Those of the conversation until now are taken. */
-export const callIdsFor = ({ input, prompt }: Asked): CallIds =>
-  uniqueCallIds(() => [
+/** Makes the ids of the calls. Those of the conversation until now are taken. */
+export const callIdsFor = (provider: string, { input, messages, prompt }: Asked): CallIds =>
+  uniqueCallIds(provider, () => [
     ...(prompt == null || isTemplate(prompt) ? [] : callIdsOfPrompt(prompt)),
+    ...callIdsOfPrompt(promptOfMessages(messages ?? [])),
     ...(typeof input === "string" ? [] : input ?? []).flatMap((item) =>
       "call_id" in item && "name" in item && typeof item.call_id === "string" ? [item.call_id] : []
     )
@@ -76,9 +78,9 @@ export const partsOfItem = (item: OutputItem, index: number, idOf: CallIds): Par
     case "reasoning":
       return reasoningParts(item)
     case "function_call":
-      return [toolCall(idOf(item.call_id), item.name, toolParams(item.arguments), { item: itemOfCall(item) })]
+      return [callersCall(idOf(item.call_id), item.name, toolParams(item.arguments), { item: itemOfCall(item) })]
     case "custom_tool_call":
-      return [toolCall(idOf(item.call_id), item.name, item.input, { item })]
+      return [callersCall(idOf(item.call_id), item.name, item.input, { item })]
     case "computer_call": {
       const { action, actions, pending_safety_checks } = item
       return [toolCall(item.call_id, "computer", { action, actions, pending_safety_checks }, { item })]
@@ -216,6 +218,15 @@ export const reasoning = (text: string, origin: Origin): Part =>
 
 const toolCall = (id: string, name: string, params: unknown, origin: Origin, providerExecuted = false): Part =>
   AiResponse.toolCallPart({ id, name, params, providerExecuted, metadata: openAi(origin) })
+
+const callersCall = ({ id, metadata }: CallId, name: string, params: unknown, origin: Origin): Part =>
+  AiResponse.toolCallPart({
+    id,
+    name,
+    params,
+    providerExecuted: false,
+    metadata: { ...openAi(origin), ...metadata }
+  })
 
 const toolResult = (id: string, name: string, result: unknown, origin?: Origin, isFailure = false): Part => {
   const part = {

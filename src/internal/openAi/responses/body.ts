@@ -1,5 +1,4 @@
 /** The body of a request: the arguments of a call in the words of the wire. */
-import * as AiError from "effect/ai/AiError"
 import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
@@ -7,8 +6,9 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../../Errors.ts"
 import { describeOutput, isOutputSchema } from "../../chat/arguments.ts"
+import { promptOfMessages } from "../../chat/schema.ts"
 import { describeIssue } from "../../util/schemaIssue.ts"
-import { neverSent } from "../../errors/neverSent.ts"
+import { unsendable } from "../../errors/neverSent.ts"
 import { type Item, itemsOfPrompt } from "./prompt.ts"
 import { isTemplate, type ResponseRequest } from "./schema.ts"
 import { Tool } from "./tools.ts"
@@ -32,7 +32,7 @@ const bodyOf = Effect.fnUntraced(function*(
   if (stop != null) return yield* new Unsupported({ provider, feature: "stop" })
   return {
     ...fields,
-    ...(messages !== undefined && { input: messages }),
+    ...(messages !== undefined && { input: yield* itemsOfPrompt(provider, promptOfMessages(messages)) }),
     ...(prompt != null && (isTemplate(prompt) ? { prompt } : { input: yield* inputOf(provider, prompt) })),
     ...(max_tokens != null && { max_output_tokens: max_tokens }),
     ...(text !== undefined && { text }),
@@ -70,7 +70,7 @@ const toolOf = (
   return Effect.mapError(decodeTool({ type: tool.name, ...(Predicate.isObject(tool.args) && tool.args) }), (error) => {
     const { message, path } = describeIssue(error)
     const description = `${tool.id}: ${path === "" ? message : `${path}: ${message}`}`
-    return neverSent(new AiError.InvalidRequestError({ parameter: "tools", description }))
+    return unsendable("tools", description)
   })
 }
 

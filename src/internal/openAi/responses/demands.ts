@@ -1,17 +1,19 @@
 /** What the arguments of a response ask for, of that which not every model can do. */
 import { areAny, type Demands, demandsOfPrompt } from "../../chat/capabilities.ts"
+import { promptOfMessages } from "../../chat/schema.ts"
 import type { InputItem } from "./items.ts"
 import { isTemplate, type ResponseRequest } from "./schema.ts"
 
 type Item = typeof InputItem.Type
 
 export const demandsOf = ({ input, messages, prompt, tools }: ResponseRequest["Type"]): Demands => {
-  const items = messages ?? (typeof input === "string" ? [] : input ?? [])
+  const asked = messages === undefined ? prompt : promptOfMessages(messages)
+  const items = typeof input === "string" ? [] : input ?? []
   return {
     tools: areAny(tools),
-    ...(prompt == null || isTemplate(prompt)
+    ...(asked == null || isTemplate(asked)
       ? { images: items.some(hasImage), prefill: isPrefill(items.at(-1)) }
-      : demandsOfPrompt(prompt))
+      : demandsOfPrompt(asked))
   }
 }
 

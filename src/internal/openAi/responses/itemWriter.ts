@@ -3,7 +3,7 @@
  * servers leave the number out, or give it twice, so that here they have numbers of their own.
  */
 import type { Part } from "../../../Calling.ts"
-import type { CallIds } from "../../chat/callIds.ts"
+import type { CallId, CallIds } from "../../chat/callIds.ts"
 import type { PartWriter } from "../../chat/partWriter.ts"
 import {
   itemOfCall,
@@ -37,6 +37,7 @@ export class ItemWriter {
   private next = 0
   /** What was written of a text, a thought, or the arguments of a function, by where it is in the output. */
   private readonly written = new Map<string, string>()
+  private readonly callIds = new Map<number, CallId>()
   private readonly doneContents = new Set<string>()
   /** Which text or thought is being written. */
   private open: string | undefined
@@ -59,7 +60,7 @@ export class ItemWriter {
     const index = this.enter(place, item)
     this.added.set(index, item)
     if (item.type === "function_call" && item.call_id !== "" && item.name !== "") {
-      this.parts.beginTool(index, { id: this.idOf(item.call_id), name: item.name })
+      this.beginCall(index, item)
     }
   }
 
@@ -130,13 +131,22 @@ export class ItemWriter {
         return
       }
       case "function_call":
-        if (!this.parts.hasTool(index)) this.parts.beginTool(index, { id: this.idOf(item.call_id), name: item.name })
+        if (!this.parts.hasTool(index)) this.beginCall(index, item)
         this.parts.toolParams(index, item.arguments.slice(this.written.get(String(index))?.length ?? 0))
-        return this.parts.endTool(index, openAi({ item: itemOfCall(item) }))
+        return this.parts.endTool(index, {
+          ...openAi({ item: itemOfCall(item) }),
+          ...this.callIds.get(index)?.metadata
+        })
       default:
         this.parts.endBlock()
         return partsOfItem(item, index, this.idOf).forEach((part) => this.write(String(index), part))
     }
+  }
+
+  private beginCall(index: number, { call_id, name }: { readonly call_id: string; readonly name: string }): void {
+    const callId = this.idOf(call_id)
+    this.callIds.set(index, callId)
+    this.parts.beginTool(index, { id: callId.id, name })
   }
 
   /** Gives an item its number: the provider's own, unless another item has it. */

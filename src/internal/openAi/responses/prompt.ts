@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type BackendErrorReason, Unsupported } from "../../../Errors.ts"
+import { withOwnCallIds } from "../../chat/callIds.ts"
 import { paramsText, resultText } from "../../chat/arguments.ts"
 import { withoutForeign } from "../../chat/origin.ts"
 import { addressOf, urlOf } from "../prompt.ts"
@@ -27,7 +28,7 @@ export const itemsOfPrompt = Effect.fnUntraced(function*(
   const items: Array<Item> = []
   /** The items that calls of tools come from, by the ids of the calls. */
   const calls = new Map<string, Schema.JsonObject>()
-  for (const message of withoutForeign(prompt, "openai", provider).content) {
+  for (const message of withOwnCallIds(withoutForeign(prompt, "openai", provider), provider).content) {
     switch (message.role) {
       case "system":
         items.push({ role: "system", content: message.content })

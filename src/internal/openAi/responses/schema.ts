@@ -15,6 +15,7 @@ import {
   OutputFormat,
   RawPrompt
 } from "../../chat/arguments.ts"
+import { Messages } from "../../chat/schema.ts"
 import type { Tolerance } from "../../http/tolerantDecoder.ts"
 import { InputContent } from "./content.ts"
 import { InputItem, OutputItem } from "./items.ts"
@@ -105,11 +106,6 @@ const wire = {
   user: optional(Schema.String)
 }
 
-const Message = Schema.Struct({
-  role: Schema.Literals(["system", "user", "assistant"]),
-  content: Schema.String
-})
-
 /** Whether a `prompt` is one of the provider's reusable prompts, and none of `effect/ai`. */
 export const isTemplate = Schema.is(PromptTemplate)
 
@@ -143,7 +139,7 @@ export const responseRequest = (model: string) =>
     ...wire,
     model: wire.model.pipe(Schema.withDecodingDefault(Effect.succeed(model))),
     prompt: nullable(Schema.Union([RawPrompt, PromptTemplate])),
-    messages: optional(Schema.Array(Message).check(Schema.isMinLength(1))),
+    messages: optional(Messages),
     max_tokens: wire.max_output_tokens,
     stop: nullable(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
     tools: optional(Schema.Array(Schema.Union([...NeutralTool.members, ...Tool.members]))),

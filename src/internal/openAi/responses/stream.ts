@@ -17,10 +17,10 @@ type Data = typeof Response.Type
 
 const decodeEvent = tolerantDecoder(Event, tolerance)
 
-export const makeDecoder = (asked: Asked): Decoder<Data> => {
+export const makeDecoder = (provider: string, asked: Asked): Decoder<Data> => {
   const parts = new PartWriter()
   const notes = new Notes()
-  const items = new ItemWriter(parts, callIdsFor(asked))
+  const items = new ItemWriter(parts, callIdsFor(provider, asked))
   let hasBegun = false
   let hasGap = false
   let data: Data | undefined

@@ -1,11 +1,11 @@
-/** Accounts in a Redis, each over a connection and a store of its own, as processes have them. */
+/** Sessions in a Redis, each over a connection and a store of its own, as processes have them. */
 import { NodeRedis } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { LimitStore } from "effect-imodel"
 import type { Redis } from "effect/persistence"
-import type { LimitSession, Question } from "../../src/internal/limits/session.ts"
-import * as Accounts from "../../src/internal/limits/open.ts"
+import type { LimitSession, Request } from "../../src/internal/limits/session.ts"
+import * as LimitSessions from "../../src/internal/limits/open.ts"
 
 /** The window of buckets that do not refill to speak of while a test runs, however slow the machine is. */
 export const day = 86_400_000
@@ -37,13 +37,13 @@ export const open = Effect.fnUntraced(function*(
     const buckets = yield* Effect.forEach(
       capacities,
       (capacity, i) =>
-        Accounts.makeBucket(`{${key}}:${i}`, { capacity, windowMillis, headroomMillis: 0, initial: capacity })
+        LimitSessions.makeBucket(`{${key}}:${i}`, { capacity, windowMillis, headroomMillis: 0, initial: capacity })
     )
-    return yield* Accounts.open(buckets, { key, concurrency })
+    return yield* LimitSessions.open(buckets, { key, concurrency })
   }).pipe(Effect.provide(store))
 })
 
-export const wanting = (want: ReadonlyArray<number>, question?: Partial<Question>): Question => ({
+export const wanting = (want: ReadonlyArray<number>, question?: Partial<Request>): Request => ({
   want,
   next: undefined,
   waits: true,
@@ -51,9 +51,9 @@ export const wanting = (want: ReadonlyArray<number>, question?: Partial<Question
   ...question
 })
 
-export const leaving: Question = { want: undefined, next: undefined, waits: false, running: 0 }
+export const leaving: Request = { want: undefined, next: undefined, waits: false, running: 0 }
 
-/** What the buckets of an account hold, in their own numbers. */
+/** What the buckets of a session hold, in their own numbers. */
 export const left = ({ buckets, levels }: LimitSession) =>
   Effect.map(levels, (levels) => levels.map((level, i) => level / (buckets[i]?.learned.price ?? Number.NaN)))
 

@@ -1,8 +1,8 @@
 /**
- * The trace of a batch: eight calls through a limit of four at once, against the simulator, with what OpenTelemetry's
- * conventions for generative AI say of each. A program of your own exports the same spans with Effect's `Otlp` layers.
+ * Telemetry: the trace of a batch of eight calls, four at once, with what OpenTelemetry's conventions for generative AI say of
+ * each. A program of your own exports the same spans with Effect's `Otlp` layers.
  *
- *     npm run telemetry
+ *     npm run guide -- telemetry
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer, Option, Redacted, Tracer } from "effect"

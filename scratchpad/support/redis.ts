@@ -5,9 +5,10 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { connect, createServer } from "node:net"
 
-export const hasRedis = spawnSync("redis-server", ["--version"]).status === 0
-
-export const howToGetRedis = "needs redis-server on the PATH (Debian: apt-get install redis-server)"
+/** Why there is no Redis; `undefined` when there is one. */
+export const missingRedis = spawnSync("redis-server", ["--version"]).status === 0
+  ? undefined
+  : "redis-server is not on the PATH (Debian: apt-get install redis-server)"
 
 export const freePort = Effect.callback<number>((resume) => {
   const server = createServer()

@@ -1,7 +1,7 @@
 /**
- * A program is tested by replacing its backend with a mock layer. The program does not know.
+ * Testing: the backend of a program is replaced by a mock layer, and the program does not know.
  *
- *     npm run testing
+ *     npm run guide -- testing
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"

@@ -1,0 +1,9 @@
+/** Has `effect-imodel` mean the sources of this repository, so that its programs run without a build. */
+import { registerHooks } from "node:module"
+
+const index = new URL("../../src/index.ts", import.meta.url).href
+
+registerHooks({
+  resolve: (specifier, context, next) =>
+    specifier === "effect-imodel" ? { url: index, shortCircuit: true } : next(specifier, context)
+})
