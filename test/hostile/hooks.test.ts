@@ -150,7 +150,7 @@ const watching = <A, E, R>(program: Effect.Effect<A, E, R>, seen: Array<unknown>
       return span
     }
   })
-  const logger = Logger.make(({ cause, fiber: _, message }) => {
+  const logger = Logger.make(({ cause, message }) => {
     seen.push(message, cause)
   })
   return program.pipe(
