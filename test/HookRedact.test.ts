@@ -306,12 +306,11 @@ describe("arguments", () => {
       const model = yield* modelOf([redact], () => Effect.succeed(""))
       let deep: unknown = secret
       for (let i = 0; i < 50_000; i++) deep = [deep]
-      const cyclic: Array<unknown> = []
+      const error = yield* Effect.flip(model.respond({ extra: deep }))
+      assert.match(error.message, /nested more than 256 levels deep/)
+      const cyclic: Array<unknown> = [secret]
       cyclic.push(cyclic)
-      for (const extra of [deep, cyclic]) {
-        const error = yield* Effect.flip(model.respond({ extra }))
-        assert.match(error.message, /nested more than 256 levels deep/)
-      }
+      yield* model.respond({ extra: cyclic })
     }))
 })
 
