@@ -32,8 +32,13 @@ import {
   makeLanguageModel
 } from "./EffectAi.ts"
 import * as Hedge from "./internal/routing/hedge.ts"
+import * as Many from "./internal/invokeMany.ts"
 import * as internal from "./internal/model.ts"
+import { fromStandard, type StandardSchema } from "./internal/chat/standardSchema.ts"
+import * as Create from "./internal/create.ts"
+import type { FallbackOptions, ModelOptions } from "./internal/create.ts"
 import { type Abortable, type Promised, promised } from "./internal/promise.ts"
+import { type PromisedTool, tool as makeTool, type ToolOptions } from "./internal/promisedTool.ts"
 import { CallArguments, CaptureContent } from "./internal/executor/references.ts"
 import type { HedgeOptions } from "./internal/routing/options.ts"
 import * as Share from "./internal/routing/share.ts"
@@ -358,7 +363,97 @@ export { layerFromJson, toJson }
 // Outside Effect
 // -----------------------------------------------------------------------------
 
-export type { Abortable, Promised }
+export type { Abortable, FallbackOptions, ModelOptions, Promised, PromisedTool, StandardSchema, ToolOptions }
+
+/**
+ * Makes a model for a program that is not written in Effect, of options alone: a provider, a model, limits. It is made at its first
+ * use, speaks HTTP by `fetch`, and lives until it is disposed of.
+ *
+ * **Gotchas**
+ *
+ * An `apiKey` in the form of a text is the name of an environment variable. A key itself is wrapped: `Redacted.make(key)`.
+ *
+ * **Example** (A script with a limit)
+ *
+ * ```ts
+ * import { iModel } from "effect-imodel"
+ *
+ * await using gpt = iModel.create({ provider: "openai", model: "gpt-4o-mini", limitRequests: 500 })
+ *
+ * const { text } = await gpt.respond({ prompt: "Name a colour." })
+ *
+ * const prompts = ["red", "blue"].map((colour) => ({ prompt: `A fruit that is ${colour}` }))
+ * for await (const result of gpt.invokeStream(prompts, { unordered: true })) {
+ *   if (result._tag === "Success") console.log(text, result.success.execution.status)
+ * }
+ * ```
+ *
+ * @see {@link toPromise} for a layer
+ * @category constructors
+ * @since 0.1.0
+ */
+export const create: (options: ModelOptions) => Promised = Create.create
+
+/**
+ * Makes one model of several, for a program that is not written in Effect. See {@link fallback}. Each of them is disposed of by itself.
+ *
+ * **Example** (Another provider stands in)
+ *
+ * ```ts
+ * import { iModel } from "effect-imodel"
+ *
+ * await using gpt = iModel.create({ provider: "openai", model: "gpt-4o" })
+ * await using claude = iModel.create({ provider: "anthropic", model: "claude-sonnet-4-5" })
+ * await using either = iModel.createFallback([gpt, claude], { timeout: "1 minute" })
+ *
+ * const { metadata, text } = await either.respond({ prompt: "Name a colour." })
+ * console.log(text, metadata["model"])
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const createFallback: (
+  models: Arr.NonEmptyReadonlyArray<Promised>,
+  options?: FallbackOptions
+) => Promised = Create.createFallback
+
+/**
+ * Makes a tool that `Promised.converse` runs. Its parameters are a schema of Effect, or of another library.
+ *
+ * **Example** (A model that can calculate)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const add = iModel.tool({
+ *   name: "add",
+ *   description: "Adds two numbers.",
+ *   parameters: Schema.Struct({ a: Schema.Finite, b: Schema.Finite }),
+ *   run: async ({ a, b }) => a + b
+ * })
+ *
+ * await using gpt = iModel.create({ provider: "openai", model: "gpt-4o-mini" })
+ *
+ * const { response } = await gpt.converse("What is 123 + 456?", { tools: [add], maxTurns: 5 })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tool: <A extends Readonly<Record<string, unknown>>>(options: ToolOptions<A>) => PromisedTool = makeTool
+
+/**
+ * A schema of another library, such as Zod, as one of Effect: for `respondAs` and `response_format`. The library implements Standard
+ * Schema and Standard JSON Schema; its own validation decodes the answer, and must not be asynchronous.
+ *
+ * Throws an `IllegalArgumentError` for a schema without a JSON schema.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromStandardSchema: <A>(schema: StandardSchema<A>) => Schema.Codec<A, unknown> = fromStandard
 
 /**
  * A model for a program that is not written in Effect: promises, an `AsyncIterable`, an `AbortSignal`. The model is made at its
@@ -604,7 +699,11 @@ export function invokeAll(
   options?: BatchOptions & { readonly mode?: "default" | undefined }
 ): Effect.Effect<Array<Calling>, TimeoutError | PermissionDenied, iModel>
 export function invokeAll(args: Iterable<Arguments>, options?: BatchOptions) {
-  return Effect.flatMap(iModel, (model) => batch(model, args, options))
+  return Effect.flatMap(
+    iModel,
+    (model): Effect.Effect<Array<unknown>, TimeoutError | PermissionDenied> =>
+      options?.mode === "result" ? Many.invokeAllResults(model, args, options) : Many.invokeAll(model, args, options)
+  )
 }
 
 /**
@@ -638,19 +737,7 @@ export function invokeAllWith<Args, Data>(
   options?: BatchOptions & { readonly mode?: "default" | undefined }
 ): Effect.Effect<Array<Calling<Data>>, TimeoutError | PermissionDenied>
 export function invokeAllWith<Args, Data>(model: Model<Args, Data>, args: Iterable<Args>, options?: BatchOptions) {
-  return batch(model, args, options)
-}
-
-const batch = <Args, Data>(
-  model: Model<Args, Data>,
-  args: Iterable<Args>,
-  { mode, ...options }: BatchOptions = {}
-): Effect.Effect<Array<unknown>, TimeoutError | PermissionDenied> => {
-  const settle = (args: Args): Effect.Effect<unknown, TimeoutError | PermissionDenied> => {
-    const calling = model.invoke(args, options)
-    return mode === "result" ? Effect.result(calling) : calling
-  }
-  return Effect.forEach(args, settle, { concurrency: model.capacity })
+  return options?.mode === "result" ? Many.invokeAllResults(model, args, options) : Many.invokeAll(model, args, options)
 }
 
 /**
@@ -760,21 +847,12 @@ export const mapStream: {
  * @category operations
  * @since 0.1.0
  */
-export const mapStreamWith = <Args, Data, A, E, R>(
+export const mapStreamWith: <Args, Data, A, E, R>(
   model: Model<Args, Data>,
   elements: Stream.Stream<A, E, R>,
   toArgs: (element: A) => Args,
-  { unordered = false, ...options }: InvokeStreamOptions = {}
-): Stream.Stream<readonly [A, Result.Result<Calling<Data>, TimeoutError | PermissionDenied>], E, R> =>
-  Stream.mapEffect(
-    elements,
-    (element) =>
-      Effect.map(
-        Effect.result(Effect.suspend(() => model.invoke(toArgs(element), options))),
-        (result) => [element, result] as const
-      ),
-    { concurrency: model.capacity, unordered }
-  )
+  options?: InvokeStreamOptions
+) => Stream.Stream<readonly [A, Result.Result<Calling<Data>, TimeoutError | PermissionDenied>], E, R> = Many.mapStream
 
 // -----------------------------------------------------------------------------
 // Tools
