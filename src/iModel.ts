@@ -40,8 +40,10 @@ import type { FallbackOptions, ModelOptions } from "./internal/create.ts"
 import { type Abortable, type Promised, promised } from "./internal/promise.ts"
 import { type PromisedTool, tool as makeTool, type ToolOptions } from "./internal/promisedTool.ts"
 import { CallArguments, CaptureContent } from "./internal/executor/references.ts"
-import type { HedgeOptions } from "./internal/routing/options.ts"
+import type { HedgeOptions, VoteOptions } from "./internal/routing/options.ts"
+import * as Race from "./internal/routing/race.ts"
 import * as Share from "./internal/routing/share.ts"
+import * as Vote from "./internal/routing/vote.ts"
 import {
   type BatchOptions,
   type CreateOptions,
@@ -59,7 +61,7 @@ import * as Route from "./Route.ts"
 import { type Arguments, type Backend, makeMock, Mock, type MockHandler, ServiceBackend } from "./ServiceBackend.ts"
 
 export { iModel, TypeId }
-export type { HedgeOptions } from "./internal/routing/options.ts"
+export type { HedgeOptions, VoteOptions } from "./internal/routing/options.ts"
 export type {
   BatchOptions,
   CreateOptions,
@@ -214,6 +216,77 @@ export const hedge = <Args, Data, H extends Hook.Any = never>(
   model: Model<Args, Data>,
   { percentile, ...options }: HedgeOptions & Options<Args, H> = {}
 ): Made<Args, Data, H> => Effect.flatMap(Hedge.make(model, { percentile }), (backend) => make(backend, options))
+
+/**
+ * Makes a model that asks all of several at once, and answers with the first answer. The other calls are interrupted, and give back
+ * what they had not used. When all fail the reason is `AllFailed`.
+ *
+ * **When to use**
+ *
+ * Where latency matters more than cost: every call is paid at every model, as far as it came. {@link hedge} costs less.
+ *
+ * **Example** (The faster of two providers)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Anthropic, iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const gpt = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini" }))
+ *   const claude = yield* iModel.make(yield* Anthropic.makeMessages({ model: "claude-haiku-4-5" }))
+ *   const faster = yield* iModel.race([gpt, claude])
+ *   const { metadata, text } = yield* faster.respond({ prompt: "Name a colour." })
+ *   return { text, from: metadata.model }
+ * })
+ * ```
+ *
+ * @see {@link fallback} for one after the other
+ * @category constructors
+ * @since 0.1.0
+ */
+export const race = <const Several extends Route.Models, H extends Hook.Any = never>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
+  options?: Options<Route.ArgsOf<Several>, H>
+): Made<Route.ArgsOf<Several>, Route.DataOf<Several>, H> =>
+  Effect.flatMap(Race.make<Route.ArgsOf<Several>, Route.DataOf<Several>>(models), (backend) => make(backend, options))
+
+/**
+ * Makes a model that asks all of several at once, and answers with what most of them say. The answers are counted by their `key`.
+ *
+ * **Details**
+ *
+ * As soon as no further answer can change the result, the calls that still run are interrupted. Without a majority the answer with the
+ * most votes wins, and of several the one that came first; `metadata.votes` has the number of votes by key. A model that fails has
+ * no vote; when all fail the reason is `AllFailed`. The response is the first one with the key that won, and all attempts are in
+ * `calling.attempts`. A stream is handed out when the vote is decided.
+ *
+ * One model may vote several times: `[gpt, gpt, gpt]`.
+ *
+ * **Example** (Three judges)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const judge = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini" }))
+ *   const jury = yield* iModel.vote([judge, judge, judge], { key: ({ text }) => text.toLowerCase().trim() })
+ *   const { metadata, text } = yield* jury.respond({ prompt: "Spam or ham? Win a prize!", temperature: 1 })
+ *   return { text, votes: metadata.votes }
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const vote = <const Several extends Route.Models, H extends Hook.Any = never>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
+  { key, ...options }: VoteOptions<Route.DataOf<Several>> & Omit<Options<Route.ArgsOf<Several>, H>, "key"> = {}
+): Made<Route.ArgsOf<Several>, Route.DataOf<Several>, H> =>
+  Effect.flatMap(
+    Vote.make<Route.ArgsOf<Several>, Route.DataOf<Several>>(models, { key }),
+    (backend) => make(backend, options)
+  )
 
 /**
  * Makes a model that asks another one once for calls with equal arguments that run at the same time: they have one answer. It
