@@ -1,8 +1,8 @@
 /**
- * Where limits are kept that several processes share.
+ * Limits shared by several processes.
  *
- * Without a store a limit is in the memory of its process. With one in context, all executors and buckets that are made with
- * the same `key` share one limit, on one machine or many, and the program stays as it is.
+ * Without a store a limit is kept in the memory of its process. With a store in context, executors and buckets with the same
+ * `key` share one limit in all processes, on one machine or many. The program does not change.
  *
  * Processes share what they learn too: settlements, refunds, the limits that a provider states, and its pauses. Priorities and
  * keys order the calls within a process.
@@ -51,20 +51,20 @@ export type {
 } from "./internal/limits/session.ts"
 
 /**
- * The store is not there, or does not let us in. Its message says what to do.
+ * The store cannot be reached, or rejects the credentials. The message says what to do.
  *
  * @category errors
  * @since 0.1.0
  */
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
-  /** What Redis or the connection said. */
+  /** The error of Redis or of the connection. */
   cause: Schema.Defect()
 }) {
   override get message(): string {
     const cause = String(this.cause)
-    return `The Redis that is to keep the limits ${
+    return `The Redis for shared limits ${
       /WRONGPASS|NOAUTH|NOPERM|invalid username-password/i.test(cause)
-        ? "does not let us in: check user and password, as in redis://user:password@host:6379"
+        ? "rejects the credentials: check user and password, as in redis://user:password@host:6379"
         : "cannot be reached: check that it runs, and its address (REDIS_URL), as in redis://127.0.0.1:6379"
     } (${cause})`
   }
@@ -75,11 +75,11 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
  * @since 0.1.0
  */
 export interface RedisOptions {
-  /** What the names of all keys and channels begin with. @default "imodel:" */
+  /** Prefix of all keys and channels. @default "imodel:" */
   readonly prefix?: string | undefined
   /**
-   * After how long a process that is not heard of any more, because it was killed, loses what it holds: its place in line
-   * and its share of a `sharedConcurrency`. Processes that hold something say so three times in that time.
+   * Time after which a process that was killed loses its place in the queue and its share of a `sharedConcurrency`. Living
+   * processes renew their lease three times within it.
    * @default 5 seconds
    */
   readonly lease?: Duration.Input | undefined
@@ -94,15 +94,15 @@ export interface RedisOptions {
 export const redisUrl: Config.Config<string> = Config.withDefault(Config.String("REDIS_URL"), "redis://127.0.0.1:6379")
 
 /**
- * Keeps limits in Redis (version 5 or later, or Valkey), reached by any layer of Effect's `Redis`.
+ * Keeps limits in Redis (version 5 or later) or Valkey, through any layer of Effect's `Redis`.
  *
  * **Details**
  *
- * What a call takes, it takes from all buckets of its executor or from none, by one script and one round trip. The clock is
- * that of Redis. All keys of an executor are in one slot of a cluster, and expire an hour after their bucket is full.
+ * One script, in one round trip, takes the cost of a call from all buckets of its executor or from none. The clock is that of
+ * Redis. All keys of an executor are in one slot of a cluster, and expire an hour after their bucket is full.
  *
- * Who must wait stands in one line with the waiting of all other processes, one place for each executor, and learns when his
- * turn is due. When it comes sooner, since another process gave something back, he is called, by a channel of Redis.
+ * Executors of all processes wait in one queue, and learn when they are due. When that changes because another process gave
+ * something back, the first of the queue is called through a channel of Redis.
  *
  * **Example** (On Node, at `REDIS_URL`)
  *
@@ -148,13 +148,13 @@ const make = Effect.fnUntraced(function*(options: RedisOptions = {}): Effect.fn.
     id: uuid(),
     called
   }
-  // A password that is wanted is asked for with the first command, not when the connection is made.
+  // Redis asks for a password at the first command, not when the connection is made.
   yield* redis.send("PING")
   const listen = Effect.scoped(Effect.gen(function*() {
     const messages = yield* redis.subscribe(`${RedisSession.channelOf(connection)}${connection.id}`)
     while (true) called.get((yield* Queue.take(messages)).message)?.()
   }))
-  // Without the channel those who wait hear what is new a little later, when they ask again to keep their places.
+  // Without the channel, waiting executors learn of changes when they renew their lease.
   yield* Effect.forkScoped(Effect.retry(listen, Schedule.spaced(lease)))
   return { open: (options) => RedisSession.open(connection, options) }
 })

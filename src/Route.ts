@@ -1,8 +1,7 @@
 /**
- * One backend of several models: a primary with those that stand in for it, or equals that share the load. `iModel.fallback` and
- * `iModel.balance` make models of them.
+ * One backend of several models: failover and load balancing. `iModel.fallback` and `iModel.balance` make models of them.
  *
- * Each model keeps its own limits, queue and retries; here it is settled who is asked, for how long, and who is asked next.
+ * Each model keeps its own limits, queue and retries.
  *
  * @since 0.1.0
  */
@@ -23,10 +22,13 @@ export type { ArgsOf, BalanceOptions, CommonOptions, DataOf, Models } from "./in
 // -----------------------------------------------------------------------------
 
 /**
- * Makes a backend that asks the first model, and the next one when that fails; for the program's own `ServiceBackend`. See
- * `iModel.fallback` for a model.
+ * Makes a backend that calls the first model, and the next one when that fails.
  *
- * Fails with `IllegalArgumentError` when an option is wrong.
+ * **When to use**
+ *
+ * Use to provide the program's `ServiceBackend`. Use `iModel.fallback` for a model.
+ *
+ * Fails with `IllegalArgumentError` for an invalid option.
  *
  * **Example** (The program's model)
  *
@@ -65,9 +67,13 @@ export const fallback = <const Several extends Models>(
   })
 
 /**
- * Makes a backend that spreads calls over models; for the program's own `ServiceBackend`. See `iModel.balance` for a model.
+ * Makes a backend that distributes calls over models.
  *
- * Fails with `IllegalArgumentError` when an option is wrong.
+ * **When to use**
+ *
+ * Use to provide the program's `ServiceBackend`. Use `iModel.balance` for a model.
+ *
+ * Fails with `IllegalArgumentError` for an invalid option.
  *
  * @category constructors
  * @since 0.1.0

@@ -1162,8 +1162,9 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
         Effect.gen(function*() {
           const backend = yield* wire.makeBackend({ apiKey: Redacted.make(wire.apiKey) })
           const cost = (args: Anthropic.MessagesRequest) => Effect.map(backend.createCalling(args), ({ cost }) => cost)
-          assert.strictEqual(yield* cost({ prompt: "12345678" }), 2)
-          assert.strictEqual(yield* cost({ prompt: "12345678", max_tokens: 100 }), 102)
+          const input = yield* cost({ prompt: "12345678" })
+          assert.isTrue(input > 0 && input < 8)
+          assert.strictEqual(yield* cost({ prompt: "12345678", max_tokens: 100 }), input + 100)
           const data = "A".repeat(1_000_000)
           const image = yield* cost({
             messages: [{

@@ -1,4 +1,4 @@
-/** An answer that is handed out in parts while it comes: to whom, how far it has come, and how long it may be silent. */
+/** Streamed answers: hands the parts to a reader, keeps the progress, and enforces the timeouts between parts. */
 import * as Response from "effect/ai/Response"
 import * as Arr from "effect/Array"
 import type * as Clock from "effect/Clock"
@@ -15,17 +15,17 @@ import { type BackendError, type BackendErrorReason, StreamInterrupted } from ".
 import { messageOf } from "../errors/reasonMessage.ts"
 import { monotonicMillis } from "../util/monotonic.ts"
 
-/** Hands parts to who reads the stream, and completes when they are taken. */
+/** Hands parts to the reader of the stream, and completes when the reader has taken them. */
 export type Emit = (parts: ReadonlyArray<StreamPart>, usage?: Response.Usage) => Effect.Effect<void>
 
-/** Who reads the stream of a calling, and how far it has come. */
+/** The reader of a stream, and its progress. */
 export interface Sink {
   readonly take: (parts: Arr.NonEmptyReadonlyArray<StreamPart>) => Effect.Effect<unknown>
   firstPartTimeout: Duration.Duration | undefined
   idleTimeout: Duration.Duration | undefined
-  /** Whether parts were handed out, so that another attempt would repeat them. */
+  /** Whether parts were handed out: another attempt would repeat them. */
   begun: boolean
-  /** How much of the answer was handed out: its text, its reasoning, and the parameters of its calls, in characters. */
+  /** Characters handed out so far: text, reasoning and tool parameters. */
   characters: number
 }
 
@@ -37,8 +37,8 @@ export const makeSink = (
 type Reason = BackendError | BackendErrorReason
 
 /**
- * Runs the work that emits. What fails once parts are out has broken off. What answers with bare data has said the rest in its
- * parts.
+ * Runs work that emits parts. A failure after the first part becomes `StreamInterrupted`. If the work returns plain data, the
+ * response is made of the parts.
  */
 export const streamInto = <Data>(
   sink: Sink,
@@ -54,7 +54,7 @@ export const streamInto = <Data>(
       startedAt: now,
       since: now
     }
-    // What tells only of the answer is kept until there is something of it: an attempt that fails before can be made again.
+    // Metadata is held back until the first content, so that an attempt which fails before that can be retried.
     let heading: ReadonlyArray<StreamPart> = []
 
     const emit: Emit = (parts, usage) =>
@@ -99,21 +99,21 @@ interface Progress {
   text: string
   usage: Response.Usage | undefined
   finish: Response.FinishPart | undefined
-  /** Whether who reads has not taken yet what was handed out: then it is not the backend that is silent. */
+  /** Whether the reader has not yet taken the last parts: then it is the reader that is slow, not the backend. */
   taking: boolean
   readonly startedAt: number
-  /** When something came last, or was taken. */
+  /** Time of the last part, or of its taking. */
   since: number
 }
 
-/** What failed in the middle of an answer, with what there was of it. */
+/** A failure in the middle of an answer, with the text and usage so far. */
 export const interrupted = (error: Reason, { text, usage }: Pick<Progress, "text" | "usage">): BackendErrorReason => {
   const reason = error._tag === "BackendError" ? error.reason : error
   const known = usage !== undefined && { usage }
   switch (reason._tag) {
     case "StreamInterrupted":
       return new StreamInterrupted({ ...reason, text: reason.text === "" ? text : reason.text, ...known })
-    // It has come whole, and is not what was asked for.
+    // The answer came whole.
     case "InvalidOutputError":
       return reason
     case "AllFailed":
@@ -127,7 +127,7 @@ export const interrupted = (error: Reason, { text, usage }: Pick<Progress, "text
   }
 }
 
-/** Fails when the backend has been silent for too long. */
+/** Fails when no part comes in time. */
 const watch = (sink: Sink, progress: Progress, clock: Clock.Clock): Effect.Effect<never, BackendErrorReason> =>
   Effect.suspend(() => {
     const now = monotonicMillis(clock)
@@ -136,19 +136,19 @@ const watch = (sink: Sink, progress: Progress, clock: Clock.Clock): Effect.Effec
     const since = !sink.begun ? progress.startedAt : progress.taking ? now : progress.since
     const left = limit === undefined ? Number.POSITIVE_INFINITY : since + Duration.toMillis(limit) - now
     if (limit === undefined || left > 0) {
-      // It may begin at any time, and be silent from then on.
+      // The first part may come at any time, and the idle timeout counts from then on.
       const rest = Math.max(1, Math.min(left, idleMillis))
       return Number.isFinite(rest)
         ? Effect.delay(Effect.suspend(() => watch(sink, progress, clock)), rest)
         : Effect.never
     }
     const description = sink.begun
-      ? `nothing more came for ${Duration.format(limit)}`
-      : `nothing of it came within ${Duration.format(limit)}`
+      ? `no further part came within ${Duration.format(limit)}`
+      : `no part came within ${Duration.format(limit)}`
     return Effect.fail(interrupted(new StreamInterrupted({ description }), progress))
   })
 
-/** A whole answer as the parts of a stream. */
+/** The content of a whole answer as stream parts. */
 export const streamPartsOf = (content: ReadonlyArray<Part>): ReadonlyArray<StreamPart> =>
   content.flatMap((part, i): ReadonlyArray<StreamPart> => {
     const id = String(i)

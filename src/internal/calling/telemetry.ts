@@ -18,7 +18,7 @@ import { isNormalizedResponse, type NormalizedResponse } from "../../Calling.ts"
 import { BackendError, type BackendErrorReason } from "../../Errors.ts"
 import { CaptureContent } from "../executor/references.ts"
 
-/** What an attempt is to an observer: the name of the operation, such as `"chat"`, and who carries it out. */
+/** The operation of an attempt by the OpenTelemetry conventions, such as `"chat"`, and its provider. */
 export interface Operation {
   readonly name: string
   readonly provider: string
@@ -120,7 +120,7 @@ const errorType = (exit: Exit.Failure<unknown, unknown>): string | undefined => 
 }
 
 // -----------------------------------------------------------------------------
-// Content, for those who ask for it
+// Content, where `CaptureContent` is set
 // -----------------------------------------------------------------------------
 
 const shown = (messages: ReadonlyArray<unknown>): string =>

@@ -11,7 +11,7 @@ export interface Tokens {
 /** A cost, as a number of input tokens or as both. */
 type Cost = number | Tokens
 
-/** Checks a cost, whoever states it: what is reserved from the limits is finite and not negative. */
+/** Checks a cost. Reservations must be finite and not negative. */
 export const tokensOf = (cost: Cost): Result.Result<Tokens, AiError.InvalidRequestError> => {
   const tokens = typeof cost === "number" ? { input: cost, output: 0 } : cost
   return isCount(tokens.input) && isCount(tokens.output)

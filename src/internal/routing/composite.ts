@@ -1,4 +1,4 @@
-/** A backend that asks other models: what it is to those who call it, and how it asks one of them. */
+/** The backend of a model of several, and how it calls one of them. */
 import * as AiError from "effect/ai/AiError"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ import type { Submission } from "../calling/submission.ts"
 import type { Attempt } from "../calling/work.ts"
 import { ModelTypeId } from "../util/identity.ts"
 
-/** Makes the backend of models, of what asks them. That adds their attempts to its own, and hands out their parts. */
+/** Makes the backend of several models from the function that calls them, adds their attempts and hands out their parts. */
 export const backendOf = <Args, Data>(
   provider: string,
   models: Arr.NonEmptyReadonlyArray<Model<Args, Data>>,
@@ -41,7 +41,7 @@ export const backendOf = <Args, Data>(
     }
   })
 
-/** Unknown as long as that of one of them is. */
+/** `undefined` if that of one of them is. */
 const largestWindow = (models: ReadonlyArray<Model<never>>): number | undefined =>
   models.reduce<number | undefined>(
     (largest, { contextWindow }) =>
@@ -49,10 +49,10 @@ const largestWindow = (models: ReadonlyArray<Model<never>>): number | undefined 
     0
   )
 
-/** The types see to it that arguments fit; each model decodes them by its own schema. */
+/** The types ensure that arguments fit all models; each model decodes them by its own schema. */
 const isArguments = <Args>(u: unknown): u is Args & Readonly<Record<string, unknown>> => Predicate.isObject(u)
 
-/** What is asked of one model on behalf of the whole: as often, with the same patience, and until the same time. */
+/** The submission to one model on behalf of the whole: with the same policy and deadline. */
 export const passedOn = (
   { deadlineMillis, peer, policy, repair }: Submission,
   model: string
@@ -63,7 +63,7 @@ export const passedOn = (
   peer
 })
 
-/** Submits the calling of one model, and adds its attempts to those of the whole when it has ended. */
+/** Submits a calling to one model, and adds its attempts to those of the whole when it has ended. */
 export const ask = <Args, Data>(
   model: Model<Args, Data>,
   calling: Calling<Data>,
@@ -82,10 +82,10 @@ export const ask = <Args, Data>(
 // Failures
 // -----------------------------------------------------------------------------
 
-/** Why a model did not answer. */
+/** The reason of one model. */
 export type Reason = AllFailed["failures"][number]["reason"] | AllFailed
 
-/** Which model did not answer, and why. */
+/** A model that failed, and its reason. */
 export interface Failed {
   readonly model: string
   readonly reason: Reason
@@ -94,12 +94,12 @@ export interface Failed {
 export const isBackendReason = (reason: Reason): reason is Exclude<Reason, TimeoutError | PermissionDenied> =>
   reason._tag !== "TimeoutError" && reason._tag !== "PermissionDenied"
 
-/** The reason of one, and the reasons of several, with those of models of several among them. */
+/** The reason of a single failure, or `AllFailed` with all reasons, nested ones flattened. */
 export const allOf = (failed: ReadonlyArray<Failed>): BackendErrorReason => {
   const failures = failed.flatMap(({ model, reason }) =>
     reason._tag === "AllFailed" ? reason.failures : [{ model, reason }]
   )
-  if (!Arr.isArrayNonEmpty(failures)) return new AiError.UnknownError({ description: "No model was asked" })
+  if (!Arr.isArrayNonEmpty(failures)) return new AiError.UnknownError({ description: "No model was called" })
   const [{ reason }] = failures
   return failures.length === 1 && isBackendReason(reason) ? reason : new AllFailed({ failures })
 }

@@ -1,4 +1,4 @@
-/** A call that takes longer than most is made a second time, and the first of the two to answer is the answer. */
+/** A slow call is made a second time; the first answer wins. */
 import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -14,7 +14,7 @@ import { ModelTypeId } from "../util/identity.ts"
 import { monotonicMillis } from "../util/monotonic.ts"
 import { illegal } from "../util/options.ts"
 
-/** How many of the last answers are looked at, and how few are too few to tell by. */
+/** Number of recent latencies that are kept, and the minimum for a percentile. */
 const window = 100
 const fewest = 20
 
@@ -32,7 +32,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const { sink } = whole
     const latencies = sink === undefined ? untilAnswer : untilFirstPart
     const reasons: Array<Reason> = []
-    // Of a stream, whose first part came first: the other one is not waited for.
+    // The attempt whose stream began first; the other one is interrupted.
     const chosen = yield* Deferred.make<number>()
     let hedged = false
     let winner: number | undefined
@@ -66,13 +66,13 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         Effect.tap(sink === undefined ? noteLatency : Effect.void),
         Effect.catch((error) => {
           reasons.push(error._tag === "BackendError" ? error.reason : error)
-          // The other one may still answer.
+          // The other attempt may still answer.
           return hedged && reasons.length < 2 && winner !== n
             ? Effect.never
             : Effect.fail(allOf(reasons.map((reason) => ({ model: model.name, reason }))))
         })
       )
-      // The one that is beaten is interrupted, and leaves the rest to the other.
+      // The attempt that lost does not answer.
       const beaten = Effect.flatMap(Deferred.await(chosen), (winner) => winner === n ? Effect.never : Effect.undefined)
       return (yield* Effect.raceFirst(answered, beaten)) ?? (yield* Effect.never)
     })
@@ -91,7 +91,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   return yield* backendOf("hedge", [model], run)
 })
 
-/** How long the last answers took. */
+/** Latencies of the last answers. */
 class Latencies {
   private readonly last: Array<number> = []
   private readonly percentile: number
@@ -104,7 +104,7 @@ class Latencies {
     if (this.last.push(millis) > window) this.last.shift()
   }
 
-  /** What most of them took no longer than; `undefined` when there were too few. */
+  /** The percentile of the latencies; `undefined` while there are too few. */
   delay(): number | undefined {
     const { last, percentile } = this
     return last.length < fewest

@@ -1,4 +1,4 @@
-/** The models of a route, and its options. */
+/** The models and options of fallback, balance, hedge and vote. */
 import type * as Arr from "effect/Array"
 import type * as Duration from "effect/Duration"
 import type { NormalizedResponse } from "../../Calling.ts"
@@ -41,31 +41,31 @@ export type DataOf<Several extends ReadonlyArray<Model<never>>> = Several[number
  * @since 0.1.0
  */
 export interface CommonOptions {
-  /** How many attempts a call makes at one model, if its backend makes more than one at all. @default 3 */
+  /** Maximum number of attempts at one model, for a backend that retries. @default 3 */
   readonly attempts?: number | undefined
   /**
-   * The longest rest before another attempt at the same model. When a provider asks for a longer one (`retry-after`), the next
-   * model is asked. The last one is waited for as long as its backend's `retry` says.
+   * Maximum backoff before the same model is retried. When a provider asks for a longer one (`retry-after`), the next model is
+   * tried. The last model waits as its backend's `retry` says.
    * @default 10 seconds
    */
   readonly patience?: Duration.Input | undefined
   /**
-   * How long a model is left alone after it was given up: after its last attempt or its silence, unless others were answered by
-   * it meanwhile, or after a limit that it told of, which may be longer. Then one call tries it, once, while the others go on
-   * without it. When all others fail it is asked all the same.
+   * Time for which a model is skipped after it failed (all attempts, or a timeout), or longer if it reported a rate limit. It is
+   * not skipped while it answers other calls. After that a single trial call is made. If all other models fail, a skipped model
+   * is tried all the same.
    * @default 10 seconds
    */
   readonly cooldown?: Duration.Input | undefined
   /**
-   * How long a model has for an answer, or for the first part of one that streams, its queue included, before the next one is
-   * asked; and, where `restart` keeps the parts, how long it may be silent in the middle. The last one has what is left.
-   * @default 2 minutes, or its even share of what is left of the `timeout` of the call if that is less
+   * Maximum time for a model to answer, or to send the first part of a stream, time in the queue included. With `restart` it
+   * also bounds the time between parts. The last model has the remaining time of the call.
+   * @default 2 minutes, or an even share of the remaining time of the call if that is less
    */
   readonly answerTimeout?: Duration.Input | undefined
   /**
-   * Whether an answer that breaks off in the middle of a stream is begun again, by the next model. The parts are kept until the
-   * answer is whole then, so that nobody reads the beginning of one and the end of another.
-   * @default false: the stream fails with what came until then (`StreamInterrupted`)
+   * Whether a stream that breaks off is started again with the next model. All parts are held back until the answer is complete,
+   * so that a reader never gets parts of two answers.
+   * @default false: the stream fails with `StreamInterrupted`
    */
   readonly restart?: boolean | undefined
 }
@@ -76,12 +76,12 @@ export interface CommonOptions {
  */
 export interface BalanceOptions<Several extends ReadonlyArray<Model<never>> = Models> extends CommonOptions {
   /**
-   * Who is asked first:
+   * Which model is tried first:
    *
-   * - `"capacity"`: the one with the most left of its limits, less what waits in its line already; among those without limits,
-   *   the least busy
-   * - `"least-busy"`: the one with the fewest callings that wait or run
-   * - `{ weights }`: in turn, each as often as its weight says
+   * - `"capacity"`: the model with the largest available fraction of its limits, less what is queued; among models without
+   *   limits, the least busy
+   * - `"least-busy"`: the model with the fewest queued and running callings
+   * - `{ weights }`: weighted round robin
    *
    * @default "capacity"
    */
@@ -98,8 +98,8 @@ export interface BalanceOptions<Several extends ReadonlyArray<Model<never>> = Mo
  */
 export interface HedgeOptions {
   /**
-   * A call is made a second time when it takes longer than this percentage of the last hundred answers did; of a stream, its
-   * first part. The first twenty calls are made once.
+   * A second call is made when the first takes longer than this percentile of the last 100 answers; for a stream, longer to its
+   * first part. The first 20 calls are made once.
    * @default 95
    */
   readonly percentile?: number | undefined

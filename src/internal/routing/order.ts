@@ -1,4 +1,4 @@
-/** Which of several models is asked first: the one with most left, the least busy, or each in its turn. */
+/** The order in which a balance calls its models: by available capacity, by load, or by weight. */
 import type * as Arr from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -12,7 +12,7 @@ import type { Route } from "./route.ts"
 
 type Routes<Args, Data> = Arr.NonEmptyReadonlyArray<Route<Args, Data>>
 
-/** The routes in the order in which a call is to ask them. */
+/** The routes in the order in which a call tries them. */
 type Order<Args, Data> = Effect.Effect<ReadonlyArray<Route<Args, Data>>>
 
 interface Scored<Args, Data> {
@@ -21,7 +21,7 @@ interface Scored<Args, Data> {
   readonly busy: number
 }
 
-/** The highest score first, then the least busy, then the one whose turn it is. */
+/** Sorts by score, then by load, then round robin. */
 const ranking = <Args, Data>(
   routes: Routes<Args, Data>,
   scoreOf: (route: Route<Args, Data>) => Effect.Effect<number>
@@ -38,7 +38,7 @@ const ranking = <Args, Data>(
     })
   })
 
-/** How many callings it has, from others too, if they share its line. */
+/** Number of queued and running callings, including those of other models that share the executor. */
 const busyOf = <Args, Data>({ callings, model: { executor } }: Route<Args, Data>): Effect.Effect<number> =>
   executor === undefined
     ? Effect.succeed(callings.size)
@@ -53,12 +53,12 @@ export const capacity = <Args, Data>(routes: Routes<Args, Data>): Effect.Effect<
     if (executor === undefined) return Effect.succeed(Number.POSITIVE_INFINITY)
     return Effect.match(executor.snapshot, {
       onSuccess: (snapshot) => remaining(snapshot, route),
-      // Nobody knows what is left while the store is away.
+      // Unknown while the store does not reply.
       onFailure: () => 0
     })
   })
 
-/** The part of its limits that is left, of the one of which least is; below zero when more waits than that. */
+/** The smallest available fraction of its limits, less what is queued; it may be negative. */
 const remaining = <Args, Data>({ limits, pausedFor }: Snapshot, { callings }: Route<Args, Data>): number => {
   const waiting = { requests: 0, inputTokens: 0, outputTokens: 0, tokens: 0 }
   for (const calling of callings.keys()) {
@@ -89,7 +89,7 @@ export const apart = <Args, Data>(order: Order<Args, Data>) => ({ peer }: Attemp
 const isAsking = (route: Pick<Route<never, unknown>, "callings">, peer: Calling): boolean =>
   [...route.callings.keys()].some((calling) => calling === peer || implOf(peer).delegatesTo(calling))
 
-/** Each as often as its weight says, and as evenly as that can be: the one that is most behind goes first. */
+/** Smooth weighted round robin: the model furthest behind its share goes first. */
 export const weighted = <Args, Data>(
   routes: Routes<Args, Data>,
   weights: ReadonlyArray<number>

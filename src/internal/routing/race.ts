@@ -1,4 +1,4 @@
-/** Several models are asked at once, and the first to answer is the answer. */
+/** Calls several models at once; the first answer wins. */
 import type * as Arr from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ export const make = <Args, Data>(
   const run = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
     const { sink } = whole
     const failed: Array<Failed> = []
-    // Of a stream, whose first part came first: the others are not waited for.
+    // The model whose stream began first; the others are interrupted.
     const chosen = yield* Deferred.make<number>()
     let winner: number | undefined
 

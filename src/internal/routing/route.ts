@@ -1,4 +1,4 @@
-/** One backend of several models: who is asked, for how long, who is asked next, and what is told when nobody answers. */
+/** Failover: tries models in order, bounds the time and attempts of each, and skips those that failed recently. */
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -23,13 +23,13 @@ import { monotonicMillis } from "../util/monotonic.ts"
 import { positiveDuration, positiveInteger } from "../util/options.ts"
 import { retryAfterOf } from "../errors/retryAfter.ts"
 
-/** One of the models, and its callings that wait or run. */
+/** A model, and its callings that are queued or running. */
 export interface Route<in Args, out Data> {
   readonly key: string
   readonly model: Model<Args, Data>
-  /** Each with what has it leave the line of this model. */
+  /** Each with how it leaves the queue of this model. */
   readonly callings: Map<Calling, Effect.Effect<unknown>>
-  /** When it answered last, or began to, since it was given up. */
+  /** Time of the last answer, or first part, since its circuit was opened. */
   answeredAt: number | undefined
 }
 
@@ -38,29 +38,29 @@ export const routesOf = <Args, Data>(
 ): Arr.NonEmptyReadonlyArray<Route<Args, Data>> =>
   Arr.map(models, (model, i) => ({ key: String(i), model, callings: new Map(), answeredAt: undefined }))
 
-/** How one of them did not answer. */
+/** The failure of one model. */
 interface Failure {
   readonly _tag: "Failure"
   readonly reason: Reason
-  /** Whether parts of its answer came. */
+  /** Whether parts of its answer were received. */
   readonly begun: boolean
-  /** Whether it made all the attempts that it may. */
+  /** Whether all its attempts were used. */
   readonly exhausted: boolean
-  /** Whether others were answered by the same model meanwhile. */
+  /** Whether the model answered other calls meanwhile. */
   readonly answersOthers: boolean
 }
 
-/** How long a stream has until its first part, where there is another model to ask, unless it is said. */
+/** Default `firstPartTimeout` of a stream while another model can be tried. */
 const firstPartTimeout = Duration.seconds(10)
 
-/** How long a model has for an answer, or for the first part of one that streams, its queue included, likewise. */
+/** Default `answerTimeout`, in milliseconds. */
 const longestMillis = 120_000
 
 const never = Number.POSITIVE_INFINITY
 
 const now = Effect.clockWith((clock) => Effect.succeed(monotonicMillis(clock)))
 
-/** Makes a backend that asks the routes in an order which is found anew for each call. */
+/** Makes a backend that tries the routes in an order computed for each call. */
 export const make = Effect.fnUntraced(function*<Args, Data>(
   provider: string,
   routes: Arr.NonEmptyReadonlyArray<Route<Args, Data>>,
@@ -76,11 +76,11 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   const buffered = options.restart ?? false
   const breaker = yield* Breaker.make({ tripPolicy: Breaker.consecutive(1), openDuration: cooldown }).pipe(
     Effect.provide(Breaker.layerStoreMemory(), { local: true }),
-    // It holds nothing that would have to be closed.
+    // It holds no resources.
     Effect.provideService(Scope.Scope, yield* Scope.make())
   )
 
-  /** Has one of them answer. Where there are more to ask after it, it has less patience and less time. */
+  /** Calls one model. If others follow, it has less time and shorter backoff. */
   const askRoute = Effect.fnUntraced(function*(
     route: Route<Args, Data>,
     args: Args,
@@ -105,7 +105,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     })
     const calling = yield* Effect.mapError(
       model[ModelTypeId].create(args),
-      // A hook of the model refused to have it made.
+      // A hook of the model rejected it.
       (reason): Failure => ({ _tag: "Failure", reason, begun, exhausted: false, answersOthers: false })
     )
     const policy = {
@@ -117,13 +117,13 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const inner = take && model[ModelTypeId].makeSink(take, sink)
     if (inner !== undefined) {
       if (next) inner.firstPartTimeout ??= firstPartTimeout
-      // What nobody reads yet is not waited for longer than what has not begun.
+      // Parts that are held back count as not begun.
       if (buffered && limit !== undefined) inner.idleTimeout = shorter(inner.idleTimeout, Duration.millis(limit))
     }
 
     const failure = (reason: Reason): Failure => ({
       _tag: "Failure",
-      // The model has a time limit of its own.
+      // The timeout of the model itself.
       reason: begun && reason._tag === "TimeoutError"
         ? new StreamInterrupted({ description: reason.message, text })
         : reason,
@@ -168,13 +168,13 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     }
   })
 
-  /** Has those that wait in the line of a model turn to the next one. */
+  /** Moves callings that are queued at a model to the next one. */
   const dismiss = ({ callings }: Route<Args, Data>) =>
     Effect.forEach(callings, ([{ execution }, leave]) => execution.status === "pending" ? leave : Effect.void, {
       discard: true
     })
 
-  /** Who is to be asked, in this order. Those that rest after a failure come last: they are asked rather than nobody. */
+  /** The models in the order to try them. Models in cooldown come last: they are tried if all others fail. */
   const standing = Effect.fnUntraced(function*(whole: Attempt) {
     const all = yield* Effect.forEach(
       yield* order(whole),
@@ -186,7 +186,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   const run = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
     const failures: Array<Failed> = []
     const hasOthers = whole.policy?.patience !== undefined
-    // Of what the call names itself, nobody knows the window.
+    // The window of a model that the call names is unknown.
     const namesModel = Predicate.hasProperty(args, "model") && args.model !== undefined
     let waiting = yield* standing(whole)
     for (let asked = waiting.shift(); asked !== undefined; asked = waiting.shift()) {
@@ -225,8 +225,8 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   })
 
   /**
-   * For how many milliseconds one of them is waited for, until its answer or the first part of it: its share of the time that
-   * the call has. One that is the last but for those that rest is waited for as long as that.
+   * Milliseconds for one model to answer, or to send its first part: its share of the remaining time of the call. The last
+   * model that is not in cooldown has all of it.
    */
   const limitOf = (
     { deadlineMillis }: Attempt,
@@ -244,11 +244,11 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
   return yield* backendOf(provider, Arr.map(routes, ({ model }) => model), run)
 })
 
-/** Whether a model rests, and for how long; and whether the next call only tries it. */
+/** The state of a model: whether it is in cooldown, and whether the next call is a trial. */
 const standingOf = <Args, Data>(route: Route<Args, Data>, state: Breaker.State) => {
   const { answeredAt, model } = route
   const isTrying = state._tag === "HalfOpen" && state.probing
-  // The call that tries it may take its time to the end of its answer.
+  // The trial call may run to the end of its answer.
   const isBack = isTrying && answeredAt !== undefined
   const rests = state._tag === "Open" && Duration.isPositive(state.retryAfter)
     ? leftAlone(model.name, state.retryAfter)
@@ -266,14 +266,14 @@ const shorter = (
 const leftAlone = (circuit: string, retryAfter?: Duration.Duration): CircuitOpen =>
   new CircuitOpen({ circuit, ...(retryAfter !== undefined && { retryAfter }) })
 
-/** Whether it is the last word on the request, whoever is asked. */
+/** Whether the reason is about the request, so that other models would give the same one. */
 const isFinal = (reason: Reason, isFirst: boolean): boolean => {
   switch (reason._tag) {
     case "ContentPolicyError":
       return true
     case "StreamInterrupted":
       return reason.reason?._tag === "ContentPolicyError"
-    // What only one of them refuses, after another had failed, says nothing of the request.
+    // A refusal after another model failed may be about the model.
     case "InvalidRequestError":
       return isFirst && reason.parameter !== "model"
     default:
@@ -283,13 +283,13 @@ const isFinal = (reason: Reason, isFirst: boolean): boolean => {
 
 const wasPassedOver = ({ reason }: Failed): boolean => reason._tag === "Unsupported"
 
-/** The context window that the request does not fit into, as the provider tells, or as it is known to be. */
+/** The context window that the request exceeds, as reported or as known. */
 const exceededBy = (reason: Reason, known: number | undefined): number | undefined =>
   reason._tag === "ContextLengthExceeded" ? reason.contextWindow ?? known : undefined
 
 const isWithin = (window: number, other: number | undefined): boolean => other !== undefined && other <= window
 
-/** Whether the one that failed rests before it is asked by other calls. It does not, while it answers them. */
+/** Whether a failure starts the cooldown of its model. It does not while the model answers other calls. */
 const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breaker.Outcome => {
   const unlessItAnswers = answersOthers ? Breaker.ignored : Breaker.failure()
   switch (reason._tag) {
@@ -304,7 +304,7 @@ const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breake
     case "AllFailed":
     case "PermissionDenied":
       return Breaker.ignored
-    // An answer that breaks off is an accident; silence is not.
+    // A broken answer says little of the model; silence does.
     case "StreamInterrupted":
       return begun ? Breaker.ignored : unlessItAnswers
     default: {

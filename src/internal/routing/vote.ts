@@ -1,4 +1,4 @@
-/** Several models are asked at once, and the answer that most of them give is the answer. */
+/** Calls several models at once and returns the answer that most of them give. */
 import * as Arr from "effect/Array"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import { ModelTypeId } from "../util/identity.ts"
 import { allOf, ask, backendOf, type Failed, passedOn } from "./composite.ts"
 import type { VoteOptions } from "./options.ts"
 
-/** The answers that have one key. */
+/** Answers with the same key. */
 interface Party<out Data> {
   readonly responses: Arr.NonEmptyArray<NormalizedResponse<Data>>
 }

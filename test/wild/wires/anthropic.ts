@@ -70,11 +70,13 @@ const eventsOf = (answer: Answer, size: number): ReadonlyArray<Json> => {
       type: "message_start",
       message: messageOf({ content: [], stop_reason: null, usage: { input_tokens: input, output_tokens: 1 } })
     },
-    ...blocks.flatMap(({ begins, deltas }, index) => [
-      { type: "content_block_start", index, content_block: begins },
-      ...deltas.map((delta) => ({ type: "content_block_delta", index, delta })),
-      { type: "content_block_stop", index }
-    ]),
+    ...blocks.flatMap(({ begins, deltas }, index) =>
+      [
+        { type: "content_block_start", index, content_block: begins },
+        deltas.map((delta) => ({ type: "content_block_delta", index, delta })),
+        { type: "content_block_stop", index }
+      ].flat()
+    ),
     {
       type: "message_delta",
       delta: { stop_reason: finishOf(answer), stop_sequence: null },
