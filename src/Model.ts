@@ -194,7 +194,7 @@ export interface StreamOptions extends InvokeOptions, CreateOptions {
  * @since 0.1.0
  */
 export interface BatchOptions extends InvokeOptions, CreateOptions {
-  /** Whether one that times out or is denied fails all, or is a `Result` among the others. @default "default": it fails all */
+  /** `"default"`: a timeout or denial fails the batch. `"result"`: each call has a `Result`. @default "default" */
   readonly mode?: "default" | "result" | undefined
 }
 

@@ -1,5 +1,5 @@
 /**
- * Settled callings as data: a schema encodes them to JSON and decodes them again, so that they can be journalled, sent and shown.
+ * A schema that encodes settled callings as JSON and decodes them, for journals, queues and logs.
  *
  * @since 0.1.0
  */
@@ -159,7 +159,7 @@ const restoreExecution = (execution: Kept["execution"]): Execution => {
 // -----------------------------------------------------------------------------
 
 /**
- * A settled calling as JSON. The `version` is that of its form; a later version of this library reads what an earlier one wrote.
+ * A settled calling as JSON. `version` is the version of the format; later versions of this library read earlier formats.
  *
  * @category models
  * @since 0.1.0
@@ -167,14 +167,16 @@ const restoreExecution = (execution: Kept["execution"]): Execution => {
 export interface Encoded extends Readonly<(typeof Kept)["Encoded"]> {}
 
 /**
- * The schema of settled callings. One that has not settled is not encoded.
+ * The schema of settled callings. Encoding a calling that has not settled fails.
  *
- * What comes back is `Equal` to what went in, has the same execution and attempts, and is not run again when it is invoked. In
- * it, what was free in form is JSON: a `Prompt` among the arguments is what it encodes to, a `Schema` is JSON schema, the
- * `value` is not decoded, and the `rawResponse` is the `data`.
+ * **Details**
  *
- * Headers are left out, and so is what is named as credentials are (`authorization`, `api_key`, `password` and so on) in
- * arguments, in metadata and in errors.
+ * A decoded calling is `Equal` to the original, has the same execution and attempts, and is not run again by `invoke`. Its
+ * arguments and metadata are JSON: a `Prompt` is in its encoded form, a `Schema` is JSON schema, `value` is not decoded, and
+ * `rawResponse` is `data`.
+ *
+ * HTTP headers are omitted, and so are fields of arguments, metadata and errors that are named like credentials (`authorization`,
+ * `api_key`, `password` and so on).
  *
  * **Example** (A journal)
  *

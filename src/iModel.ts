@@ -1,11 +1,11 @@
 /**
- * The service a program uses: one typed front of a model provider or a local tool, under limits, settled as callings.
+ * The service that programs use: calls a model provider or a local tool under limits, and settles each call as a `Calling`.
  *
  * **Details** (Traces and metrics)
  *
  * Each attempt at a model is a span by OpenTelemetry's conventions for generative AI (`chat gpt-4o-mini`, with `gen_ai.request.*`,
- * `gen_ai.usage.*`, `error.type`), and is measured in `gen_ai.client.operation.duration` and `gen_ai.client.token.usage`. What is
- * said is in a span only where {@link CaptureContent} is `true`. `Executor`, `Circuit` and `Hook.metrics` have metrics of their own.
+ * `gen_ai.usage.*`, `error.type`), and is measured in `gen_ai.client.operation.duration` and `gen_ai.client.token.usage`. Prompts
+ * and answers are in a span only where {@link CaptureContent} is `true`. `Executor`, `Circuit` and `Hook.metrics` have metrics of their own.
  *
  * @since 0.1.0
  */
@@ -85,9 +85,9 @@ export type {
 // -----------------------------------------------------------------------------
 
 /**
- * Makes a model of a backend, of the backend's own types. It lives in the current scope: closing it interrupts what runs.
+ * Makes a model of a backend, with the types of the backend. Closing its scope interrupts running calls.
  *
- * Fails with `IllegalArgumentError` when an option is wrong.
+ * Fails with `IllegalArgumentError` for an invalid option.
  *
  * @category constructors
  * @since 0.1.0
@@ -105,30 +105,28 @@ type Made<Args, Data, H> = Effect.Effect<
 >
 
 /**
- * Makes one model of several: the first is asked, and when it fails the next one. It takes the arguments that all of them take.
+ * Makes one model of several: calls the first, and the next one when that fails. It takes the arguments that all of them take.
  *
  * **Details**
  *
- * - A failed attempt is made again at the same model where its backend makes it again, up to three attempts, and the next model
- *   is asked then. A `retry-after` within the `patience` (10 seconds) is waited for.
- * - The next model is asked at once when one is silent, does not know the model, or has no quota left.
- * - One that cannot do what is asked (`Unsupported`: tools, images, an assistant prefill) is passed over without a request.
- * - When a request is too long for one (`ContextLengthExceeded`), the next with a larger context window is asked; those that are
- *   known to be no larger are passed over. The windows are those that the provider told, or else those of the models
- *   (`contextWindow`), unless the call itself names a `model`.
- * - A rejection for its content (`ContentPolicyError`) is the answer, whoever else might have answered. So is an
- *   `InvalidRequestError` of the first model that is asked.
- * - A stream turns to the next model until its first part is out, which has 10 seconds (`firstPartTimeout`) where there is a
- *   next model. After that it fails, unless `restart` keeps its parts until they are whole.
- * - A model that was given up is left alone for the `cooldown`, and then tried by one call.
- * - The `timeout` of a call covers all of it.
+ * - A failed attempt is retried at the same model as its backend does, up to three attempts. A `retry-after` longer than the
+ *   `patience` (10 seconds) moves on to the next model.
+ * - A model that does not answer in time, does not know the model name, or has no quota left is not retried.
+ * - Models that lack a requested feature (`Unsupported`: tools, images, an assistant prefill) are skipped; no request is sent.
+ * - After `ContextLengthExceeded`, models whose context window is not larger are skipped. The window is the one that the provider
+ *   reported, or `contextWindow` of the model unless the call itself names a `model`.
+ * - `ContentPolicyError`, and an `InvalidRequestError` of the first model, are final.
+ * - A stream moves on until its first part, for which a model has 10 seconds (`firstPartTimeout`) while others follow. After the
+ *   first part it fails, unless `restart` holds its parts back until the answer is complete.
+ * - A model that failed is skipped for the `cooldown`, and then tried by a single call.
+ * - The `timeout` of a call covers all models.
  *
- * The response is that of the model that answered, which is `metadata.model`, with its usage alone. Every attempt is in
- * `calling.attempts`, with its `model`. When all have failed the reason is `AllFailed`, with each one's.
+ * The response is that of the model that answered, named in `metadata.model`, with the usage of its answer. `calling.attempts`
+ * has every attempt with its `model`. When all models fail, the reason is `AllFailed`.
  *
- * Fails with `IllegalArgumentError` when an option is wrong.
+ * Fails with `IllegalArgumentError` for an invalid option.
  *
- * **Example** (Another provider stands in)
+ * **Example** (Failover to another provider)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -156,10 +154,10 @@ export const fallback = <const Several extends Route.Models, H extends Hook.Any 
 }
 
 /**
- * Makes one model of several that are equals, and spreads calls over them, each within its own limits: ten keys give ten times
- * the limit. It goes to the next one as `iModel.fallback` does.
+ * Makes one model of several equal ones and distributes calls over them, each within its own limits: ten keys have ten times the
+ * limit. Failures move on to the next model as in {@link fallback}.
  *
- * Fails with `IllegalArgumentError` when an option is wrong.
+ * Fails with `IllegalArgumentError` for an invalid option.
  *
  * **Example** (Two keys, twice the limit)
  *
@@ -193,14 +191,14 @@ export const balance = <const Several extends Route.Models, H extends Hook.Any =
 }
 
 /**
- * Makes a model that asks another one a second time when it takes longer than most, and answers with what comes first. The other
- * attempt is interrupted, and gives back what it had not used. It costs one call in twenty, and saves the longest waits.
+ * Makes a model that makes a second call when the first is slower than most, and returns the first answer. The other call is
+ * interrupted, and its unused quota is given back. It costs one extra call in twenty and cuts the tail of the latencies.
  *
  * **When to use**
  *
- * Where a late answer is worth little. Over an `iModel.balance` the second attempt is made with another key.
+ * Use when late answers are of little value. Over {@link balance} the second call goes to another model.
  *
- * Fails with `IllegalArgumentError` when an option is wrong.
+ * Fails with `IllegalArgumentError` for an invalid option.
  *
  * **Example** (The slowest in twenty)
  *
@@ -224,12 +222,12 @@ export const hedge = <Args, Data, H extends Hook.Any = never>(
 ): Made<Args, Data, H> => Effect.flatMap(Hedge.make(model, { percentile }), (backend) => make(backend, options))
 
 /**
- * Makes a model that asks all of several at once, and answers with the first answer. The other calls are interrupted, and give back
- * what they had not used. When all fail the reason is `AllFailed`.
+ * Makes a model that calls several models at once and returns the first answer. The other calls are interrupted, and their unused
+ * quota is given back. When all models fail, the reason is `AllFailed`.
  *
  * **When to use**
  *
- * Where latency matters more than cost: every call is paid at every model, as far as it came. {@link hedge} costs less.
+ * Use when latency matters more than cost: every model bills what it generated until then. {@link hedge} costs less.
  *
  * **Example** (The faster of two providers)
  *
@@ -257,14 +255,15 @@ export const race = <const Several extends Route.Models, H extends Hook.Any = ne
   Effect.flatMap(Race.make<Route.ArgsOf<Several>, Route.DataOf<Several>>(models), (backend) => make(backend, options))
 
 /**
- * Makes a model that asks all of several at once, and answers with what most of them say. The answers are counted by their `key`.
+ * Makes a model that calls several models at once and returns the answer that most of them give. Answers with the same `key` count
+ * as the same.
  *
  * **Details**
  *
- * As soon as no further answer can change the result, the calls that still run are interrupted. Without a majority the answer with the
- * most votes wins, and of several the one that came first; `metadata.votes` has the number of votes by key. A model that fails has
- * no vote; when all fail the reason is `AllFailed`. The response is the first one with the key that won, and all attempts are in
- * `calling.attempts`. A stream is handed out when the vote is decided.
+ * When no further answer can change the result, running calls are interrupted. Without a majority the answer with the most votes
+ * wins, and the earliest of those with equal votes. `metadata.votes` has the number of votes by key. Failed models have no vote;
+ * when all fail, the reason is `AllFailed`. The response is the first one with the winning key. `calling.attempts` has all
+ * attempts. A stream emits its parts when the vote is decided.
  *
  * One model may vote several times: `[gpt, gpt, gpt]`.
  *
@@ -295,11 +294,11 @@ export const vote = <const Several extends Route.Models, H extends Hook.Any = ne
   )
 
 /**
- * Makes a model that asks another one once for calls with equal arguments that run at the same time: they have one answer. It
- * goes on while any of them waits for it. Streams are not shared, nor are arguments that cannot be compared, such as objects of a
- * class, nor calls with different `Hook.Params`.
+ * Makes a model that makes one call for concurrent calls with equal arguments, which all get its answer. The call is interrupted
+ * when none of them waits any more. Streams, arguments that cannot be compared (such as class instances) and calls with different
+ * `Hook.Params` are not shared.
  *
- * **Example** (Asked once)
+ * **Example** (One call for two)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -352,7 +351,7 @@ export const layer = <H extends Hook.Any = never>(
   Layer.effect(iModel, Effect.flatMap(ServiceBackend, (backend) => make(backend, options)))
 
 /**
- * A tag of one's own, so that several models live side by side, each with the types of its backend.
+ * Makes a tag with a layer, for programs with several models. Each has the types of its backend.
  *
  * **Example** (Two models)
  *
@@ -401,7 +400,7 @@ export const Service =
   }
 
 /**
- * The class that `Service` makes: of a backend that may fail with `E` and needs `R`, and hooks with `HookE` and `HookR`.
+ * The class that `Service` makes, of a backend with error `E` and requirements `R`, and of hooks with `HookE` and `HookR`.
  *
  * @category services
  * @since 0.1.0
@@ -418,7 +417,7 @@ export interface ServiceClass<
 > extends Context.ServiceClass<Self, Id, Model<Args, Data>> {
   /** Provides the model. */
   readonly layer: Layer.Layer<Self, E | HookE | OptionsError, Exclude<R | HookR, Scope.Scope>>
-  /** Provides the model with its limits and hooks, and with answers from a function in place of its backend. See `ServiceBackend.layerMock`. */
+  /** Provides the model with its limits and hooks, and answers of a function in place of its backend. See `ServiceBackend.layerMock`. */
   readonly layerMock: (
     handler: MockHandler<Data>
   ) => Layer.Layer<Self | Mock, HookE | OptionsError, Exclude<HookR, Scope.Scope>>
@@ -445,12 +444,12 @@ export { layerFromJson, toJson }
 export type { Abortable, FallbackOptions, ModelOptions, Promised, PromisedTool, StandardSchema, ToolOptions }
 
 /**
- * Makes a model for a program that is not written in Effect, of options alone: a provider, a model, limits. It is made at its first
- * use, speaks HTTP by `fetch`, and lives until it is disposed of.
+ * Makes a model for a program without Effect, from a provider, a model name and limits. It uses `fetch`. It is created on first
+ * use and released by `dispose` or `await using`.
  *
  * **Gotchas**
  *
- * An `apiKey` in the form of a text is the name of an environment variable. A key itself is wrapped: `Redacted.make(key)`.
+ * A string as `apiKey` is the name of an environment variable. Wrap a key itself: `Redacted.make(key)`.
  *
  * **Example** (A script with a limit)
  *
@@ -474,7 +473,7 @@ export type { Abortable, FallbackOptions, ModelOptions, Promised, PromisedTool, 
 export const create: (options: ModelOptions) => Promised = Create.create
 
 /**
- * Makes one model of several, for a program that is not written in Effect. See {@link fallback}. Each of them is disposed of by itself.
+ * Makes one model of several for a program without Effect. See {@link fallback}. Each model is released separately.
  *
  * **Example** (Another provider stands in)
  *
@@ -498,7 +497,7 @@ export const createFallback: (
 ) => Promised = Create.createFallback
 
 /**
- * Makes a tool that `Promised.converse` runs. Its parameters are a schema of Effect, or of another library.
+ * Makes a tool for `Promised.converse`. Its parameters are an Effect schema, or one of another library.
  *
  * **Example** (A model that can calculate)
  *
@@ -524,8 +523,8 @@ export const createFallback: (
 export const tool: <A extends Readonly<Record<string, unknown>>>(options: ToolOptions<A>) => PromisedTool = makeTool
 
 /**
- * A schema of another library, such as Zod, as one of Effect: for `respondAs` and `response_format`. The library implements Standard
- * Schema and Standard JSON Schema; its own validation decodes the answer, and must not be asynchronous.
+ * Converts a schema of another library, such as Zod, for `respondAs` and `response_format`. The library must implement Standard
+ * Schema and Standard JSON Schema. Its validation decodes the answer and must be synchronous.
  *
  * Throws an `IllegalArgumentError` for a schema without a JSON schema.
  *
@@ -535,8 +534,8 @@ export const tool: <A extends Readonly<Record<string, unknown>>>(options: ToolOp
 export const fromStandardSchema: <A>(schema: StandardSchema<A>) => Schema.Codec<A, unknown> = fromStandard
 
 /**
- * A model for a program that is not written in Effect: promises, an `AsyncIterable`, an `AbortSignal`. The model is made at its
- * first use, and lives until it is disposed of. It is the program's, or that of a tag of one's own: `toPromise(Gpt.layer, Gpt)`.
+ * Converts the model of a layer for a program without Effect: promises, `AsyncIterable`, `AbortSignal`. It is created on first use
+ * and released by `dispose` or `await using`. For another tag use `toPromise(Gpt.layer, Gpt)`.
  *
  * **Example** (A script)
  *
@@ -613,7 +612,7 @@ export function invoke(argsOrCalling: Calling | Arguments, options?: InvokeOptio
 }
 
 /**
- * Invokes the program's model and answers with its response. See `Model.respond`.
+ * Invokes the program's model and returns its response. See `Model.respond`.
  *
  * **Example** (The text of an answer)
  *
@@ -634,7 +633,7 @@ export const respond = (
   Effect.flatMap(iModel, (model) => model.respond(args, options))
 
 /**
- * Invokes the program's model for an answer that a schema decodes. See `Model.respondAs`.
+ * Invokes the program's model for a structured answer. See `Model.respondAs`.
  *
  * **Example** (A value, not a text)
  *
@@ -660,8 +659,8 @@ export const respondAs = <A>(
   Effect.flatMap(iModel, (model) => model.respondAs(schema, args, options))
 
 /**
- * Invokes the program's model with arguments of any type: those of one provider's wire, or of a file. What is wrong with them
- * fails the calling. See `Model.invokeUnknown`.
+ * Invokes the program's model with arguments of unknown type, such as fields of one provider or arguments from a file. Invalid
+ * arguments fail the calling. See `Model.invokeUnknown`.
  *
  * **Example** (A field of one wire)
  *
@@ -731,14 +730,14 @@ export const createCalling = (
   Effect.flatMap(iModel, (model) => model.createCalling(args, options))
 
 /**
- * Invokes the program's model for each of the arguments, and answers with the callings in their order. It fails with the
- * first that times out or is denied, and interrupts the rest. Interrupting it interrupts every call in it, and gives
- * back what they had not used.
+ * Invokes the program's model for each of the arguments and returns the callings in the same order. It fails with the first
+ * `TimeoutError` or `PermissionDenied`, and interrupts the rest. Interruption cancels every call in it and gives back their unused
+ * quota.
  *
  * **Details**
  *
- * As many calls are under way at once as the executor can run and queue, or 100 for a model without one. With `mode: "result"`,
- * as `Effect.all` has it, each has its `Result`, and one that times out or is denied ends no other.
+ * At most `model.capacity` calls are submitted at once. With `mode: "result"`, as in `Effect.all`, each call has its `Result`, and
+ * a timeout or denial does not end the others.
  *
  * **Example** (A batch)
  *
@@ -786,7 +785,7 @@ export function invokeAll(args: Iterable<Arguments>, options?: BatchOptions) {
 }
 
 /**
- * As `invokeAll`, with a model at hand: one of a tag of one's own, of a fallback, of a registry.
+ * As {@link invokeAll}, for a given model.
  *
  * **Example** (A batch over two keys)
  *
