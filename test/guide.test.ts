@@ -16,8 +16,11 @@ const folder = join(root, "scratchpad", "guide")
 
 // The programs run in this process, which saves each of them the import of the library.
 const { runMain, started } = vi.hoisted(() => {
-  const started: Array<Effect.Effect<unknown, Error>> = []
-  return { started, runMain: (program: Effect.Effect<unknown, Error>) => void started.push(program) }
+  const started: Array<Effect.Effect<void>> = []
+  return {
+    started,
+    runMain: <A, E>(program: Effect.Effect<A, E>) => void started.push(Effect.asVoid(Effect.orDie(program)))
+  }
 })
 vi.mock("@effect/platform-node", async (original) => ({
   ...await original<typeof import("@effect/platform-node")>(),
@@ -93,7 +96,7 @@ const environment = ConfigProvider.fromEnv({
   env: { ...process.env, PATH: [dirname(installed.executable ?? ""), process.env["PATH"]].join(delimiter) }
 })
 
-const programs = new Map<string, Effect.Effect<unknown, Error>>()
+const programs = new Map<string, Effect.Effect<void>>()
 
 beforeAll(async () => {
   for (const name of Object.keys(printed)) {

@@ -96,7 +96,7 @@ describe("a secret", () => {
       for (const piece of ["sk-proj/", " ", "%", "\\", "&#", "%25", "&amp;", "s\n", secret.slice(0, -1)]) {
         const startedAt = performance.now()
         scrub(piece.repeat(Math.ceil(100_000 / piece.length)))
-        assert.isBelow(performance.now() - startedAt, 1_000, piece)
+        assert.isBelow(performance.now() - startedAt, 5_000, piece)
       }
     }))
 })

@@ -19,6 +19,7 @@ import { tokensOf } from "./calling/tokens.ts"
 import type { Work } from "./calling/work.ts"
 import type { Tokenizer } from "./chat/countTokens.ts"
 import { estimateTokens } from "./chat/estimate.ts"
+import { describe } from "./errors/describe.ts"
 import { isTooDeep, tooDeep } from "./util/depth.ts"
 import { identify, noMetadata } from "./util/identity.ts"
 import { monotonicMillis } from "./util/monotonic.ts"
@@ -125,6 +126,19 @@ interface Options<in out Payload extends Readonly<Record<string, unknown>>, out 
   readonly work: Work<Data, Payload>
 }
 
+/** Getters of arguments, and functions of users, may throw. */
+const guarded = <A>(
+  result: () => Result.Result<A, BackendErrorReason>,
+  description: string
+): Result.Result<A, BackendErrorReason> =>
+  Result.flatMap(
+    Result.try({
+      try: result,
+      catch: (error) => new AiError.InvalidRequestError({ description: `${description}: ${describe(error)}` })
+    }),
+    identity
+  )
+
 const argumentsTooDeep = new AiError.InvalidRequestError({ description: `The arguments are ${tooDeep}` })
 
 /** Makes a backend of how it decodes arguments, and of its work. */
@@ -157,14 +171,21 @@ export const make = <Args, Payload extends Readonly<Record<string, unknown>>, Da
       createCalling: (args, { cost, expectedOutput = 0, metadata = noMetadata } = {}) =>
         Effect.clockWith((clock) => {
           const createdAtMillis = clock.currentTimeMillisUnsafe()
-          const decoded = isTooDeep(args) ? Result.fail(argumentsTooDeep) : decode(args)
+          const decoded = guarded(
+            () => isTooDeep(args) ? Result.fail(argumentsTooDeep) : decode(args),
+            "The arguments cannot be read"
+          )
           if (Result.isFailure(decoded)) {
             return Effect.succeed(rejected<Data>(decoded.failure, createdAtMillis, metadata))
           }
           const payload = decoded.success
-          const tokens = tokensOf(
-            cost?.() ?? options.cost?.(payload) ??
-              estimateTokens(payload, tokenizer, expectedOutput, () => monotonicMillis(clock))
+          const tokens = guarded(
+            () =>
+              tokensOf(
+                cost?.() ?? options.cost?.(payload) ??
+                  estimateTokens(payload, tokenizer, expectedOutput, () => monotonicMillis(clock))
+              ),
+            "The cost of the call cannot be estimated"
           )
           return Effect.succeed(
             Result.isFailure(tokens)

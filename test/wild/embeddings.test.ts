@@ -1,6 +1,6 @@
 /** Embeddings whose indexes, counts and batches are not as documented. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, Schema } from "effect"
+import { Effect, Layer, Redacted, Schema } from "effect"
 import { AiError } from "effect/ai"
 import { BackendError, Calling, Gemini, iModel, OpenAi, ServiceBackend, Simulator } from "effect-imodel"
 import { batchesOf } from "../../src/internal/effectAi/embeddingBatches.ts"
@@ -96,10 +96,7 @@ describe("more texts than a request may have", () => {
       assert.include(error.message, "embedMany")
       const { value } = yield* model.respond({ input: input.slice(1) })
       assert.strictEqual(Array.isArray(value) ? value.length : 0, largest)
-    }).pipe(
-      Effect.provide(backend),
-      Effect.provide(Simulator.layerHttpClient({ latency: 0 }))
-    ))
+    }).pipe(Effect.provide(Layer.provide(backend, Simulator.layerHttpClient({ latency: 0 })))))
 })
 
 describe("batches of texts", () => {

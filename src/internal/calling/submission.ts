@@ -17,7 +17,7 @@ export interface Submission {
 }
 
 /** How a model of several bounds the attempts of one of them. */
-export interface Policy {
+interface Policy {
   /** Which of the models makes them. */
   readonly model: string
   /** The most attempts. */

@@ -1,27 +1,28 @@
-/** Describes the values that user code fails with. They may be of any kind, so nothing here throws. */
+/** Describes what user code, or a program, has failed with. */
 import * as Formatter from "effect/Formatter"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 
-/** Longer descriptions are cut: they are shown to models, logged and stored. */
-const maxLength = 10_000
-
-const unreadable = "a value that cannot be read"
+const maxLength = 2_000
 
 /**
- * The message if there is one, otherwise the tag and the fields as JSON. The stack and the values that are `Redacted` are left
- * out.
+ * The message if there is one, otherwise the tag and the fields as JSON: no stack, and nothing that is `Redacted`. Never throws,
+ * whatever the getters, traps or depth of the error.
  */
 export const describe = (error: unknown): string => {
-  const text = Option.getOrElse(describeUnsafe(error), () => unreadable)
-  return text.length > maxLength ? `${text.slice(0, maxLength)}…` : text
+  const description = Result.getOrElse(
+    Result.try(() => describeUnsafe(error)),
+    () => "an error that cannot be described"
+  )
+  return description.length > maxLength ? `${description.slice(0, maxLength)}…` : description
 }
 
-const describeUnsafe = Option.liftThrowable((error: unknown): string => {
+const describeUnsafe = (error: unknown): string => {
   if (!Predicate.isObject(error)) return String(error)
   if ("message" in error && typeof error.message === "string" && error.message !== "") return error.message
-  return isShallow(error) ? Formatter.formatJson(error) : "a value that is nested too deeply"
-})
+  return Formatter.formatJson(error)
+}
 
 /**
  * The value as it is if it can be encoded, otherwise its description: a getter, a `toJSON` or a trap that throws would fail the

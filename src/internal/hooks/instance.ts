@@ -34,21 +34,28 @@ export interface HookInstance<out A> {
   readonly parts:
     | ((calling: Calling) => (part: StreamPart) => Effect.Effect<ReadonlyArray<StreamPart>, Refusal>)
     | undefined
-  /** Applied to the answer and the error of each attempt before anything else sees them: traces, records and other hooks. */
-  readonly redact: Redactor | undefined
+  /** Applied before anything else sees what comes back: traces, records and other hooks. */
+  readonly redaction: Redaction | undefined
+}
+
+export interface Redaction {
+  /** For the answer and the error of each attempt. */
+  readonly value: Redactor
+  /** For the parts of one stream. */
+  readonly parts: () => (part: StreamPart) => ReadonlyArray<StreamPart>
 }
 
 export const identity: HookInstance<never> = {
   create: undefined,
   around: (next) => () => next,
   parts: undefined,
-  redact: undefined
+  redaction: undefined
 }
 
 /** The first is outermost: it sees arguments first, and parts last. */
 export const combine = <A, B>(outer: HookInstance<A>, inner: HookInstance<B>): HookInstance<A | B> => {
-  const { create: outerCreate, parts: outerParts, redact: outerRedact } = outer
-  const { create: innerCreate, parts: innerParts, redact: innerRedact } = inner
+  const { create: outerCreate, parts: outerParts } = outer
+  const { create: innerCreate, parts: innerParts } = inner
   return {
     create: outerCreate && innerCreate
       ? (args, callingId) => Effect.flatMap(outerCreate(args, callingId), (changed) => innerCreate(changed, callingId))
@@ -63,6 +70,17 @@ export const combine = <A, B>(outer: HookInstance<A>, inner: HookInstance<B>): H
           Effect.flatMap(first(part), (parts) => Effect.map(Effect.forEach(parts, second), (changed) => changed.flat()))
       }
       : outerParts ?? innerParts,
-    redact: outerRedact && innerRedact ? (value) => outerRedact(innerRedact(value)) : outerRedact ?? innerRedact
+    redaction: outer.redaction && inner.redaction
+      ? combineRedactions(outer.redaction, inner.redaction)
+      : outer.redaction ?? inner.redaction
   }
 }
+
+const combineRedactions = (outer: Redaction, inner: Redaction): Redaction => ({
+  value: (value) => outer.value(inner.value(value)),
+  parts: () => {
+    const first = inner.parts()
+    const second = outer.parts()
+    return (part) => first(part).flatMap((part) => second(part))
+  }
+})

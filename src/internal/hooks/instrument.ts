@@ -102,21 +102,29 @@ export const callHook = <B, E, R, E2>(
       return bug(error)
     }
   }
+  const failed = (error: E): Effect.Effect<never, E2> => {
+    try {
+      return Effect.fail(mapError(error))
+    } catch {
+      // The error is a proxy whose traps throw, for example.
+      return bug(error)
+    }
+  }
   let effect: Effect.Effect<B, E, R>
   try {
     effect = call()
+    // The types promise an Effect, programs without types do not.
+    if (!isEffect(effect)) return misfit("return an Effect", effect)
   } catch (error) {
     return bug(error)
   }
-  // The types promise an Effect, programs without types do not.
-  if (!isEffect(effect)) return misfit("return an Effect", effect)
   // A result that is there already stays one, which needs neither a fiber operation nor a timer.
   if (isExit(effect) && Exit.isSuccess(effect)) return checked(effect.value)
   return Effect.matchCauseEffect(effect, {
     onSuccess: checked,
     onFailure: (cause): Effect.Effect<never, E2> => {
       const error = Cause.findErrorOption(cause)
-      if (Option.isSome(error)) return Effect.fail(mapError(error.value))
+      if (Option.isSome(error)) return failed(error.value)
       return Cause.hasDies(cause) ? bug(Cause.squash(cause)) : Effect.failCause(Cause.map(cause, mapError))
     }
   })

@@ -129,7 +129,7 @@ export const make = <A = never, R1 = never, R2 = never, R3 = never, R4 = never, 
         return before === undefined ? ending : Effect.andThen(before(calling), ending)
       },
       parts: change && ((calling) => (part) => change(part, calling)),
-      redact: undefined
+      redaction: undefined
     }
   })
 })

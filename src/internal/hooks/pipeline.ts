@@ -59,7 +59,7 @@ const answerOf = (
   submit: Submit
 ): Answer<unknown> =>
   Effect.suspend(() => {
-    const reader = submission.sink && makeReader(submission.sink, instance.parts?.(calling))
+    const reader = submission.sink && makeReader(submission.sink, changeOf(calling, instance))
     // What was read cannot be taken back: an error after that is final.
     let broken: Failure | undefined
     // The reader gets the parts of one invocation of the backend, however many run at once.
@@ -68,7 +68,7 @@ const answerOf = (
     const ask = Effect.suspend(() => {
       if (broken !== undefined) return Effect.fail(broken)
       const streams = reader !== undefined && !isStreaming && !reader.sink.begun
-      const part = calling.part(instance.redact)
+      const part = calling.part(instance.redaction?.value)
       const asked = Effect.flatMap(
         submit(part, { ...submission, sink: streams ? reader.sink : undefined }),
         () => part.execution.status === "cancelled" ? Effect.interrupt : part.response
@@ -95,6 +95,14 @@ const answerOf = (
         (response) => broken === undefined ? reader.finish(response) : Effect.fail(broken)
       )
   })
+
+/** What becomes of a part: it is redacted first. */
+const changeOf = (calling: Calling, { parts, redaction }: HookInstance<unknown>): Change | undefined => {
+  const change = parts?.(calling)
+  if (redaction === undefined || change === undefined) return change
+  const redact = redaction.parts()
+  return (part) => Effect.map(Effect.forEach(redact(part), change), (parts) => parts.flat())
+}
 
 interface Reader {
   readonly sink: Sink

@@ -16,7 +16,7 @@ import { makeRedactor, type Redactor } from "./redactor.ts"
  *
  * **Details**
  *
- * Answers and errors are redacted as each attempt ends, whatever the place of this hook among the others. Arguments are
+ * What comes back is redacted as it comes, whatever the place of this hook among the others. Arguments are
  * redacted in its place: hooks before it see them as they were. The `model` argument, names of tools and arguments, and binary
  * data are left as they are. In a stream a text comes as a whole when it has ended, since a match may begin in one part and
  * end in the next.
@@ -44,21 +44,24 @@ export const redact = (pattern: RegExp, replacement = "[redacted]"): Hook => {
   return {
     [TypeId]: () =>
       Effect.succeed({
-        create: ({ model, ...args }: Args, callingId: string) =>
-          Effect.suspend(() =>
-            isTooDeep(args)
-              ? Effect.fail(
-                rejecting("redact", "preEventCreate", callingId)(new TypeError(`The arguments are ${tooDeep}`))
+        create: (args: Args, callingId: string) =>
+          Effect.try({
+            try: () => {
+              if (isTooDeep(args)) throw new TypeError(`The arguments are ${tooDeep}`)
+              return Object.fromEntries(
+                Object.entries(args).map(([name, value]) => [name, name === "model" ? value : redactor(value)])
               )
-              : Effect.succeed({
-                ...Object.fromEntries(Object.entries(args).map(([name, value]) => [name, redactor(value)])),
-                ...(model !== undefined && { model })
-              })
-          ),
+            },
+            catch: rejecting("redact", "preEventCreate", callingId)
+          }),
         // Another hook may answer or fail in place of the backend.
         around: <Data>(next: Answer<Data>) => () => Effect.mapBoth(next, { onSuccess: redactor, onFailure: redactor }),
-        parts: (_calling: Calling) => holdBack(text, redactor),
-        redact: redactor
+        // Another hook may add texts of its own.
+        parts: (_calling: Calling) => {
+          const change = holdBack(text, redactor)
+          return (part: StreamPart) => Effect.sync(() => change(part))
+        },
+        redaction: { value: redactor, parts: () => holdBack(text, redactor) }
       })
   }
 }
@@ -96,7 +99,7 @@ const holdBack = (text: (text: string) => string, redactor: Redactor) => {
     held.delete(key)
     return delta === "" ? [] : [deltaOf(block, id, text(delta))]
   }
-  const change = (part: StreamPart): ReadonlyArray<StreamPart> => {
+  return (part: StreamPart): ReadonlyArray<StreamPart> => {
     switch (part.type) {
       case "text-delta":
         return hold("text", part.id, part.delta)
@@ -116,7 +119,6 @@ const holdBack = (text: (text: string) => string, redactor: Redactor) => {
         return [redactor(part)]
     }
   }
-  return (part: StreamPart) => Effect.sync(() => change(part))
 }
 
 const deltaOf = (block: Block, id: string, delta: string): StreamPart => {

@@ -7,14 +7,16 @@ export const maxDepth = 256
 /** For a message about a value that is nested too deep. */
 export const tooDeep = `nested more than ${maxDepth} levels deep`
 
-/** Whether arrays and plain objects are nested deeper than `maxDepth` within a value, or contain themselves. */
-export const isTooDeep = (value: unknown): boolean => exceeds(value, maxDepth)
+/** Whether arrays and plain objects are nested deeper than `maxDepth` within a value. A value that contains itself is not. */
+export const isTooDeep = (value: unknown): boolean => exceeds(value, [])
 
-const exceeds = (value: unknown, left: number): boolean => {
+const exceeds = (value: unknown, above: ReadonlyArray<object>): boolean => {
   if (typeof value !== "object" || value === null) return false
-  if (Prompt.isPrompt(value)) return exceeds(value.content, left)
-  if (!Array.isArray(value) && !isPlain(value)) return false
-  return left === 0 || Object.values(value).some((item) => exceeds(item, left - 1))
+  if (Prompt.isPrompt(value)) return exceeds(value.content, above)
+  if ((!Array.isArray(value) && !isPlain(value)) || above.includes(value)) return false
+  if (above.length >= maxDepth) return true
+  const inner = [...above, value]
+  return Object.values(value).some((item) => exceeds(item, inner))
 }
 
 const isPlain = (value: object): boolean => {

@@ -119,7 +119,7 @@ const decodeOnce = (text: string): Decoded => {
   const ends: Array<number> = []
   let result = ""
   for (let i = 0; i < text.length;) {
-    const [character, length] = isEscape(text.charCodeAt(i)) ? unescaped(text, i) : [text[i] ?? "", 1]
+    const [character, length] = mayBeEscape(text, i) ? unescaped(text, i) : [text[i] ?? "", 1]
     if (character !== "") {
       result += character
       starts.push(i)
@@ -130,8 +130,15 @@ const decodeOnce = (text: string): Decoded => {
   return { text: result, starts, ends }
 }
 
-/** `%`, `&`, `\`, or what may be white space. */
-const isEscape = (code: number): boolean => code === 37 || code === 38 || code === 92 || code <= 32 || code === 160
+/** Spares the search where there is none. */
+const mayBeEscape = (text: string, at: number): boolean => {
+  const character = text.charAt(at)
+  return character === "%"
+    ? /[0-7]/.test(text.charAt(at + 1))
+    : character === "&"
+    ? /[#algq]/i.test(text.charAt(at + 1))
+    : character === "\\" || character <= " " || character === "\u00a0"
+}
 
 const unescaped = (text: string, at: number): readonly [character: string, length: number] => {
   escape.lastIndex = at

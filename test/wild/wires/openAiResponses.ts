@@ -230,7 +230,7 @@ export const openAiResponses: Wire = {
   deviations,
   isKept: (path) =>
     typeof path.at(-1) === "number" ||
-    /^(response|output|item|part|delta|content|summary|text|type|name|arguments|status|.*_index)$/.test(
+    /^(error|response|output|item|part|delta|content|summary|text|type|name|arguments|status|.*_index)$/.test(
       String(path.at(-1))
     )
 }
