@@ -59,6 +59,24 @@ const paths = Object.fromEntries(
   )
 )
 
+describe("the README", () => {
+  const readme = readFileSync(join(root, "README.md"), "utf8")
+
+  it("says of every dependency why it is there", () => {
+    const { devDependencies, peerDependencies } = packageJson
+    const names = Object.keys({ ...devDependencies, ...peerDependencies })
+    assert.deepStrictEqual(names.filter((name) => !readme.includes(`\`${name}\``)), [])
+  })
+
+  it("names every program of the guide, and scripts that exist", () => {
+    const programs = readdirSync(join(root, "scratchpad", "guide")).filter((file) => /\.[jt]s$/.test(file))
+    const commands = programs.map((file) => `npm run guide -- ${file.split(".")[0]}\``)
+    assert.deepStrictEqual(commands.filter((command) => !readme.includes(command)), [])
+    const scripts = [...readme.matchAll(/npm run ([\w:-]+)/g)].map(([, name = ""]) => name)
+    assert.deepStrictEqual(scripts.filter((name) => !(name in packageJson.scripts)), [])
+  })
+})
+
 describe("examples", () => {
   it("are found in the README and in the docstrings", () => {
     assert.isAbove(examples.filter(({ file }) => file === "README.md").length, 5)

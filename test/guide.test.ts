@@ -88,7 +88,7 @@ const recorder = () => {
 /** The command of `npm run guide`. */
 const guide = (...args: ReadonlyArray<string>) => {
   const [, ...command] = packageJson.scripts.guide.split(" ")
-  return promisify(execFile)(process.execPath, [...command, ...args], { cwd: root, encoding: "utf8", timeout: 50_000 })
+  return promisify(execFile)(process.execPath, [...command, ...args], { cwd: root, encoding: "utf8", timeout: 110_000 })
 }
 
 /** Claude Code is where the tests have installed it. */
@@ -128,8 +128,8 @@ describe.concurrent("the guide", () => {
     assertPrints(lines.join("\n"), [/ \d+$/m, /^string number\nstreamed\n2\nTimeoutError$/m])
   })
 
-  it.skipIf(unavailable("Redis", missingRedis))("many-processes", async () => {
-    const { stdout } = await guide("many-processes")
+  it.skipIf(unavailable("Redis", missingRedis))("many-processes", { timeout: 120_000 }, async () => {
+    const { stdout } = await guide("many-processes") // five processes, on a busy machine
     assertPrints(stdout, [/^2 processes completed 25 calls each, one was killed$/m, /^the provider admitted \d+/m])
   })
 

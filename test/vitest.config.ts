@@ -24,6 +24,7 @@ export default defineConfig({
     maxWorkers: 4,
     // Each worker imports the library once, which is a third of the time of all. No test leaves anything behind in a module.
     isolate: false,
-    testTimeout: 60_000
+    testTimeout: 60_000,
+    hookTimeout: 60_000
   }
 })
