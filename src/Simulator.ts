@@ -26,11 +26,12 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Provider from "./internal/simulator/provider.ts"
-import type { Options, Seen } from "./internal/simulator/options.ts"
+import type { Exchange, Options, Seen } from "./internal/simulator/options.ts"
 
 export { Fault } from "./internal/simulator/options.ts"
 export type {
   Answer,
+  Exchange,
   Message,
   Options,
   Request,
@@ -41,13 +42,15 @@ export type {
 } from "./internal/simulator/options.ts"
 
 /**
- * The simulator as a service: what it saw.
+ * The simulator as a service: what it saw, as counts and request by request.
  *
  * @category services
  * @since 0.1.0
  */
 export class Simulator extends Context.Service<Simulator, {
   readonly seen: Effect.Effect<Seen>
+  /** The requests that it understood, in the order of their arrival, and what became of each. */
+  readonly exchanges: Effect.Effect<ReadonlyArray<Exchange>>
 }>()("effect-imodel/Simulator") {}
 
 // -----------------------------------------------------------------------------
@@ -85,7 +88,7 @@ export const layerHttpClient = (
   options: Options = {}
 ): Layer.Layer<HttpClient.HttpClient | Simulator, Cause.IllegalArgumentError> =>
   Layer.effectContext(Effect.gen(function*() {
-    const { app, seen } = yield* Provider.make(options)
+    const { app, exchanges, seen } = yield* Provider.make(options)
     const client = HttpClient.make((request) =>
       app.pipe(
         Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request)),
@@ -95,7 +98,7 @@ export const layerHttpClient = (
         )
       )
     )
-    return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Simulator, { seen }))
+    return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Simulator, { exchanges, seen }))
   }))
 
 /**
@@ -126,16 +129,16 @@ export const layerHttpClient = (
 export const serve = Effect.fnUntraced(function*(
   options: Options = {}
 ): Effect.fn.Return<
-  { readonly url: string; readonly baseUrl: string; readonly seen: Effect.Effect<Seen> },
+  Simulator["Service"] & { readonly url: string; readonly baseUrl: string },
   Cause.IllegalArgumentError,
   HttpServer.HttpServer | Scope.Scope
 > {
   const server = yield* HttpServer.HttpServer
-  const { app, seen } = yield* Provider.make(options)
+  const { app, exchanges, seen } = yield* Provider.make(options)
   // A server does not interrupt a request whose client has gone, unless it is told that it may.
   yield* server.serve(Effect.interruptible(Effect.catchTag(app, "ConnectionReset", () => hangUp)))
   const url = NetAddress.formatUrlUnsafe(server.address)
-  return { url, baseUrl: `${url}/v1`, seen }
+  return { url, baseUrl: `${url}/v1`, exchanges, seen }
 })
 
 /** Resets the connection of a request, whose end ends this. */

@@ -1,6 +1,6 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Layer, Redacted, Schema, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Redacted, Schema, Scope, Stream } from "effect"
 import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest, type HttpMethod } from "effect/http"
 import { iModel, OpenAi, type ServiceBackend, Simulator } from "effect-imodel"
 import { TestClock } from "effect/testing"
@@ -447,6 +447,65 @@ describe("a batch of 40 calls under the limit of the simulator", () => {
       const { completed, rejected } = yield* batch
       assert.deepStrictEqual({ completed, rejected }, { completed: 10, rejected: 30 })
     }).pipe(Effect.provide(modelOn({ limitRequests: 10 }))))
+})
+
+describe("what became of a request", () => {
+  const model = iModel.layer().pipe(
+    Layer.provide(OpenAi.layerChat({ model: "m", apiKey: Redacted.make("any"), retry: { times: 0 } })),
+    Layer.provideMerge(Simulator.layerHttpClient({
+      latency: "1 second",
+      chunkInterval: "1 second",
+      answer: () => "one two three",
+      faults: ({ prompt }) =>
+        prompt === "refused"
+          ? Simulator.Fault.ServerError()
+          : prompt === "cut"
+          ? Simulator.Fault.Cut({ after: 1 })
+          : prompt === "reset"
+          ? Simulator.Fault.Reset()
+          : undefined
+    }))
+  )
+
+  it.effect("is told, with the time of a cancellation", () =>
+    Effect.gen(function*() {
+      const prompts = ["answered", "refused", "reset"]
+      const fibers = yield* Effect.forEach(
+        prompts,
+        (prompt) => Effect.forkChild(Effect.exit(iModel.respond({ prompt })))
+      )
+      const late = yield* Effect.forkChild(Effect.exit(iModel.respond({ prompt: "whole" }, { timeout: "500 millis" })))
+      const left = yield* Effect.forkChild(
+        iModel.stream({ prompt: "stream" }).pipe(
+          Stream.takeUntil((part) => part.type === "text-delta"),
+          Stream.runDrain
+        )
+      )
+      const streams = yield* Effect.forEach(
+        ["streamed", "cut"],
+        (prompt) => Effect.forkChild(Effect.exit(Stream.runDrain(iModel.stream({ prompt }))))
+      )
+      for (let i = 0; i < 40; i++) yield* TestClock.adjust("250 millis")
+      yield* Fiber.joinAll([...fibers, ...streams])
+      yield* Fiber.join(late)
+      yield* Fiber.join(left)
+      const { exchanges: record } = yield* Simulator.Simulator
+      const exchanges = yield* record
+      const outcomes = Object.fromEntries(exchanges.map(({ outcome, request }) => [request.prompt, outcome]))
+      assert.deepStrictEqual(outcomes, {
+        answered: "answered",
+        refused: "refused",
+        reset: "broken",
+        whole: "cancelled",
+        stream: "cancelled",
+        streamed: "answered",
+        cut: "broken"
+      })
+      const endOf = (prompt: string) => exchanges.find(({ request }) => request.prompt === prompt)?.endedAt
+      assert.strictEqual(endOf("answered"), 1_000)
+      assert.strictEqual(endOf("whole"), 500)
+      assert.isAtMost(endOf("stream") ?? 0, 3_000)
+    }).pipe(Effect.provide(model)))
 })
 
 describe("Simulator, served on loopback", () => {

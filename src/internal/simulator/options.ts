@@ -25,6 +25,43 @@ export interface Seen {
 }
 
 /**
+ * A request, and what became of it.
+ *
+ * **Example** (When a call was cancelled)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Simulator } from "effect-imodel"
+ *
+ * const cancelled = Effect.gen(function*() {
+ *   const simulator = yield* Simulator.Simulator
+ *   const exchanges = yield* simulator.exchanges
+ *   return exchanges.flatMap(({ endedAt, outcome, request }) =>
+ *     outcome === "cancelled" ? [{ prompt: request.prompt, endedAt }] : []
+ *   )
+ * })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Exchange {
+  readonly request: Request
+  /**
+   * - `pending`: not ended
+   * - `answered`: the answer was sent to its end
+   * - `refused`: answered with an error, such as a limit's
+   * - `cancelled`: the client left before the end
+   * - `broken`: the connection broke, as a fault said
+   */
+  readonly outcome: "pending" | "answered" | "refused" | "cancelled" | "broken"
+  /** In milliseconds since the first request arrived. */
+  readonly arrivedAt: number
+  /** Likewise; `undefined` while it is pending. */
+  readonly endedAt: number | undefined
+}
+
+/**
  * A request, in one shape for all wires.
  *
  * @category models

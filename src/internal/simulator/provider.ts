@@ -1,9 +1,10 @@
 /** The provider: takes a request of any wire, admits it under the limit, and answers or refuses it in that wire's words. */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Result from "effect/Result"
@@ -12,6 +13,7 @@ import type * as Simulator from "./options.ts"
 import { duration } from "../util/options.ts"
 import * as Answering from "./answering.ts"
 import { anthropic } from "./anthropic.ts"
+import { Exchange } from "./exchange.ts"
 import { refusalOf, type Sent, sentOf } from "./faults.ts"
 import { gemini } from "./gemini.ts"
 import * as Limit from "./limit.ts"
@@ -31,6 +33,7 @@ export interface Provider {
     HttpServerRequest.HttpServerRequest
   >
   readonly seen: Effect.Effect<Simulator.Seen>
+  readonly exchanges: Effect.Effect<ReadonlyArray<Simulator.Exchange>>
 }
 
 export const make = Effect.fnUntraced(function*(
@@ -42,6 +45,7 @@ export const make = Effect.fnUntraced(function*(
   const prepare = Answering.make(options)
   const attempts = new Map<string, number>()
 
+  const exchanges: Array<Exchange> = []
   let requests = 0
   let atOnce = 0
   let mostAtOnce = 0
@@ -60,16 +64,21 @@ export const make = Effect.fnUntraced(function*(
     return options.faults(request, attempt)
   }
 
-  /** The chunks of a body, each after its time. */
-  const bytesOf = ({ chunks, ending }: Sent, wait: Duration.Duration) => {
+  /** The chunks of a body, each after its time. A body that is not read to its end is cancelled. */
+  const bytesOf = ({ chunks, ending }: Sent, wait: Duration.Duration, exchange: Exchange) => {
     const paced = Stream.mapEffect(
       Stream.fromIterable(chunks.entries()),
       ([i, chunk]) => Effect.as(Effect.sleep(i === 0 ? wait : chunkInterval), encoder.encode(chunk))
     )
     // The turn lets a server send what it was given before the connection goes.
-    const breaks = Effect.sleep(chunkInterval).pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(reset))
-    const rest = ending === "end" ? Stream.empty : ending === "silence" ? Stream.never : Stream.fromEffect(breaks)
-    return Stream.unwrap(Effect.as(busy, Stream.concat(paced, rest)))
+    const breaks = Effect.sleep(chunkInterval).pipe(
+      Effect.andThen(Effect.yieldNow),
+      Effect.andThen(exchange.end("broken")),
+      Effect.andThen(reset)
+    )
+    const ended = Stream.fromEffectDrain(exchange.end("answered"))
+    const rest = ending === "end" ? ended : ending === "silence" ? Stream.never : Stream.fromEffect(breaks)
+    return Stream.unwrap(Effect.as(busy, Stream.concat(paced, rest))).pipe(Stream.ensuring(exchange.end("cancelled")))
   }
 
   const app = Effect.gen(function*() {
@@ -102,33 +111,47 @@ export const make = Effect.fnUntraced(function*(
     const neutral = requestOf(vendor, asked)
     const prepared = yield* Effect.result(prepare(neutral, asked, vendor.callPrefix))
     if (Result.isFailure(prepared)) return refuse({ _tag: "Invalid", issue: prepared.failure })
+    const exchange = new Exchange(neutral, nowMillis)
+    exchanges.push(exchange)
 
-    const fault = faultOf(neutral)
-    const inputTokens = countTokens(asked.prompt)
-    const refusal = fault && refusalOf(fault, inputTokens)
-    if (refusal !== undefined) return refuse(refusal, asked.stream)
-    if (fault?._tag === "Reset") return yield* reset
-    const excess = limit.admit(nowMillis, inputTokens + (asked.maxTokens ?? 0), asked.model)
-    if (excess !== undefined) return refuse(excess)
-    if (fault?._tag === "NoResponse") return yield* Effect.scoped(Effect.andThen(busy, Effect.never))
+    const answered = Effect.gen(function*() {
+      const fault = faultOf(neutral)
+      const inputTokens = countTokens(asked.prompt)
+      const refusal = fault && refusalOf(fault, inputTokens)
+      const excess = refusal === undefined && fault?._tag !== "Reset"
+        ? limit.admit(nowMillis, inputTokens + (asked.maxTokens ?? 0), asked.model)
+        : undefined
+      const refused = refusal ?? excess
+      if (refused !== undefined) {
+        yield* exchange.end("refused")
+        return refuse(refused, refusal !== undefined && asked.stream)
+      }
+      if (fault?._tag === "Reset") return yield* reset
+      if (fault?._tag === "NoResponse") return yield* Effect.scoped(Effect.andThen(busy, Effect.never))
 
-    const wait = fault?._tag === "SlowStart" ? Duration.sum(latency, Duration.fromInputUnsafe(fault.delay)) : latency
-    // The head of a stream is there at once.
-    if (!asked.stream) yield* Effect.scoped(Effect.andThen(busy, Effect.sleep(wait)))
-    const reply = prepared.success({ number, createdMillis: nowMillis, inputTokens })
-    const sent = sentOf(reply, fault)
-    const contentType = reply._tag === "Events" ? sse : "application/json"
-    return reply._tag === "Whole" && sent.ending === "end"
-      ? HttpServerResponse.text(sent.chunks.join(""), { contentType, headers: headers() })
-      : HttpServerResponse.stream(bytesOf(sent, asked.stream ? wait : Duration.zero), {
-        contentType,
-        headers: headers()
-      })
+      const wait = fault?._tag === "SlowStart" ? Duration.sum(latency, Duration.fromInputUnsafe(fault.delay)) : latency
+      // The head of a stream is there at once.
+      if (!asked.stream) yield* Effect.scoped(Effect.andThen(busy, Effect.sleep(wait)))
+      const reply = prepared.success({ number, createdMillis: nowMillis, inputTokens })
+      const sent = sentOf(reply, fault)
+      const contentType = reply._tag === "Events" ? sse : "application/json"
+      if (reply._tag === "Whole" && sent.ending === "end") {
+        yield* exchange.end("answered")
+        return HttpServerResponse.text(sent.chunks.join(""), { contentType, headers: headers() })
+      }
+      const bytes = bytesOf(sent, asked.stream ? wait : Duration.zero, exchange)
+      return HttpServerResponse.stream(bytes, { contentType, headers: headers() })
+    })
+    return yield* Effect.onExit(answered, (exit) =>
+      Exit.isSuccess(exit)
+        ? Effect.void
+        : exchange.end(Cause.hasInterruptsOnly(exit.cause) ? "cancelled" : "broken"))
   })
 
   return {
     app,
-    seen: Effect.sync(() => ({ requests, mostAtOnce, ...limit.seen() }))
+    seen: Effect.sync(() => ({ requests, mostAtOnce, ...limit.seen() })),
+    exchanges: Effect.sync(() => exchanges.map((exchange) => exchange.since(exchanges[0]?.arrivedAtMillis ?? 0)))
   }
 })
 
