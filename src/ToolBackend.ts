@@ -43,6 +43,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Calling } from "./Calling.ts"
 import { ToolFailure } from "./Errors.ts"
+import { isTooDeep, tooDeep } from "./internal/util/depth.ts"
 import { positiveDuration } from "./internal/util/options.ts"
 import { failureOf, responseOf } from "./internal/tools/answer.ts"
 import * as connection from "./internal/tools/connection.ts"
@@ -142,8 +143,10 @@ export const make = Effect.fnUntraced(function*<
       const answer = yield* timeout === undefined
         ? handled
         : Effect.timeoutOrElse(handled, { duration: timeout, orElse: () => Effect.fail(late(timeout)) })
+      // The stack may not suffice to encode it.
+      if (isTooDeep(answer)) return yield* failed(new TypeError(`its result is ${tooDeep}`))
       return responseOf(answer, yield* Effect.mapError(encode(answer), failed))
-    })
+    }, Effect.catchDefect((defect) => Effect.fail(failed(defect))))
   })
 })
 
