@@ -74,7 +74,7 @@ export const logging = (): Hook =>
 const calls = Metric.counter("imodel_calls", { description: "Calls that have ended", incremental: true })
 const tokens = Metric.counter("imodel_tokens", { description: "Tokens of answers, as reported", incremental: true })
 const durations = Metric.histogram("imodel_call_millis", {
-  description: "How long calls took with their waits and all attempts, in milliseconds",
+  description: "Durations of calls with their waits and all attempts, in milliseconds",
   boundaries: Metric.exponentialBoundaries({ start: 1, factor: 4, count: 12 })
 })
 
