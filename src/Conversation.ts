@@ -7,27 +7,33 @@
 import * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
 import type * as Cause from "effect/Cause"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Calling, NormalizedResponse, ToolCall } from "./Calling.ts"
-import { type BackendError, type PermissionDenied, type TimeoutError, TurnsExceeded } from "./Errors.ts"
+import { type BackendError, type PermissionDenied, TimeoutError, TurnsExceeded } from "./Errors.ts"
 import { type CreateOptions, iModel, type InvokeOptions, type Model } from "./Model.ts"
 import type { Arguments } from "./ServiceBackend.ts"
-import { illegal, positiveInteger } from "./internal/util/options.ts"
+import { illegal, positiveDuration, positiveInteger } from "./internal/util/options.ts"
 import { continuationOf, maxRepeats, mistakeIn } from "./internal/chat/turns.ts"
 
 /**
  * @category options
  * @since 0.1.0
  */
-export interface ConverseOptions extends InvokeOptions, CreateOptions {
+export interface ConverseOptions extends Omit<InvokeOptions, "timeout">, CreateOptions {
   /** Models of a `ToolBackend`, whatever their types. */
   readonly tools: ReadonlyArray<Model<never>>
   /** How often the model may be asked. */
   readonly maxTurns: number
+  /**
+   * The longest time of the whole conversation: of all turns and of all tools, their waiting included.
+   * @default none; each turn has the model's `timeout`
+   */
+  readonly timeout?: Duration.Input | undefined
   /** How many tools run at once. @default 8 */
   readonly concurrency?: number | undefined
   /** What else the model is asked with, for example its `temperature`. @default nothing */
-  readonly args?: Omit<Arguments, "prompt" | "messages" | "tools"> | undefined
+  readonly args?: Omit<Arguments, "prompt" | "messages" | "input" | "tools"> | undefined
 }
 
 /**
@@ -78,7 +84,8 @@ export interface ToolStep {
  *
  * Every turn and every call of a tool is a calling of its own, with the hooks and the limits of its model. What goes wrong with a tool
  * is told to the model in its own words: wrong arguments, a failure, a denial, a tool that does not exist. A call that the token
- * limit cut is not run. An answer that the provider paused (`finishReason` `"pause"`) goes on in the next turn; one that ended with an
+ * limit cut is not run, and neither are those beyond the 128th of one answer. A conversation that takes longer than its `timeout`,
+ * with all its tools, fails with `TimeoutError`. An answer that the provider paused (`finishReason` `"pause"`) goes on in the next turn; one that ended with an
  * error is asked for again, twice in a row at most. The model's own errors end the conversation, and so does `TurnsExceeded`. A tool without a name of its own among the `tools`, or a model that is no tool,
  * is an `IllegalArgumentError` before anything is asked.
  *
@@ -128,33 +135,43 @@ export const converseWith = Effect.fnUntraced(function*(
   Conversation,
   TimeoutError | PermissionDenied | BackendError | TurnsExceeded | Cause.IllegalArgumentError
 > {
-  const { args, concurrency = 8, maxTurns, tools, ...invokeOptions } = options
+  const { args, concurrency = 8, maxTurns, timeout, tools, ...invokeOptions } = options
+  const limit = timeout === undefined ? undefined : yield* positiveDuration("timeout", timeout)
   yield* positiveInteger("maxTurns", maxTurns)
   yield* positiveInteger("concurrency", concurrency)
   const byName = yield* index(tools)
   const offered = [...byName.values()].map(({ tool }) => tool)
   const steps: Array<Step> = []
-  let said = Prompt.make(prompt)
-  let repeats = 0
-
-  while (steps.length < maxTurns) {
-    const calling = yield* model.invokeUnknown(
-      { ...args, prompt: said, ...(offered.length > 0 && { tools: offered }) },
-      invokeOptions
-    )
-    const response = yield* calling.response
-    const called = yield* Effect.forEach(response.toolCalls, (call) => run(byName, response, call), { concurrency })
-    steps.push({ calling, tools: called })
-    const continuation = continuationOf(response)
-    repeats = continuation?._tag === "Repeated" ? repeats + 1 : 0
-    if (continuation !== undefined && repeats <= maxRepeats) {
-      said = Prompt.concat(said, continuation.messages)
-      continue
+  let callingId = ""
+  const conversation = Effect.gen(function*() {
+    let said = Prompt.make(prompt)
+    let repeats = 0
+    while (steps.length < maxTurns) {
+      const calling = yield* model.invokeUnknown(
+        { ...args, prompt: said, ...(offered.length > 0 && { tools: offered }) },
+        { ...invokeOptions, timeout }
+      )
+      callingId = calling.id
+      const response = yield* calling.response
+      const called = yield* Effect.forEach(response.toolCalls, (call, n) => run(byName, response, call, n), {
+        concurrency
+      })
+      steps.push({ calling, tools: called })
+      const continuation = continuationOf(response)
+      repeats = continuation?._tag === "Repeated" ? repeats + 1 : 0
+      if (continuation !== undefined && repeats <= maxRepeats) {
+        said = Prompt.concat(said, continuation.messages)
+        continue
+      }
+      said = Prompt.concat(said, Prompt.fromResponseParts([...response.content, ...called.map(resultOf)]))
+      if (called.length === 0) return { response, prompt: said, steps }
     }
-    said = Prompt.concat(said, Prompt.fromResponseParts([...response.content, ...called.map(resultOf)]))
-    if (called.length === 0) return { response, prompt: said, steps }
-  }
-  return yield* new TurnsExceeded({ maxTurns, callingIds: steps.map(({ calling }) => calling.id) })
+    return yield* new TurnsExceeded({ maxTurns, callingIds: steps.map(({ calling }) => calling.id) })
+  })
+  return yield* limit === undefined ? conversation : Effect.timeoutOrElse(conversation, {
+    duration: limit,
+    orElse: () => Effect.fail(new TimeoutError({ phase: "invocation", limit, callingId }))
+  })
 })
 
 const index = Effect.fnUntraced(function*(tools: ReadonlyArray<Model<never>>) {
@@ -168,26 +185,27 @@ const index = Effect.fnUntraced(function*(tools: ReadonlyArray<Model<never>>) {
   return byName
 })
 
-/** Whatever goes wrong with a tool is for the model to deal with. */
+/** Tool calls of one answer that are run. A model that is stuck calls the same tool without end. */
+const maxToolCalls = 128
+
+/** What goes wrong with a tool is told to the model. */
 const run = (
   tools: ReadonlyMap<string, Model<never>>,
   response: NormalizedResponse,
-  call: ToolCall
+  call: ToolCall,
+  position: number
 ): Effect.Effect<ToolStep> => {
+  const failed = (text: string) => Effect.succeed({ call, calling: undefined, text, failed: true })
+  if (position >= maxToolCalls) return failed(`Not run: at most ${maxToolCalls} calls of one answer are`)
   const tool = tools.get(call.name)
   if (tool === undefined) {
     const names = [...tools.keys()].join(", ")
-    return Effect.succeed({
-      call,
-      calling: undefined,
-      text: `There is no tool '${call.name}', only: ${names}`,
-      failed: true
-    })
+    return failed(`There is no tool '${call.name}', only: ${names}`)
   }
   const mistake = mistakeIn(response, call)
-  if (mistake !== undefined) return Effect.succeed({ call, calling: undefined, text: mistake, failed: true })
+  if (mistake !== undefined) return failed(mistake)
   return Effect.matchEffect(tool.invokeUnknown(call.params ?? {}), {
-    onFailure: ({ message }) => Effect.succeed({ call, calling: undefined, text: message, failed: true }),
+    onFailure: ({ message }) => failed(message),
     onSuccess: (calling) =>
       Effect.match(calling.response, {
         onFailure: ({ message }) => answered(call, calling, message, true),

@@ -20,6 +20,8 @@ import * as Circuit from "./Circuit.ts"
 import type { Calling, NormalizedResponse } from "./Calling.ts"
 import type { BackendErrorReason, Unsupported } from "./Errors.ts"
 import { checkedBaseUrl, fillPath, makePath, type Path, queryOf, without } from "./internal/http/request.ts"
+import { defaultMaxBytes } from "./internal/http/body.ts"
+import { positiveInteger } from "./internal/util/options.ts"
 import { makeReader } from "./internal/http/response.ts"
 import { type Credential, readCredential } from "./internal/http/credential.ts"
 import { fingerprintOf } from "./internal/util/fingerprint.ts"
@@ -93,6 +95,11 @@ export interface ProviderOptions {
    * @default what is known of the model by its name
    */
   readonly capabilities?: ServiceBackend.Capabilities | undefined
+  /**
+   * The most bytes of a response, whole or streamed, counted as it is unpacked. A larger one fails with `InvalidResponseError`.
+   * @default 64 MiB
+   */
+  readonly maxResponseBytes?: number | undefined
   /**
    * Changes the `HttpClient` of the backend, for example to log requests or to sign them. It runs once, when the backend is made.
    *
@@ -169,6 +176,8 @@ export interface Options<Request extends ServiceBackend.RequestSchema, Answer ex
   readonly retry?: ServiceBackend.Retry | undefined
   /** When calls are kept away because the API is down; `true` for the defaults. @default never */
   readonly circuitBreaker?: Circuit.Options | true | undefined
+  /** The most bytes of a response, whole or streamed, counted as it is unpacked. @default 64 MiB */
+  readonly maxResponseBytes?: number | undefined
   /** Changes the `HttpClient` in context, once, when the backend is made. @default the client in context */
   readonly transformClient?: ProviderOptions["transformClient"]
   /** What a call is to those who trace and measure. @default as for `ServiceBackend.make` */
@@ -238,7 +247,8 @@ export const make = Effect.fnUntraced(function*<
     normalize: options.normalize,
     errorOf: options.error ?? statedError,
     reasonOf: options.reason ?? reasonOfStatus,
-    scrub
+    scrub,
+    maxBytes: yield* positiveInteger("maxResponseBytes", options.maxResponseBytes ?? defaultMaxBytes)
   })
   const wholePath = makePath(options.path)
   const template = HttpClientRequest.make(options.method ?? "POST")(baseUrl).pipe(

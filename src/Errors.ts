@@ -409,7 +409,7 @@ export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", {
  * | `InternalProviderError` | 408, 409, 5xx | yes |
  * | `NetworkError` | no connection, or one that broke before the answer | yes |
  * | `StreamInterrupted`, with `text` and `usage` | a connection that broke during the answer | no |
- * | `InvalidOutputError`, with the text as `metadata.imodel.text` | text that does not decode with the schema of `response_format` | yes |
+ * | `InvalidOutputError`, whose text `outputTextOf` returns | text that does not decode with the schema of `response_format` | yes |
  * | `InvalidResponseError` | a body that is not JSON, or of another shape | no |
  * | `ProcessFailure`, with `exitCode`, `signal`, the end of `stderr` | a program is not installed, or ended without an answer | no |
  * | `ToolFailure` | the handler of a tool, or its server, failed | no |

@@ -167,6 +167,11 @@ export interface InvokeOptions {
   readonly queueTimeout?: Duration.Input | undefined
   /** Lower numbers go first. @default the reference `Executor.Priority`, which is 0 */
   readonly priority?: number | undefined
+  /**
+   * How often a structured answer that does not decode is requested again, with the error shown to the model. Each is an attempt
+   * of the calling, under its limits. A streamed, refused or truncated answer is not requested again. @default the model's
+   */
+  readonly repair?: number | undefined
   /** The tenant. Tenants of the same priority take turns. @default the reference `Executor.Key` */
   readonly key?: string | undefined
 }
@@ -246,6 +251,8 @@ export interface Options<in Args = Arguments, out H = never> extends LimitOption
   readonly timeout?: Duration.Input | undefined
   /** Maximum time in the queue, unless the call states its own. @default no limit */
   readonly queueTimeout?: Duration.Input | undefined
+  /** How often a structured answer that does not decode is requested again, unless the call states its own. @default 1 */
+  readonly repair?: number | undefined
   /** Priority of calls that state none. Lower numbers go first. @default the reference `Executor.Priority`, which is 0 */
   readonly priority?: number | undefined
   /**

@@ -24,6 +24,8 @@ import * as internal from "./internal/backend.ts"
 import type { Cost, ProviderMetadata } from "./internal/backend.ts"
 import type { Attempt } from "./internal/calling/work.ts"
 import * as EffectAi from "./internal/effectAi/backend.ts"
+import { decodeAnswer, isOutputSchema, type OutputSchema } from "./internal/chat/arguments.ts"
+import { withCorrection } from "./internal/chat/repair.ts"
 import { attach, read } from "./internal/mock/reader.ts"
 import { invalidArgument } from "./internal/util/schemaIssue.ts"
 import { type Retry, retrying } from "./internal/errors/retry.ts"
@@ -65,8 +67,13 @@ export interface PlainToolCall {
 }
 
 /**
- * The arguments that every chat backend understands. Beyond these, arguments are the provider's own wire fields; what
- * a backend does not know it refuses, by name, before anything is sent.
+ * The arguments that every chat backend understands, and the `input` of backends of embeddings. Unknown arguments are refused by
+ * name before anything is sent.
+ *
+ * **Gotchas**
+ *
+ * The fields of one provider's wire are not among them. They are typed for a model that is made of that provider's backend
+ * (`iModel.Service`, `iModel.make`); for others, `invokeUnknown` takes any arguments.
  *
  * @category models
  * @since 0.1.0
@@ -75,6 +82,13 @@ export interface Arguments {
   /** A text, or a prompt of `effect/ai`. Either this or `messages`. */
   readonly prompt?: Prompt.RawInput | undefined
   readonly messages?: ReadonlyArray<Message> | undefined
+  /**
+   * The system prompt, which goes before the prompt or the messages. Refused together with a system message at their beginning, and
+   * with what a provider calls it: `instructions`, `systemInstruction`, `systemPrompt`.
+   */
+  readonly system?: string | undefined
+  /** A text or several, for a backend of embeddings. */
+  readonly input?: string | ReadonlyArray<string> | undefined
   /** The model, when it is not the backend's default. */
   readonly model?: string | undefined
   readonly temperature?: number | undefined
@@ -91,7 +105,6 @@ export interface Arguments {
    * or the provider's own.
    */
   readonly response_format?: Schema.ConstraintCodec<unknown, unknown> | WireObject | undefined
-  readonly [parameter: string]: unknown
 }
 
 /**
@@ -310,11 +323,14 @@ export const make = <S extends RequestSchema, Data>(
         return reason === undefined ? Result.succeed(decoded.success) : Result.fail(reason)
       },
       work: {
-        run: (payload, attempt) => {
+        run: (asked, attempt) => {
           const { calling, sink } = attempt
-          const answer = sink === undefined
+          const payload = withCorrection(asked, calling.attempts)
+          const given = sink === undefined
             ? call(payload, calling, attempt)
             : streamInto(sink, (emit) => stream(payload, emit, calling, attempt))
+          const { response_format: format } = payload
+          const answer = isOutputSchema(format) ? Effect.flatMap(given, withValue(format)) : given
           return circuit === undefined ? answer : circuit.attempt(answer)
         },
         retry: retry && retrying(retry),
@@ -322,6 +338,21 @@ export const make = <S extends RequestSchema, Data>(
       }
     })
   })
+
+/** Decodes the text of an answer that its backend has not decoded. */
+const withValue = (format: OutputSchema) =>
+<Data>(
+  answer: Data | NormalizedResponse<Data>
+): Effect.Effect<Data | NormalizedResponse<Data>, BackendErrorReason> => {
+  const response = isNormalizedResponse(answer) ? answer : makeResponse({ data: answer })
+  const { content, text, toolCalls, value } = response
+  if (value !== undefined || text === "" || toolCalls.length > 0) return Effect.succeed(answer)
+  const finish = content.findLast((part) => part.type === "finish")
+  return Effect.map(
+    decodeAnswer(format, LanguageModel.defaultCodecTransformer, text, finish),
+    (value) => ({ ...response, value })
+  )
+}
 
 /**
  * Provides a backend of any type as the program's `ServiceBackend`.

@@ -38,14 +38,13 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type * as JsonSchema from "effect/JsonSchema"
 import * as Predicate from "effect/Predicate"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Calling } from "./Calling.ts"
 import { ToolFailure } from "./Errors.ts"
 import { isTooDeep, tooDeep } from "./internal/util/depth.ts"
 import { positiveDuration } from "./internal/util/options.ts"
-import { failureOf, responseOf } from "./internal/tools/answer.ts"
+import { failingWith, failureOf, responseOf } from "./internal/tools/answer.ts"
 import * as connection from "./internal/tools/connection.ts"
 import * as mcp from "./internal/tools/mcp.ts"
 import * as toolkits from "./internal/tools/toolkit.ts"
@@ -143,9 +142,11 @@ export const make = Effect.fnUntraced(function*<
       const answer = yield* timeout === undefined
         ? handled
         : Effect.timeoutOrElse(handled, { duration: timeout, orElse: () => Effect.fail(late(timeout)) })
-      // The stack may not suffice to encode it.
-      if (isTooDeep(answer)) return yield* failed(new TypeError(`its result is ${tooDeep}`))
-      return responseOf(answer, yield* Effect.mapError(encode(answer), failed))
+      if (isTooDeep(answer)) return yield* failed(new TypeError(`the result is ${tooDeep}`))
+      return yield* Effect.suspend(() => encode(answer)).pipe(
+        Effect.map((encoded) => responseOf(answer, encoded)),
+        failingWith(failed)
+      )
     }, Effect.catchDefect((defect) => Effect.fail(failed(defect))))
   })
 })
@@ -158,17 +159,13 @@ const handle = <Params, A, E, R>(
 ): Effect.Effect<A, ToolFailure, R> =>
   Effect.suspend(() => {
     const controller = new AbortController()
-    const handled = Effect.suspend(() => {
-      const answered = Result.try(() => handler(params, { calling, signal: controller.signal }))
-      if (Result.isFailure(answered)) return Effect.fail(failed(answered.failure))
-      const answer = answered.success
-      if (Effect.isEffect(answer)) {
-        return Effect.catchDefect(Effect.mapError(answer, failed), (defect) => Effect.fail(failed(defect)))
-      }
+    const handled = Effect.suspend((): Effect.Effect<A, E, R> => {
+      const answer = handler(params, { calling, signal: controller.signal })
+      if (Effect.isEffect(answer)) return answer
       return Predicate.isPromise(answer)
-        ? Effect.tryPromise({ try: () => answer, catch: failed })
+        ? Effect.promise(() => answer)
         : Effect.succeed(answer)
-    })
+    }).pipe(failingWith(failed))
     return Effect.onInterrupt(handled, () => Effect.sync(() => controller.abort()))
   })
 

@@ -38,11 +38,18 @@ import {
   makeLanguageModel
 } from "./EffectAi.ts"
 import * as Hedge from "./internal/routing/hedge.ts"
+import * as Many from "./internal/invokeMany.ts"
 import * as internal from "./internal/model.ts"
+import { fromStandard, type StandardSchema } from "./internal/chat/standardSchema.ts"
+import * as Create from "./internal/create.ts"
+import type { FallbackOptions, ModelOptions } from "./internal/create.ts"
 import { type Abortable, type Promised, promised } from "./internal/promise.ts"
+import { type PromisedTool, tool as makeTool, type ToolOptions } from "./internal/promisedTool.ts"
 import { CallArguments, CaptureContent } from "./internal/executor/references.ts"
-import type { HedgeOptions } from "./internal/routing/options.ts"
+import type { HedgeOptions, VoteOptions } from "./internal/routing/options.ts"
+import * as Race from "./internal/routing/race.ts"
 import * as Share from "./internal/routing/share.ts"
+import * as Vote from "./internal/routing/vote.ts"
 import {
   type BatchOptions,
   type CreateOptions,
@@ -60,7 +67,7 @@ import * as Route from "./Route.ts"
 import { type Arguments, type Backend, makeMock, Mock, type MockHandler, ServiceBackend } from "./ServiceBackend.ts"
 
 export { iModel, TypeId }
-export type { HedgeOptions } from "./internal/routing/options.ts"
+export type { HedgeOptions, VoteOptions } from "./internal/routing/options.ts"
 export type {
   BatchOptions,
   CreateOptions,
@@ -217,6 +224,77 @@ export const hedge = <Args, Data, H extends Hook.Any = never>(
 ): Made<Args, Data, H> => Effect.flatMap(Hedge.make(model, { percentile }), (backend) => make(backend, options))
 
 /**
+ * Makes a model that asks all of several at once, and answers with the first answer. The other calls are interrupted, and give back
+ * what they had not used. When all fail the reason is `AllFailed`.
+ *
+ * **When to use**
+ *
+ * Where latency matters more than cost: every call is paid at every model, as far as it came. {@link hedge} costs less.
+ *
+ * **Example** (The faster of two providers)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Anthropic, iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const gpt = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini" }))
+ *   const claude = yield* iModel.make(yield* Anthropic.makeMessages({ model: "claude-haiku-4-5" }))
+ *   const faster = yield* iModel.race([gpt, claude])
+ *   const { metadata, text } = yield* faster.respond({ prompt: "Name a colour." })
+ *   return { text, from: metadata.model }
+ * })
+ * ```
+ *
+ * @see {@link fallback} for one after the other
+ * @category constructors
+ * @since 0.1.0
+ */
+export const race = <const Several extends Route.Models, H extends Hook.Any = never>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
+  options?: Options<Route.ArgsOf<Several>, H>
+): Made<Route.ArgsOf<Several>, Route.DataOf<Several>, H> =>
+  Effect.flatMap(Race.make<Route.ArgsOf<Several>, Route.DataOf<Several>>(models), (backend) => make(backend, options))
+
+/**
+ * Makes a model that asks all of several at once, and answers with what most of them say. The answers are counted by their `key`.
+ *
+ * **Details**
+ *
+ * As soon as no further answer can change the result, the calls that still run are interrupted. Without a majority the answer with the
+ * most votes wins, and of several the one that came first; `metadata.votes` has the number of votes by key. A model that fails has
+ * no vote; when all fail the reason is `AllFailed`. The response is the first one with the key that won, and all attempts are in
+ * `calling.attempts`. A stream is handed out when the vote is decided.
+ *
+ * One model may vote several times: `[gpt, gpt, gpt]`.
+ *
+ * **Example** (Three judges)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel, OpenAi } from "effect-imodel"
+ *
+ * const program = Effect.gen(function*() {
+ *   const judge = yield* iModel.make(yield* OpenAi.makeChat({ model: "gpt-4o-mini" }))
+ *   const jury = yield* iModel.vote([judge, judge, judge], { key: ({ text }) => text.toLowerCase().trim() })
+ *   const { metadata, text } = yield* jury.respond({ prompt: "Spam or ham? Win a prize!", temperature: 1 })
+ *   return { text, votes: metadata.votes }
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const vote = <const Several extends Route.Models, H extends Hook.Any = never>(
+  models: Several & Arr.NonEmptyReadonlyArray<Model<Route.ArgsOf<Several>, Route.DataOf<Several>>>,
+  { key, ...options }: VoteOptions<Route.DataOf<Several>> & Omit<Options<Route.ArgsOf<Several>, H>, "key"> = {}
+): Made<Route.ArgsOf<Several>, Route.DataOf<Several>, H> =>
+  Effect.flatMap(
+    Vote.make<Route.ArgsOf<Several>, Route.DataOf<Several>>(models, { key }),
+    (backend) => make(backend, options)
+  )
+
+/**
  * Makes a model that asks another one once for calls with equal arguments that run at the same time: they have one answer. It
  * goes on while any of them waits for it. Streams are not shared, nor are arguments that cannot be compared, such as objects of a
  * class, nor calls with different `Hook.Params`.
@@ -364,7 +442,97 @@ export { layerFromJson, toJson }
 // Outside Effect
 // -----------------------------------------------------------------------------
 
-export type { Abortable, Promised }
+export type { Abortable, FallbackOptions, ModelOptions, Promised, PromisedTool, StandardSchema, ToolOptions }
+
+/**
+ * Makes a model for a program that is not written in Effect, of options alone: a provider, a model, limits. It is made at its first
+ * use, speaks HTTP by `fetch`, and lives until it is disposed of.
+ *
+ * **Gotchas**
+ *
+ * An `apiKey` in the form of a text is the name of an environment variable. A key itself is wrapped: `Redacted.make(key)`.
+ *
+ * **Example** (A script with a limit)
+ *
+ * ```ts
+ * import { iModel } from "effect-imodel"
+ *
+ * await using gpt = iModel.create({ provider: "openai", model: "gpt-4o-mini", limitRequests: 500 })
+ *
+ * const { text } = await gpt.respond({ prompt: "Name a colour." })
+ *
+ * const prompts = ["red", "blue"].map((colour) => ({ prompt: `A fruit that is ${colour}` }))
+ * for await (const result of gpt.invokeStream(prompts, { unordered: true })) {
+ *   if (result._tag === "Success") console.log(text, result.success.execution.status)
+ * }
+ * ```
+ *
+ * @see {@link toPromise} for a layer
+ * @category constructors
+ * @since 0.1.0
+ */
+export const create: (options: ModelOptions) => Promised = Create.create
+
+/**
+ * Makes one model of several, for a program that is not written in Effect. See {@link fallback}. Each of them is disposed of by itself.
+ *
+ * **Example** (Another provider stands in)
+ *
+ * ```ts
+ * import { iModel } from "effect-imodel"
+ *
+ * await using gpt = iModel.create({ provider: "openai", model: "gpt-4o" })
+ * await using claude = iModel.create({ provider: "anthropic", model: "claude-sonnet-4-5" })
+ * await using either = iModel.createFallback([gpt, claude], { timeout: "1 minute" })
+ *
+ * const { metadata, text } = await either.respond({ prompt: "Name a colour." })
+ * console.log(text, metadata["model"])
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const createFallback: (
+  models: Arr.NonEmptyReadonlyArray<Promised>,
+  options?: FallbackOptions
+) => Promised = Create.createFallback
+
+/**
+ * Makes a tool that `Promised.converse` runs. Its parameters are a schema of Effect, or of another library.
+ *
+ * **Example** (A model that can calculate)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const add = iModel.tool({
+ *   name: "add",
+ *   description: "Adds two numbers.",
+ *   parameters: Schema.Struct({ a: Schema.Finite, b: Schema.Finite }),
+ *   run: async ({ a, b }) => a + b
+ * })
+ *
+ * await using gpt = iModel.create({ provider: "openai", model: "gpt-4o-mini" })
+ *
+ * const { response } = await gpt.converse("What is 123 + 456?", { tools: [add], maxTurns: 5 })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tool: <A extends Readonly<Record<string, unknown>>>(options: ToolOptions<A>) => PromisedTool = makeTool
+
+/**
+ * A schema of another library, such as Zod, as one of Effect: for `respondAs` and `response_format`. The library implements Standard
+ * Schema and Standard JSON Schema; its own validation decodes the answer, and must not be asynchronous.
+ *
+ * Throws an `IllegalArgumentError` for a schema without a JSON schema.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromStandardSchema: <A>(schema: StandardSchema<A>) => Schema.Codec<A, unknown> = fromStandard
 
 /**
  * A model for a program that is not written in Effect: promises, an `AsyncIterable`, an `AbortSignal`. The model is made at its
@@ -492,6 +660,28 @@ export const respondAs = <A>(
   Effect.flatMap(iModel, (model) => model.respondAs(schema, args, options))
 
 /**
+ * Invokes the program's model with arguments of any type: those of one provider's wire, or of a file. What is wrong with them
+ * fails the calling. See `Model.invokeUnknown`.
+ *
+ * **Example** (A field of one wire)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { iModel } from "effect-imodel"
+ *
+ * const program = Effect.flatMap(iModel.invokeUnknown({ prompt: "Name a colour.", top_k: 5 }), ({ response }) => response)
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const invokeUnknown = (
+  args: unknown,
+  options?: InvokeOptions & CreateOptions
+): Effect.Effect<Calling, TimeoutError | PermissionDenied, iModel> =>
+  Effect.flatMap(iModel, (model) => model.invokeUnknown(args, options))
+
+/**
  * Streams the answer of the program's model. See `Model.stream`.
  *
  * **Example** (Text as it comes)
@@ -588,7 +778,11 @@ export function invokeAll(
   options?: BatchOptions & { readonly mode?: "default" | undefined }
 ): Effect.Effect<Array<Calling>, TimeoutError | PermissionDenied, iModel>
 export function invokeAll(args: Iterable<Arguments>, options?: BatchOptions) {
-  return Effect.flatMap(iModel, (model) => batch(model, args, options))
+  return Effect.flatMap(
+    iModel,
+    (model): Effect.Effect<Array<unknown>, TimeoutError | PermissionDenied> =>
+      options?.mode === "result" ? Many.invokeAllResults(model, args, options) : Many.invokeAll(model, args, options)
+  )
 }
 
 /**
@@ -622,19 +816,7 @@ export function invokeAllWith<Args, Data>(
   options?: BatchOptions & { readonly mode?: "default" | undefined }
 ): Effect.Effect<Array<Calling<Data>>, TimeoutError | PermissionDenied>
 export function invokeAllWith<Args, Data>(model: Model<Args, Data>, args: Iterable<Args>, options?: BatchOptions) {
-  return batch(model, args, options)
-}
-
-const batch = <Args, Data>(
-  model: Model<Args, Data>,
-  args: Iterable<Args>,
-  { mode, ...options }: BatchOptions = {}
-): Effect.Effect<Array<unknown>, TimeoutError | PermissionDenied> => {
-  const settle = (args: Args): Effect.Effect<unknown, TimeoutError | PermissionDenied> => {
-    const calling = model.invoke(args, options)
-    return mode === "result" ? Effect.result(calling) : calling
-  }
-  return Effect.forEach(args, settle, { concurrency: model.capacity })
+  return options?.mode === "result" ? Many.invokeAllResults(model, args, options) : Many.invokeAll(model, args, options)
 }
 
 /**
@@ -744,21 +926,12 @@ export const mapStream: {
  * @category operations
  * @since 0.1.0
  */
-export const mapStreamWith = <Args, Data, A, E, R>(
+export const mapStreamWith: <Args, Data, A, E, R>(
   model: Model<Args, Data>,
   elements: Stream.Stream<A, E, R>,
   toArgs: (element: A) => Args,
-  { unordered = false, ...options }: InvokeStreamOptions = {}
-): Stream.Stream<readonly [A, Result.Result<Calling<Data>, TimeoutError | PermissionDenied>], E, R> =>
-  Stream.mapEffect(
-    elements,
-    (element) =>
-      Effect.map(
-        Effect.result(Effect.suspend(() => model.invoke(toArgs(element), options))),
-        (result) => [element, result] as const
-      ),
-    { concurrency: model.capacity, unordered }
-  )
+  options?: InvokeStreamOptions
+) => Stream.Stream<readonly [A, Result.Result<Calling<Data>, TimeoutError | PermissionDenied>], E, R> = Many.mapStream
 
 // -----------------------------------------------------------------------------
 // Tools

@@ -101,7 +101,7 @@ const suite = (name: string, client: Layer.Layer<HttpClient.HttpClient>) =>
         it.effect(`is ${what}`, () =>
           Effect.gen(function*() {
             const { model } = yield* modelOf(() => answer)
-            const { exit, parts, text: said } = yield* collect(model.stream(ask))
+            const { exit, parts, text: said } = yield* collect(model.stream(ask, { idleTimeout: "2 seconds" }))
             assert.isTrue(Exit.isSuccess(exit), String(exit))
             assert.strictEqual(said, "blue")
             assert.strictEqual(parts.at(-1)?.type, "finish")

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Layer, Logger, Option, References, Schema, Stream, Tracer } from "effect"
+import { Cause, DateTime, Effect, Layer, Logger, Option, References, Schema, Stream, Tracer } from "effect"
 import { AiError, Prompt, Response } from "effect/ai"
 import { KeyValueStore, Persistence } from "effect/persistence"
 import { Calling, Errors, Hook, iModel, ServiceBackend } from "effect-imodel"
@@ -44,7 +44,7 @@ class Person extends Schema.Class<Person>("Person")({ name: Schema.String }) {
   }
 }
 
-const url = Schema.decodeUnknownSync(Response.UrlSourcePart)({
+const url = Schema.decodeSync(Response.UrlSourcePart)({
   type: "source",
   sourceType: "url",
   id: "s",
@@ -144,7 +144,7 @@ describe("what comes back", () => {
 
   it.effect("is the same object where there is nothing to redact", () =>
     Effect.gen(function*() {
-      const data = { harmless: [1, "two", new Date(0), new Uint8Array(1)] }
+      const data = { harmless: [1, "two", DateTime.toDateUtc(DateTime.makeUnsafe(0)), new Uint8Array(1)] }
       const model = yield* modelOf([redact], () => Effect.succeed(Calling.makeResponse({ data })))
       assert.strictEqual((yield* model.respond({})).data, data)
     }))

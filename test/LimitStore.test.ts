@@ -1,7 +1,7 @@
 /** The store of shared limits on a real Redis: what sessions take and wait for, whatever happens to Redis or to each other. */
 import { NodeRedis } from "@effect/platform-node"
-import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Latch, Layer, Schema } from "effect"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Clock, Effect, Exit, Latch, Layer, Schema, Scope } from "effect"
 import { LimitStore, TokenBucket } from "effect-imodel"
 import { Redis } from "effect/persistence"
 import { TestClock } from "effect/testing"
@@ -31,9 +31,16 @@ const assertLeft = (actual: number, whole: number, since: number) => {
 }
 
 describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () => {
+  // One server for all that leave it as it is. Each test has keys of its own.
+  let url = ""
+  const scope = Scope.makeUnsafe()
+  beforeAll(async () => {
+    url = (await Effect.runPromise(Scope.provide(serve(), scope))).url
+  })
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
   it.live("takes from both buckets or from neither, and never more than there is", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const sessions = yield* Effect.forEach([0, 1, 2, 3], () => open(url, { key: "both", capacities: [100, 1000] }))
       let requests = 0
       let tokens = 0
@@ -53,7 +60,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("serves those who wait in their order, whoever asks again", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const options = { key: "line", capacities: [10], windowMillis: 1000 }
       const [first, second] = [yield* open(url, options), yield* open(url, options)]
       const since = yield* elapsed
@@ -72,7 +78,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("stands in line for what comes next in the exchange that admits", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const options = { key: "next", capacities: [10] }
       const [first, second] = [yield* open(url, options), yield* open(url, options)]
       const { receipt, waitMillis } = yield* first.exchange(wanting([9], { next: [2] }))
@@ -83,7 +88,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("calls the one who is due sooner than he was told, when another gives back or leaves", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const options = { key: "sooner", capacities: [10] }
       const [first, second] = [yield* open(url, options), yield* open(url, options)]
       const called = yield* Latch.make()
@@ -101,7 +105,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("holds all back for as long as one was asked to", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const options = { key: "pause", capacities: [10] }
       const [first, second] = [yield* open(url, options), yield* open(url, options)]
       first.pause(1_500)
@@ -117,7 +120,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("lets so many run at once in all, and calls who waits when a place is free", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const options = { key: "places", capacities: [100], concurrency: 2 }
       const [first, second] = [yield* open(url, options), yield* open(url, options)]
       yield* first.exchange(wanting([1]))
@@ -132,7 +134,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("bounds what runs at once where there are no buckets", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const options = { key: "bare", capacities: [], concurrency: 1 }
       const [first, second] = [yield* open(url, options), yield* open(url, options)]
       assert.isDefined((yield* first.exchange(wanting([]))).receipt)
@@ -143,7 +144,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("forgets who is not heard of within the lease: his place in line, and what ran", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const options = { key: "lease", capacities: [10], concurrency: 2 }
       const [first, second] = [
         yield* open(url, options, { lease: "1 second" }),
@@ -158,7 +158,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("corrects once what several processes were told", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const limit = Effect.flatMap(connect(url), (store) =>
         Effect.provide(makeLimit({ capacity: 100, window: "1 hour", key: "corrected" }), store))
       const [first, second] = [yield* limit, yield* limit]
@@ -174,7 +173,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.effect("goes by the clock of Redis alone", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve().pipe(TestClock.withLive)
       const bucket = Effect.flatMap(connect(url), (store) =>
         Effect.provide(TokenBucket.make({ capacity: 10, window: "1 hour", key: "clock" }), store))
       const mine = yield* bucket
@@ -189,10 +187,9 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("keeps all of a limit in one slot of a cluster, under the prefix, and lets it expire", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const session = yield* open(url, { key: "mine", capacities: [10, 10] }, { prefix: "app:" })
       yield* session.exchange(wanting([1, 1]))
-      const keys = yield* command<ReadonlyArray<string>>(url, "KEYS", "*")
+      const keys = yield* command<ReadonlyArray<string>>(url, "KEYS", "app:*")
       assert.deepStrictEqual(keys.toSorted(), ["app:{mine}:0", "app:{mine}:1", "app:{mine}:line"])
       for (const key of keys) assert.isAbove(yield* command<number>(url, "PTTL", key), 0)
     }))
@@ -215,7 +212,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("outlives a flush of the scripts", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       const session = yield* open(url, { key: "flushed", capacities: [10] })
       yield* session.exchange(wanting([4]))
       yield* command(url, "SCRIPT", "FLUSH")
@@ -225,7 +221,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
 
   it.live("believes news once that it is told twice, since the answer to the first time was lost", () =>
     Effect.gen(function*() {
-      const { url } = yield* serve()
       let isLost = false
       const losing = Layer.effect(
         Redis.Redis,
@@ -287,7 +282,6 @@ describe.skipIf(unavailable("Redis", missingRedis))("LimitStore on Redis", () =>
     [Schema.Array(Step).check(Schema.isMaxLength(40))],
     ([steps]) =>
       Effect.gen(function*() {
-        const { url } = yield* serve()
         const capacities = [10, 40]
         const options = { key: `steps-${runs++}`, capacities }
         const sessions = yield* Effect.forEach([0, 1, 2], () => open(url, options))

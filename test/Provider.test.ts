@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Logger, Redacted, Stream } from "effect"
-import { iModel, OpenAi, Provider, type ServiceBackend, Simulator } from "effect-imodel"
+import { ConfigProvider, Effect, Layer, Logger, Predicate, Redacted, Stream } from "effect"
+import { iModel, OpenAi, Provider, Simulator } from "effect-imodel"
 import { serve } from "./support/server.ts"
-import { FetchHttpClient } from "effect/http"
+import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 
 const answer = { id: "1", model: "m", choices: [{ message: { content: "Blue." } }] }
 
 const apiKey = Redacted.make("no key is needed")
-const args: Readonly<Record<string, ServiceBackend.Arguments>> = {
+const args: Readonly<Record<string, object>> = {
   embeddings: { input: "Hello" },
   embedContent: { contents: ["Hello"] }
 }
@@ -129,6 +129,7 @@ describe("a vendor of OpenAI's protocol", () => {
     Effect.gen(function*() {
       const { server } = yield* seenOf({ model: "gpt-5-mini" }, { prompt: "Hello", max_tokens: 5, temperature: 1 })
       assert.deepStrictEqual((yield* server.arrival).body, {
+        stream: false,
         model: "gpt-5-mini",
         messages: [{ role: "user", content: "Hello" }],
         max_completion_tokens: 5,
@@ -192,4 +193,40 @@ describe("a credential", () => {
       const backend = yield* OpenAi.makeChat({ model: "qwen3", provider: "ollama" })
       assert.strictEqual(backend.provider, "ollama")
     }).pipe(Effect.provide(Layer.merge(FetchHttpClient.layer, environment({})))))
+})
+
+describe("a server that may stream where it is not asked to", () => {
+  const client = (bodies: Array<unknown>) =>
+    HttpClient.make((request) => {
+      bodies.push(request.body._tag === "Uint8Array" ? JSON.parse(new TextDecoder().decode(request.body.body)) : null)
+      return Effect.succeed(HttpClientResponse.fromWeb(request, Response.json(answer)))
+    })
+
+  it.effect.each(
+    [
+      ["openai", "https://api.openai.com/v1", false],
+      ["openai", "https://gateway.example/v1", true],
+      ["openai", "http://127.0.0.1:20128/v1", true],
+      ["azure", "https://mine.openai.azure.com", false],
+      ["openrouter", "https://openrouter.ai/api/v1", false],
+      ["groq", "https://proxy.example/v1", true],
+      ["ollama", "http://127.0.0.1:11434", true],
+      ["vllm", "https://models.example/v1", true]
+    ] as const
+  )("%s at %s is told not to: %s", ([provider, baseUrl, isTold]) =>
+    Effect.gen(function*() {
+      const bodies: Array<unknown> = []
+      for (const layer of [OpenAi.layerChat, OpenAi.layerResponses]) {
+        const backend = layer({ model: "m", provider, baseUrl, apiKey, retry: { times: 0 } })
+        yield* Effect.gen(function*() {
+          yield* iModel.invoke({ prompt: "Hello" })
+          yield* Effect.exit(Stream.runDrain(iModel.stream({ prompt: "Hello" })))
+        }).pipe(
+          Effect.provide(iModel.layer().pipe(Layer.provide(backend))),
+          Effect.provideService(HttpClient.HttpClient, client(bodies))
+        )
+      }
+      const stated = bodies.map((body) => Predicate.hasProperty(body, "stream") ? body.stream : undefined)
+      assert.deepStrictEqual(stated, isTold ? [false, true, false, true] : [undefined, true, undefined, true])
+    }))
 })

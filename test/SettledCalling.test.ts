@@ -48,7 +48,7 @@ describe("a settled calling", () => {
     "comes back from JSON as it was, without a credential",
     { payload: Fields, metadata: Fields, outcome: Outcome },
     Effect.fnUntraced(function*({ metadata, outcome, payload }) {
-      const calling = yield* iModel.invoke({
+      const calling = yield* iModel.invokeUnknown({
         ...payload,
         apiKey: canary,
         extra_headers: { Authorization: canary },
@@ -141,7 +141,7 @@ describe("a settled calling", () => {
     Effect.gen(function*() {
       const circle: Record<string, unknown> = { prompt: "round" }
       circle["self"] = circle
-      const calling = yield* iModel.invoke({
+      const calling = yield* iModel.invokeUnknown({
         prompt: Prompt.make([{
           role: "user",
           content: [{ type: "file", mediaType: "image/png", data: new Uint8Array([1, 2, 3]) }]

@@ -2,7 +2,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Redacted, Schema, Scope } from "effect"
 import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest, type HttpMethod } from "effect/http"
-import { iModel, OpenAi, Simulator } from "effect-imodel"
+import { iModel, OpenAi, type ServiceBackend, Simulator } from "effect-imodel"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 
@@ -116,10 +116,10 @@ describe("Simulator, in process", () => {
         assert.strictEqual(text, "a red fruit")
       }))
 
-    it.effect("reports its usage as it is estimated", () =>
+    it.effect("reports its usage at four characters a token", () =>
       Effect.gen(function*() {
         const { choices, usage } = yield* send(chat("Hello there")).pipe(immediate({ answer: () => "Good morning." }))
-        assert.deepStrictEqual(usage, { prompt_tokens: 2, completion_tokens: 3, total_tokens: 5 })
+        assert.deepStrictEqual(usage, { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 })
         assert.strictEqual(choices?.[0]?.finish_reason, "stop")
       }))
 
@@ -132,7 +132,7 @@ describe("Simulator, in process", () => {
           )
           assert.strictEqual(text, "Good mor")
           assert.strictEqual(choices?.[0]?.finish_reason, "length")
-          assert.deepStrictEqual(usage, { prompt_tokens: 2, completion_tokens: 2, total_tokens: 4 })
+          assert.deepStrictEqual(usage, { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 })
         })
     )
 
@@ -143,7 +143,7 @@ describe("Simulator, in process", () => {
           model: "gpt-4o"
         })
         assert.strictEqual(response.text, "hi")
-        assert.deepStrictEqual(response.usage, { inputTokens: { total: 5 }, outputTokens: { total: 1 } })
+        assert.deepStrictEqual(response.usage, { inputTokens: { total: 4 }, outputTokens: { total: 1 } })
         assert.deepStrictEqual(response.metadata, { model: "gpt-4o", requestId: "req_1", attempts: 1 })
         assert.strictEqual(response.finishReason, "stop")
       }).pipe(Effect.provide(modelOn({ latency: 0, answer: () => "hi" }))))
@@ -406,6 +406,10 @@ describe("Simulator, in process", () => {
   })
 })
 
+/** As the simulator counts. */
+const fourCharactersAToken = ({ max_tokens, prompt }: ServiceBackend.Arguments) =>
+  Math.ceil(String(prompt).length / 4) + (max_tokens ?? 0)
+
 describe("a batch of 40 calls under the limit of the simulator", () => {
   const batch = Effect.gen(function*() {
     const prompts = Array.from({ length: 40 }, (_, i) => ({ prompt: `Summarize topic ${i}`, max_tokens: 20 }))
@@ -420,8 +424,8 @@ describe("a batch of 40 calls under the limit of the simulator", () => {
 
   it.effect.each([
     { name: "requests", limits: { limitRequests: 10 }, leastMinutes: 3 },
-    { name: "tokens", limits: { limitTokens: 100 }, leastMinutes: 8.6 },
-    { name: "both", limits: { limitRequests: 10, limitTokens: 100 }, leastMinutes: 8.6 }
+    { name: "tokens", limits: { limitTokens: 100 }, leastMinutes: 9 },
+    { name: "both", limits: { limitRequests: 10, limitTokens: 100 }, leastMinutes: 9 }
   ])(
     "meets no 429 and wastes no time in a model of the same limit: $name",
     ({ leastMinutes, limits }) =>
@@ -435,7 +439,7 @@ describe("a batch of 40 calls under the limit of the simulator", () => {
         })
         assert.isAtLeast(arrivals.at(-1) ?? 0, leastMinutes * 60_000 - 1)
         assert.isAtMost(arrivals.at(-1) ?? 0, leastMinutes * 60_000 + 1_000)
-      }).pipe(Effect.provide(modelOn(limits, limits)))
+      }).pipe(Effect.provide(modelOn(limits, { ...limits, cost: fourCharactersAToken })))
   )
 
   it.effect("meets 429s in a model without limits", () =>

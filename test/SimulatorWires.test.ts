@@ -260,7 +260,7 @@ describe("Anthropic's SDK", () => {
       assert.strictEqual(response.headers.get("anthropic-ratelimit-requests-limit"), "2")
       assert.strictEqual(response.headers.get("anthropic-ratelimit-requests-remaining"), "1")
       assert.strictEqual(response.headers.get("anthropic-ratelimit-requests-reset"), "1970-01-01T00:00:30.000Z")
-      assert.strictEqual(response.headers.get("anthropic-ratelimit-tokens-remaining"), "899")
+      assert.strictEqual(response.headers.get("anthropic-ratelimit-tokens-remaining"), "898")
       yield* Effect.promise(() => anthropic.messages.create(body))
       const error = yield* rejection(() => anthropic.messages.create(body))
       assert(error instanceof AnthropicErrors.RateLimitError)

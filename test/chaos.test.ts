@@ -1,5 +1,5 @@
 /**
- * Ten thousand calls against providers that do everything wrong that the simulator knows, at random and for minutes, while some
+ * Five thousand calls against providers that do everything wrong that the simulator knows, at random and for minutes, while some
  * callers leave and some have little time: every call is settled in its time, with the whole answer or an error that is typed.
  */
 import { assert, describe, it } from "@effect/vitest"
@@ -8,7 +8,7 @@ import type { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { Anthropic, Errors, Gemini, iModel, OpenAi, ServiceBackend, Simulator } from "effect-imodel"
 
-const calls = 10_000
+const calls = 5_000
 const seed = "chaos"
 const answer = Arr.range(1, 12).map((n) => `word ${n}`).join(", ")
 const limitRequests = 2_400
@@ -74,7 +74,7 @@ const endOf = (exit: Exit.Exit<string, Errors.TimeoutError | Errors.PermissionDe
   return error.value._tag === "BackendError" ? error.value.reason._tag : error.value._tag
 }
 
-describe("ten thousand calls in chaos", () => {
+describe("five thousand calls in chaos", () => {
   it.effect(
     "are all settled in their time, whole or with a typed error, within the limits and without a trace",
     () =>

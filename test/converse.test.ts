@@ -58,6 +58,32 @@ const model = (...turns: ReadonlyArray<Calls>) => iModel.layer().pipe(Layer.prov
 const makeAdd = Effect.flatMap(ToolBackend.make(Add, ({ a, b }) => a + b), (backend) => iModel.make(backend))
 
 describe("iModel.converse", () => {
+  it.effect("ends by its timeout when a tool does not answer", () =>
+    Effect.gen(function*() {
+      const silent = yield* iModel.make(yield* ToolBackend.make(Wait, () => Effect.never))
+      const conversation = iModel.converse("Wait", { tools: [silent], maxTurns: 5, timeout: "5 seconds" })
+      const fiber = yield* Effect.forkChild(Effect.flip(conversation))
+      yield* TestClock.adjust("5 seconds")
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error._tag, "TimeoutError")
+      if (error._tag === "TimeoutError") assert.isNotEmpty(error.callingId)
+    }).pipe(Effect.provide(model([["wait", { seconds: 1 }]]))))
+
+  it.effect("runs at most 128 calls of one answer, and tells the model of the others", () =>
+    Effect.gen(function*() {
+      let runs = 0
+      const counting = ToolBackend.make(Add, ({ a, b }) => {
+        runs++
+        return a + b
+      })
+      const count = yield* iModel.make(yield* counting)
+      const { steps } = yield* iModel.converse("Add", { tools: [count], maxTurns: 5 })
+      assert.strictEqual(runs, 128)
+      assert.strictEqual(steps[0]?.tools.length, 1_000)
+      assert.strictEqual(steps[0]?.tools.filter(({ failed }) => failed).length, 1_000 - 128)
+      assert.include(steps[0]?.tools.at(-1)?.text, "at most 128")
+    }).pipe(Effect.provide(model(Array.from({ length: 1_000 }, () => ["add", { a: 1, b: 2 }] as const)))))
+
   it.effect("runs the tools that the model calls, and has all steps in its result", () =>
     Effect.gen(function*() {
       const add = yield* makeAdd

@@ -69,7 +69,7 @@ describe("examples", () => {
     const compilerOptions = { noUnusedLocals: false, noUnusedParameters: false, paths }
     const config = { extends: "../../tsconfig.json", compilerOptions, include: ["."] }
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config))
-    const tsc = join(root, "node_modules", ".bin", "tsc")
+    const tsc = join(root, "node_modules", "typescript", "bin", "tsc")
     const { status, stderr, stdout } = spawnSync(tsc, ["-p", folder, "--pretty", "false"], { encoding: "utf8" })
     const errors = stdout.split("\n").filter((line) => line.includes("error TS")).map((line) => {
       const [, i = "", row = "0", rest = ""] = /example(\d+)\.ts\((\d+),\d+\): (.*)/.exec(line) ?? []

@@ -1,6 +1,6 @@
 /** Every program of the guide runs offline, and prints what it is to print. */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
-import { Console, Effect } from "effect"
+import { ConfigProvider, Console, Effect } from "effect"
 import { execFile } from "node:child_process"
 import { readdirSync } from "node:fs"
 import { delimiter, dirname, join } from "node:path"
@@ -16,8 +16,11 @@ const folder = join(root, "scratchpad", "guide")
 
 // The programs run in this process, which saves each of them the import of the library.
 const { runMain, started } = vi.hoisted(() => {
-  const started: Array<Effect.Effect<unknown, unknown>> = []
-  return { started, runMain: (program: Effect.Effect<unknown, unknown>) => void started.push(program) }
+  const started: Array<Effect.Effect<void>> = []
+  return {
+    started,
+    runMain: <A, E>(program: Effect.Effect<A, E>) => void started.push(Effect.asVoid(Effect.orDie(program)))
+  }
 })
 vi.mock("@effect/platform-node", async (original) => ({
   ...await original<typeof import("@effect/platform-node")>(),
@@ -88,12 +91,14 @@ const guide = (...args: ReadonlyArray<string>) => {
   return promisify(execFile)(process.execPath, [...command, ...args], { cwd: root, encoding: "utf8", timeout: 50_000 })
 }
 
-const programs = new Map<string, Effect.Effect<unknown, unknown>>()
+/** Claude Code is where the tests have installed it. */
+const environment = ConfigProvider.fromEnv({
+  env: { ...process.env, PATH: [dirname(installed.executable ?? ""), process.env["PATH"]].join(delimiter) }
+})
+
+const programs = new Map<string, Effect.Effect<void>>()
 
 beforeAll(async () => {
-  if (installed.executable !== undefined) {
-    vi.stubEnv("PATH", `${dirname(installed.executable)}${delimiter}${process.env["PATH"]}`)
-  }
   for (const name of Object.keys(printed)) {
     await import(join(folder, `${name}.ts`))
     const program = started.pop()
@@ -107,7 +112,10 @@ describe.concurrent("the guide", () => {
     it.live.skipIf(skipped)(name, () =>
       Effect.gen(function*() {
         const { console, lines } = recorder()
-        yield* Effect.provideService(programs.get(name) ?? Effect.void, Console.Console, console)
+        yield* (programs.get(name) ?? Effect.void).pipe(
+          Effect.provideService(Console.Console, console),
+          Effect.provideService(ConfigProvider.ConfigProvider, environment)
+        )
         assertPrints(lines.join("\n"), expected)
       }))
   }

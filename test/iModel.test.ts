@@ -173,11 +173,13 @@ describe("arguments", () => {
     Effect.gen(function*() {
       const backend = yield* ServiceBackend.ServiceBackend
       const model = yield* iModel.make(backend, { limitRequests: 1 })
-      const calling = yield* model.invoke({ a: 1 })
+      const calling = yield* model.invokeUnknown({ a: 1 })
       assert.strictEqual(calling.execution.status, "failed")
-      const error = yield* Effect.flip(model.createCalling({ a: 1 }))
+      const wrong: ServiceBackend.Arguments & { readonly a: number } = { a: 1 }
+      const error = yield* Effect.flip(model.createCalling(wrong))
       assert.isTrue(error._tag === "BackendError" && error.reason._tag === "InvalidRequestError")
-      assert.strictEqual((yield* model.respond({ a: 1, b: { c: [1] } })).data, 2)
+      const right: ServiceBackend.Arguments & { readonly a: number; readonly b: object } = { a: 1, b: { c: [1] } }
+      assert.strictEqual((yield* model.respond(right)).data, 2)
     }).pipe(Effect.provide(ServiceBackend.layer(add))))
 })
 

@@ -74,7 +74,7 @@ const compile = (name: string, code: string) => {
       files: [`${name}.ts`]
     })
   )
-  const tsc = join(root, "node_modules", ".bin", "tsc")
+  const tsc = join(root, "node_modules", "typescript", "bin", "tsc")
   const { stdout } = spawnSync(
     tsc,
     ["-p", join(folder, `${name}.json`), "--pretty", "false", "--extendedDiagnostics"],

@@ -1,11 +1,12 @@
 import { NodeHttpClient, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result, type Scope } from "effect"
+import { Effect, Fiber, Result, type Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { mkdtempSync, realpathSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { iModel, ToolBackend } from "effect-imodel"
-import { everything, everythingOverHttp, filesystem, missingServers } from "./support/mcp.ts"
+import { everything, everythingOverHttp, filesystem, missingServers, observed } from "./support/mcp.ts"
 import { unavailable } from "./support/required.ts"
 
 type Tools = ReadonlyMap<string, iModel.Model<Readonly<Record<string, unknown>>>>
@@ -62,5 +63,28 @@ describe.skipIf(unavailable("MCP servers", missingServers))("real MCP servers", 
       assert.strictEqual(Result.isSuccess(read) ? read.success.text : "", "a note")
       const outside = yield* call(tools, "read_text_file", { path: "/etc/passwd" })
       assert.isTrue(Result.isFailure(outside) && outside.failure.message.includes("denied"))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+})
+
+describe("an MCP server", () => {
+  it.effect("that does not answer a call fails it by the timeout", () =>
+    Effect.gen(function*() {
+      const tools = yield* toolsOf(
+        yield* ToolBackend.fromMcp(ToolBackend.mcpStdio({ ...observed, timeout: "5 seconds" }))
+      )
+      const calling = yield* Effect.forkChild(call(tools, "silent", {}))
+      let seconds = 0
+      while (calling.pollUnsafe() === undefined) {
+        yield* TestClock.adjust("1 second")
+        yield* TestClock.withLive(Effect.sleep(10))
+        seconds++
+      }
+      const answer = yield* Fiber.join(calling)
+      assert.isAtLeast(seconds, 5)
+      if (Result.isSuccess(answer) || answer.failure._tag !== "BackendError") return assert.fail("not a failed call")
+      assert.strictEqual(answer.failure.reason._tag, "ToolFailure")
+      assert.include(answer.failure.message, "deadline")
+      const echo = yield* call(tools, "echo", { message: "still there" })
+      assert.strictEqual(Result.isSuccess(echo) ? echo.success.text : "", "still there")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 })

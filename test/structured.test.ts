@@ -55,7 +55,7 @@ describe("an answer in the form of a schema", () => {
       const backend = yield* OpenAi.makeChat({ model: "gpt-4o", apiKey: Redacted.make("not-needed") }).pipe(
         Effect.provideService(HttpClient.HttpClient, answeringWith([answer], "application/json"))
       )
-      const model = yield* iModel.make(backend, { limitTokens: 1_000 })
+      const model = yield* iModel.make(backend, { limitTokens: 1_000, repair: 0 })
       const error = yield* Effect.flip(
         model.respond({ prompt: "Name a colour.", response_format: Colour, max_tokens: 500 })
       )

@@ -151,6 +151,23 @@ describe("BackendError", () => {
   })
 })
 
+describe("the arguments of the program's model", () => {
+  it("are known by name", () => {
+    const calls = () => [
+      iModel.respond({ prompt: "Hi", system: "Be brief.", temperature: 1 }),
+      iModel.invoke({ input: ["blue", "red"] }),
+      iModel.invokeUnknown({ prompt: "Hi", top_k: 5 }),
+      // @ts-expect-error a misspelt argument
+      iModel.respond({ prompt: "Hi", temprature: 1 }),
+      // @ts-expect-error a misspelt argument
+      iModel.stream({ prompt: "Hi", maxTokens: 1 }),
+      // @ts-expect-error a field of one wire
+      iModel.invoke({ prompt: "Hi", top_k: 5 })
+    ]
+    expectTypeOf(calls).toBeFunction()
+  })
+})
+
 describe("ServiceBackend.layerMock", () => {
   it("needs nothing", () => {
     expectTypeOf(ServiceBackend.layerMock<string>).returns.toEqualTypeOf<

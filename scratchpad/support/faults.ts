@@ -52,7 +52,7 @@ const erased = <Args, Answer, E>(
 // -----------------------------------------------------------------------------
 
 /** Sixty words, and as many tokens by the simulator's count. */
-const answer = Array.from({ length: 60 }, (_, i) => `w${String(i).padStart(2, "0")}`).join(" ")
+const answer = Array.from({ length: 60 }, (_, i) => `w${String.fromCharCode(97 + i / 26, 97 + i % 26)}`).join(" ")
 
 /** What goes wrong with the requests to the primary, the first of which is number one. */
 export type Faulty = (attempt: number) => Simulator.Fault | undefined

@@ -18,6 +18,10 @@ export const misfitOf = (options: StreamOptions): AiError.InvalidRequestError | 
       `It must be a duration longer than zero, such as "1 minute" or milliseconds, got ${shown(options[late])}`
     )
   }
+  const { repair } = options
+  if (repair !== undefined && !(Number.isSafeInteger(repair) && repair >= 0)) {
+    return misfit("repair", `It must be a whole number, zero or more, got ${shown(repair)}`)
+  }
   return priority === undefined || (typeof priority === "number" && !Number.isNaN(priority))
     ? undefined
     : misfit("priority", `It must be a number, got ${shown(priority)}`)

@@ -26,7 +26,15 @@ import type { Args, HookInstance } from "./hooks/instance.ts"
 import * as Events from "./hooks/events.ts"
 import * as Pipeline from "./hooks/pipeline.ts"
 import { identify, ModelTypeId, uuid } from "./util/identity.ts"
-import { durationOrZero, illegal, notNegative, onlyKnown, positive, positiveDuration } from "./util/options.ts"
+import {
+  durationOrZero,
+  illegal,
+  notNegative,
+  onlyKnown,
+  positive,
+  positiveDuration,
+  wholeNumber
+} from "./util/options.ts"
 import { misfitOf } from "./callOptions.ts"
 import * as Dispatcher from "./executor/dispatcher.ts"
 import * as Settings from "./executor/settings.ts"
@@ -51,6 +59,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   const { capacityRefreshTime, cost, expectedOutputTokens, headroom, priority } = options
   if (Number.isNaN(priority)) return yield* illegal("priority must be a number, got NaN")
   if (expectedOutputTokens !== undefined) yield* notNegative("expectedOutputTokens", expectedOutputTokens)
+  if (options.repair !== undefined) yield* wholeNumber("repair", options.repair)
   if (capacityRefreshTime !== undefined) yield* positiveDuration("capacityRefreshTime", capacityRefreshTime)
   if (headroom !== undefined) yield* durationOrZero("headroom", headroom)
   const defaults = (defaultTimeout ?? defaultQueueTimeout ?? priority) === undefined
@@ -110,7 +119,8 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
 
   const { circuit } = backend
   const admit = <A>(calling: Calling<A>, submission: Submission, invokeOptions: InvokeOptions | undefined) => {
-    const joined = join(calling, admission.runner(invokeOptions), submission, invokeOptions?.timeout)
+    const asked = { ...submission, repair: invokeOptions?.repair ?? submission.repair ?? options.repair }
+    const joined = join(calling, admission.runner(invokeOptions), asked, invokeOptions?.timeout)
     const admitted = backend.capacity === undefined ? joined : placed(joined, invokeOptions)
     // What would be refused when its turn has come need not wait for it.
     return circuit === undefined ? admitted : Effect.flatMap(circuit.refusal, (refusal) => {

@@ -1,12 +1,27 @@
 /** A model for a program that is not written in Effect. */
+import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
-import type * as Schema from "effect/Schema"
+import type * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Calling, NormalizedResponse, StreamPart } from "../Calling.ts"
-import type { CreateOptions, InvokeOptions, Model, ResponseOf, StreamOptions } from "../Model.ts"
+import { type Conversation, type ConverseOptions, converseWith } from "../Conversation.ts"
+import type { PermissionDenied, TimeoutError } from "../Errors.ts"
+import type {
+  BatchOptions,
+  CreateOptions,
+  InvokeOptions,
+  InvokeStreamOptions,
+  Model,
+  ResponseOf,
+  StreamOptions
+} from "../Model.ts"
 import type { Arguments } from "../ServiceBackend.ts"
+import { type AnySchema, toSchema } from "./chat/standardSchema.ts"
+import * as Many from "./invokeMany.ts"
+import * as Models from "./model.ts"
+import { type PromisedTool, ToolTypeId } from "./promisedTool.ts"
 
 /**
  * @category options
@@ -32,9 +47,9 @@ export interface Promised<in Args = Arguments, out Data = unknown> extends Async
     args: Args,
     options?: InvokeOptions & CreateOptions & Abortable
   ) => Promise<NormalizedResponse<Data>>
-  /** See `Model.respondAs`. */
+  /** See `Model.respondAs`. The schema is one of Effect, or of another library: see `StandardSchema`. */
   readonly respondAs: <A>(
-    schema: Schema.ConstraintCodec<A, unknown>,
+    schema: AnySchema<A>,
     args: Args,
     options?: InvokeOptions & CreateOptions & Abortable
   ) => Promise<ResponseOf<Data, A>>
@@ -43,6 +58,29 @@ export interface Promised<in Args = Arguments, out Data = unknown> extends Async
    * call of its own.
    */
   readonly stream: (args: Args, options?: StreamOptions & Abortable) => AsyncIterable<StreamPart>
+  /** See `iModel.invokeAll`. */
+  readonly invokeAll: {
+    (
+      args: Iterable<Args>,
+      options: BatchOptions & Abortable & { readonly mode: "result" }
+    ): Promise<Array<Result.Result<Calling<Data>, TimeoutError | PermissionDenied>>>
+    (
+      args: Iterable<Args>,
+      options?: BatchOptions & Abortable & { readonly mode?: "default" | undefined }
+    ): Promise<Array<Calling<Data>>>
+  }
+  /** See `iModel.invokeStream`. The arguments are read as calls can start, and each loop over it reads them again. */
+  readonly invokeStream: (
+    args: Iterable<Args> | AsyncIterable<Args>,
+    options?: InvokeStreamOptions & Abortable
+  ) => AsyncIterable<Result.Result<Calling<Data>, TimeoutError | PermissionDenied>>
+  /** See `iModel.converse`. Its tools are those of `iModel.tool`. */
+  readonly converse: (
+    prompt: Prompt.RawInput,
+    options: Omit<ConverseOptions, "tools"> & Abortable & { readonly tools?: ReadonlyArray<PromisedTool> | undefined }
+  ) => Promise<Conversation>
+  /** The model itself, for functions that take one. It ends with this one. */
+  readonly model: () => Promise<Model<Args, Data>>
   /** Ends the model and all that it runs. What is asked of it after that is rejected. */
   readonly dispose: () => Promise<void>
 }
@@ -71,30 +109,72 @@ export const promised = <Self, Args, Data, E>(
       : answer.catch((error: unknown) => Promise.reject(signal.aborted ? signal.reason : error))
   }
 
+  const iterate = <A, E>(
+    use: (model: Model<Args, Data>) => Stream.Stream<A, E>,
+    signal: AbortSignal | undefined
+  ): AsyncIterable<A> => {
+    const its = Stream.unwrap(Effect.map(tag, use))
+    const stream = Stream.unwrap(
+      Effect.suspend(() =>
+        isDisposed
+          ? Effect.die(over())
+          : Effect.map(runtime.contextEffect, (context) => Stream.provideContext(its, context))
+      )
+    )
+    return Stream.toAsyncIterable(
+      signal === undefined
+        ? stream
+        : Stream.unwrap(Effect.as(begin(signal), Stream.interruptWhen(stream, aborted(signal))))
+    )
+  }
+
+  function invokeAll(
+    args: Iterable<Args>,
+    options: BatchOptions & Abortable & { readonly mode: "result" }
+  ): Promise<Array<Result.Result<Calling<Data>, TimeoutError | PermissionDenied>>>
+  function invokeAll(
+    args: Iterable<Args>,
+    options?: BatchOptions & Abortable & { readonly mode?: "default" | undefined }
+  ): Promise<Array<Calling<Data>>>
+  function invokeAll(args: Iterable<Args>, { signal, ...options }: BatchOptions & Abortable = {}) {
+    return run(
+      (model): Effect.Effect<Array<unknown>, TimeoutError | PermissionDenied> =>
+        options.mode === "result"
+          ? Many.invokeAllResults(model, args, options)
+          : Many.invokeAll(model, args, options),
+      signal
+    )
+  }
+
   return {
     invoke: (args, { signal, ...options } = {}) => run((model) => model.invoke(args, options), signal),
     respond: (args, { signal, ...options } = {}) => run((model) => model.respond(args, options), signal),
     respondAs: (schema, args, { signal, ...options } = {}) =>
-      run((model) => model.respondAs(schema, args, options), signal),
-    stream: (args, { signal, ...options } = {}) => {
-      const its = Stream.unwrap(Effect.map(tag, (model) => model.stream(args, options)))
-      const stream = Stream.unwrap(
-        Effect.suspend(() =>
-          isDisposed
-            ? Effect.die(over())
-            : Effect.map(runtime.contextEffect, (context) => Stream.provideContext(its, context))
-        )
-      )
-      return Stream.toAsyncIterable(
-        signal === undefined
-          ? stream
-          : Stream.unwrap(Effect.as(begin(signal), Stream.interruptWhen(stream, aborted(signal))))
-      )
-    },
+      run((model) => Effect.suspend(() => model.respondAs(toSchema(schema), args, options)), signal),
+    stream: (args, { signal, ...options } = {}) => iterate((model) => model.stream(args, options), signal),
+    invokeAll,
+    invokeStream: (args, { signal, ...options } = {}) =>
+      iterate(
+        (model) => Stream.map(Many.mapStream(model, streamOf(args), (args) => args, options), ([, result]) => result),
+        signal
+      ),
+    converse: (prompt, { signal, tools = [], ...options }) =>
+      run((model) =>
+        Effect.scoped(Effect.gen(function*() {
+          const models = yield* Effect.forEach(tools, (tool) => Effect.flatMap(tool[ToolTypeId], Models.make))
+          return yield* converseWith(model, prompt, { ...options, tools: models })
+        })), signal),
+    model: () => run(Effect.succeed, undefined),
     dispose,
     [Symbol.asyncDispose]: dispose
   }
 }
+
+/** An error of an iterable of the caller ends the loop as it is. */
+const streamOf = <A>(items: Iterable<A> | AsyncIterable<A>): Stream.Stream<A> =>
+  Symbol.asyncIterator in items
+    ? Stream.orDie(Stream.fromAsyncIterable(items, (error) => error))
+    : Stream.fromIterable(items)
 
 // A reason can be anything. It is what a promise is rejected with, as it is.
 

@@ -178,6 +178,7 @@ const messagesBackend = Effect.fnUntraced(function*(options: MessagesOptions) {
     operation: { name: "chat" },
     retry: options.retry,
     circuitBreaker: options.circuitBreaker,
+    maxResponseBytes: options.maxResponseBytes,
     transformClient: options.transformClient,
     normalize
   }))

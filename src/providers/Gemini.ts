@@ -32,6 +32,8 @@ import { reasonOf } from "../internal/gemini/reason.ts"
 import { answerOf } from "../internal/gemini/mock.ts"
 import type { MockOptions } from "../internal/mock/options.ts"
 import * as Reader from "../internal/mock/reader.ts"
+import * as Answers from "../internal/gemini/answerSchema.ts"
+import * as Embeddings from "../internal/gemini/embeddings.ts"
 import * as Wire from "../internal/gemini/schema.ts"
 import { isBlocked, makeDecoder } from "../internal/gemini/stream.ts"
 import { callingOf, toolsOf } from "../internal/gemini/tools.ts"
@@ -92,17 +94,18 @@ export type { MockOptions, MockToolCall } from "../internal/mock/options.ts"
 const provider = "gemini"
 
 const endpointOf = Effect.fnUntraced(function*(
-  { apiKey, baseUrl, circuitBreaker, headers, model, retry, transformClient }: Options
+  { apiKey, baseUrl, circuitBreaker, headers, maxResponseBytes, model, retry, transformClient }: Options
 ) {
   return {
     provider,
     name: Wire.bareModel(model),
-    baseUrl: completeBaseUrl(baseUrl ?? (yield* defaultBaseUrl)),
+    ...completeBaseUrl(baseUrl ?? (yield* defaultBaseUrl)),
     auth: { type: "header", name: "x-goog-api-key", credential: apiKey ?? "GEMINI_API_KEY" },
     headers,
     reason: reasonOf,
     retry,
     circuitBreaker,
+    maxResponseBytes,
     transformClient
   } as const
 })
@@ -126,7 +129,7 @@ export interface GenerateContentRequest extends Readonly<Wire.GenerateContentReq
  * @category models
  * @since 0.1.0
  */
-export interface GenerateContentResponse extends Readonly<typeof Wire.GenerateContentResponse.Type> {}
+export interface GenerateContentResponse extends Readonly<typeof Answers.GenerateContentResponse.Type> {}
 
 /**
  * The schema of it, as the `data` of a response is: what `Hook.cache` stores it by.
@@ -135,7 +138,7 @@ export interface GenerateContentResponse extends Readonly<typeof Wire.GenerateCo
  * @since 0.1.0
  */
 export const GenerateContentResponse: Schema.Codec<GenerateContentResponse> = Schema.toType(
-  Wire.GenerateContentResponse
+  Answers.GenerateContentResponse
 )
 
 /**
@@ -184,21 +187,21 @@ export const makeGenerateContent = (
 > => Reader.attach(generateContentBackend(options), answerReader(options.model))
 
 const answerReader = (model: string): Reader.Reader =>
-  Reader.make(Wire.generateContentRequest(Wire.bareModel(model)), Wire.GenerateContentResponse, normalize)
+  Reader.make(Wire.generateContentRequest(Wire.bareModel(model)), Answers.GenerateContentResponse, normalize)
 
 const generateContentBackend = Effect.fnUntraced(function*(options: GenerateContentOptions) {
-  const endpoint = yield* endpointOf(options)
+  const { query, ...endpoint } = yield* endpointOf(options)
   const backend = yield* Endpoint.make(withFittingTools(dialects.gemini, {
     ...endpoint,
     ...yield* Capabilities.of(endpoint, options.capabilities, KnownModels.capabilitiesOf, demandsOf),
-    path: "/models/{model}:generateContent",
+    path: `/models/{model}:generateContent${query}`,
     request: Wire.generateContentRequest(Wire.bareModel(options.model)),
-    response: Wire.GenerateContentResponse,
-    tolerance: Wire.tolerance,
+    response: Answers.GenerateContentResponse,
+    tolerance: Answers.tolerance,
     body: toBody,
     operation: { name: "generate_content", provider: "gcp.gemini" },
     stream: {
-      path: "/models/{model}:streamGenerateContent?alt=sse",
+      path: `/models/{model}:streamGenerateContent?alt=sse${query.replace("?", "&")}`,
       body: toBody,
       decoder: (payload) => mapParts(makeDecoder(), renamingCalls(provider, payload))
     },
@@ -283,7 +286,8 @@ const toBody = Effect.fnUntraced(function*(
     prompt,
     response_format,
     stop,
-    systemInstruction,
+    system,
+    systemInstruction = system === undefined ? undefined : { parts: [{ text: system }] },
     temperature,
     tool_choice,
     toolConfig,
@@ -298,8 +302,9 @@ const toBody = Effect.fnUntraced(function*(
     : yield* conversationOf(provider, input)
   const instruction = conversation.systemInstruction ?? systemInstruction
   if (conversation.systemInstruction !== undefined && systemInstruction !== undefined) {
+    const parameter = system === undefined ? "systemInstruction" : "system"
     const description = "Give either this or system messages, not both"
-    return yield* unsendable("systemInstruction", description)
+    return yield* unsendable(parameter, description)
   }
   const config = {
     ...generationConfig,
@@ -364,7 +369,7 @@ const normalize = Effect.fnUntraced(function*(
  * @category models
  * @since 0.1.0
  */
-export interface EmbedContentRequest extends Readonly<Wire.EmbedContentRequest["Encoded"]> {}
+export interface EmbedContentRequest extends Readonly<Embeddings.EmbedContentRequest["Encoded"]> {}
 
 /**
  * The embeddings in the order of the contents; the one of a single `content` is the first. Their vectors alone are the `value`
@@ -373,7 +378,7 @@ export interface EmbedContentRequest extends Readonly<Wire.EmbedContentRequest["
  * @category models
  * @since 0.1.0
  */
-export interface EmbedContentResponse extends Readonly<typeof Wire.EmbedContentResponse.Type> {}
+export interface EmbedContentResponse extends Readonly<typeof Embeddings.EmbedContentResponse.Type> {}
 
 /**
  * The schema of it, as the `data` of a response is: what `Hook.cache` stores it by.
@@ -381,7 +386,7 @@ export interface EmbedContentResponse extends Readonly<typeof Wire.EmbedContentR
  * @category schemas
  * @since 0.1.0
  */
-export const EmbedContentResponse: Schema.Codec<EmbedContentResponse> = Schema.toType(Wire.EmbedContentResponse)
+export const EmbedContentResponse: Schema.Codec<EmbedContentResponse> = Schema.toType(Embeddings.EmbedContentResponse)
 
 /**
  * Makes the backend of `embedContent`, and of `batchEmbedContents` for several contents at once.
@@ -423,12 +428,16 @@ export const makeEmbedContent = (
 > =>
   Reader.attach(
     embedContentBackend(options),
-    Reader.make(Wire.embedContentRequest(Wire.bareModel(options.model)), Wire.EmbedContentResponse, normalizeEmbeddings)
+    Reader.make(
+      Embeddings.embedContentRequest(Wire.bareModel(options.model)),
+      Embeddings.EmbedContentResponse,
+      normalizeEmbeddings
+    )
   )
 
 const normalizeEmbeddings = (
   { embeddings, usageMetadata }: EmbedContentResponse,
-  { contents }: Wire.EmbedContentRequest["Type"]
+  { contents }: Embeddings.EmbedContentRequest["Type"]
 ) =>
   embeddings.length === contents.length
     ? Effect.succeed({ value: embeddings.map(({ values }) => values), usage: usageOf(usageMetadata) })
@@ -439,11 +448,13 @@ const normalizeEmbeddings = (
     )
 
 const embedContentBackend = Effect.fnUntraced(function*(options: Options) {
+  const { query, ...endpoint } = yield* endpointOf(options)
   const backend = yield* Endpoint.make({
-    ...yield* endpointOf(options),
-    path: "/models/{model}:{method}",
-    request: Wire.embedContentRequest(Wire.bareModel(options.model)),
-    response: Wire.EmbedContentResponse,
+    ...endpoint,
+    path: `/models/{model}:{method}${query}`,
+    request: Embeddings.embedContentRequest(Wire.bareModel(options.model)),
+    response: Embeddings.EmbedContentResponse,
+    tolerance: Embeddings.tolerance,
     operation: { name: "embeddings", provider: "gcp.gemini" },
     body: ({ contents, method, model, ...fields }) => {
       const requests = contents.map((content) => ({ ...fields, model: `models/${model}`, content }))

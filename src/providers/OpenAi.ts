@@ -109,13 +109,14 @@ export interface ChatOptions extends ResponsesOptions {
 type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
 
 const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, options: Options) {
-  const { circuitBreaker, headers, model, retry, transformClient } = options
+  const { circuitBreaker, headers, maxResponseBytes, model, retry, transformClient } = options
   const provider = yield* oneOf("provider", options.provider ?? "openai", vendors)
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
   const apiKey = options.apiKey ?? vendor.apiKey
   const { baseUrl, query } = vendor.complete(options.baseUrl ?? (yield* vendor.baseUrl))
   return {
     vendor,
+    statesStream: Vendors.mayStreamUnasked(vendor, baseUrl),
     provider,
     name: model,
     baseUrl,
@@ -127,6 +128,7 @@ const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, 
     tokenizer: tokenizerOf(model),
     retry,
     circuitBreaker,
+    maxResponseBytes,
     transformClient
   }
 })
@@ -212,7 +214,7 @@ const chatReader = ({ model, provider = "openai" }: ChatOptions): Reader.Reader 
   Reader.make(Wire.chatRequest(model), Wire.ChatCompletion, normalizeCompletion(provider))
 
 const chatBackend = Effect.fnUntraced(function*(options: ChatOptions) {
-  const { vendor, ...endpoint } = yield* endpointOf("chat", "/chat/completions", options)
+  const { statesStream, vendor, ...endpoint } = yield* endpointOf("chat", "/chat/completions", options)
   const { provider } = endpoint
   const bodyOf = (payload: Wire.ChatRequest["Type"]) =>
     toBody(provider, payload, {
@@ -224,8 +226,7 @@ const chatBackend = Effect.fnUntraced(function*(options: ChatOptions) {
     ...yield* Capabilities.of(endpoint, options.capabilities, Vendors.capabilitiesOf(vendor), demandsOf),
     request: Wire.chatRequest(options.model),
     response: Wire.ChatCompletion,
-    body: (payload) =>
-      Effect.map(bodyOf(payload), (body) => vendor.mayStreamUnasked ? { stream: false, ...body } : body),
+    body: (payload) => Effect.map(bodyOf(payload), (body) => statesStream ? { stream: false, ...body } : body),
     stream: {
       body: (payload) =>
         Effect.map(bodyOf(payload), (body) => ({
@@ -395,7 +396,7 @@ const responseReader = ({ model, provider = "openai" }: ResponsesOptions): Reade
   Reader.make(Responses.responseRequest(model), Responses.Response, normalizeResponseOf(provider))
 
 const responsesBackend = Effect.fnUntraced(function*(options: ResponsesOptions) {
-  const { vendor, ...endpoint } = yield* endpointOf("chat", "/responses", options)
+  const { statesStream, vendor, ...endpoint } = yield* endpointOf("chat", "/responses", options)
   const { provider } = endpoint
   const backend = yield* Endpoint.make(withFittingTools(dialects.openai, {
     ...endpoint,
@@ -405,7 +406,7 @@ const responsesBackend = Effect.fnUntraced(function*(options: ResponsesOptions) 
     body: (payload) =>
       Effect.map(
         toResponseBody(provider, payload),
-        (body) => vendor.mayStreamUnasked ? { stream: false, ...body } : body
+        (body) => statesStream ? { stream: false, ...body } : body
       ),
     stream: {
       body: (payload) => toStreamedBody(provider, payload),
@@ -518,15 +519,24 @@ export const makeEmbeddings = (
 ): Effect.Effect<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> =>
   Reader.attach(
     embeddingsBackend(options),
-    Reader.make(Vectors.embeddingRequest(options.model), Vectors.Embeddings, Vectors.normalize)
+    Reader.make(
+      Vectors.embeddingRequest(options.provider ?? "openai", options.model),
+      Vectors.Embeddings,
+      Vectors.normalize
+    )
   )
 
 const embeddingsBackend = Effect.fnUntraced(function*(options: Options) {
-  const { vendor: _, ...endpoint } = yield* endpointOf("embeddings", "/embeddings", options)
+  const { statesStream: _stream, vendor: _vendor, ...endpoint } = yield* endpointOf(
+    "embeddings",
+    "/embeddings",
+    options
+  )
   const backend = yield* Endpoint.make({
     ...endpoint,
-    request: Vectors.embeddingRequest(options.model),
+    request: Vectors.embeddingRequest(endpoint.provider, options.model),
     response: Vectors.Embeddings,
+    tolerance: Vectors.tolerance,
     cost: Vectors.tokensOf,
     normalize: Vectors.normalize
   })

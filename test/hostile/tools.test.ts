@@ -1,56 +1,100 @@
-/** Tools that fail in every way: each is a `ToolFailure`, or an answer, and its calling settles. */
-// @effect-diagnostics missingEffectError:off anyUnknownInErrorContext:off
+/** Tools that fail with, or answer, values that cannot be read. */
+// @effect-diagnostics anyUnknownInErrorContext:off
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { Tool } from "effect/ai"
-import { TestClock } from "effect/testing"
-import { iModel, ToolBackend } from "effect-imodel"
-import { type Draw, fuzz, hostile, testTimeout } from "../support/fuzz.ts"
+import { Errors, iModel, ToolBackend } from "effect-imodel"
 
-const foreign = <A>(value: unknown): A =>
-  // @ts-expect-error a program without types can pass anything
-  value
-
-const Any = Tool.make("any", { parameters: Schema.Struct({ text: Schema.String }), success: Schema.Unknown })
-
-const handler = (draw: Draw) => (): Effect.Effect<unknown> => {
-  const value = hostile(draw)
-  switch (draw.int(6)) {
-    case 0:
-      throw foreign(value)
-    case 1:
-      return foreign(value)
-    case 2:
-      return Effect.succeed(value)
-    case 3:
-      return foreign(Effect.fail(value))
-    case 4:
-      return Effect.die(value)
-    default:
-      return Effect.delay(foreign<Effect.Effect<unknown>>(Effect.fail(value)), draw.int(1_000))
-  }
-}
-
-const run = Effect.fnUntraced(function*(draw: Draw) {
-  const model = yield* iModel.make(yield* ToolBackend.make(Any, handler(draw), { timeout: "1 minute" }), {
-    concurrency: 1
-  })
-  const ask = Effect.exit(Effect.flatMap(model.invoke({ text: "x" }), ({ response }) => response))
-  const fiber = yield* Effect.forkChild(Effect.forEach([1, 2], () => ask, { concurrency: 2 }))
-  for (let i = 0; i < 10 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust("1 minute")
-  assert.isDefined(fiber.pollUnsafe(), "a call did not settle")
-  for (const exit of yield* Fiber.join(fiber)) {
-    if (Exit.isSuccess(exit)) continue
-    assert.isFalse(Cause.hasDies(exit.cause), "a defect")
-    const error = Exit.findErrorOption(exit)
-    assert(error._tag === "Some" && error.value._tag === "BackendError")
-    assert.strictEqual(error.value.reason._tag, "ToolFailure")
-    assert.isBelow(error.value.message.length, 10_000)
-  }
-  const { counts } = yield* model.executor?.snapshot ?? Effect.die("no executor")
-  assert.include(counts, { pending: 0, processing: 0 })
+const Hostile = Tool.make("hostile", {
+  parameters: Schema.Struct({}),
+  success: Schema.Unknown,
+  failure: Schema.Unknown
 })
 
-describe("tools that fail in every way", () => {
-  it.effect("settle their calls", () => fuzz(200, (draw) => Effect.scoped(run(draw))), testTimeout)
+const deep = (depth: number): unknown => {
+  let value: unknown = "bottom"
+  for (let i = 0; i < depth; i++) value = { value }
+  return value
+}
+
+const boom = (): never => {
+  throw new Error("boom")
+}
+
+const throwing = new Proxy({}, {
+  get: boom,
+  has: boom,
+  ownKeys: boom,
+  getPrototypeOf: boom,
+  getOwnPropertyDescriptor: boom
+})
+
+const circular: Record<string, unknown> = { name: "circular" }
+circular["self"] = circular
+
+const values: ReadonlyArray<readonly [name: string, value: unknown]> = [
+  ["a message that throws", {
+    get message() {
+      return boom()
+    }
+  }],
+  ["an error whose message throws", Object.defineProperty(new Error("x"), "message", { get: boom })],
+  ["a toJSON that throws", { toJSON: boom }],
+  ["a toString that throws", { toString: boom, [Symbol.toPrimitive]: boom }],
+  ["a proxy that throws", throwing],
+  ["a message that is a proxy", { message: throwing }],
+  ["an error with a cause that is a proxy", new Error("outer", { cause: throwing })],
+  ["a value of depth 10,000", deep(10_000)],
+  ["an error with a cause of depth 10,000", new Error("outer", { cause: deep(10_000) })],
+  ["a circle", circular],
+  ["a symbol", Symbol("s")],
+  ["a bigint", 10n],
+  ["a function", boom],
+  ["nothing", undefined],
+  ["null", null],
+  ["an object without a prototype", Object.create(null)],
+  ["a long text", "x".repeat(1_000_000)]
+]
+
+const ways: ReadonlyArray<readonly [name: string, handler: (value: unknown) => () => unknown]> = [
+  ["throws", (value) => () => {
+    throw value
+  }],
+  ["rejects with", (value) => () => Promise.reject(value)],
+  ["fails with", (value) => () => Effect.fail(value)],
+  ["dies with", (value) => () => Effect.die(value)]
+]
+
+describe("a tool", () => {
+  for (const [way, handlerOf] of ways) {
+    it.effect.each(values)(`that ${way} %s is a ToolFailure`, ([, value]) =>
+      Effect.gen(function*() {
+        const tool = yield* iModel.make(yield* ToolBackend.make(Hostile, handlerOf(value)))
+        const error = yield* Effect.flip(tool.respond({}))
+        assert.strictEqual(error._tag, "BackendError")
+        if (error._tag !== "BackendError") return
+        assert.strictEqual(error.reason._tag, "ToolFailure")
+        assert.isString(error.message)
+        assert.isAtMost(error.message.length, 11_000)
+        assert.isString(String(error))
+        const encoded = yield* Schema.encodeUnknownEffect(Schema.toCodecJson(Errors.BackendError))(error)
+        assert.isString(JSON.stringify(encoded))
+      }))
+  }
+
+  const unanswerable = values.filter(([name]) =>
+    /throws$|that is a proxy|10,000/.test(name) && !name.startsWith("an error")
+  )
+
+  it.effect.each(unanswerable)(
+    "that answers with %s is a ToolFailure, or its answer is a text",
+    ([, value]) =>
+      Effect.gen(function*() {
+        const tool = yield* iModel.make(yield* ToolBackend.make(Hostile, () => value))
+        const answered = yield* Effect.result(tool.respond({}))
+        if (answered._tag === "Success") return assert.isString(answered.success.text)
+        assert.strictEqual(answered.failure._tag, "BackendError")
+        if (answered.failure._tag === "BackendError") assert.strictEqual(answered.failure.reason._tag, "ToolFailure")
+      })
+  )
 })

@@ -14,6 +14,9 @@ export const mortal = {
   args: [fileURLToPath(new URL("mcpServer.ts", import.meta.url))]
 }
 
+/** One that has two more tools: "silent" does not answer, "environment" answers with the environment of the server. */
+export const observed = { command: mortal.command, args: [...mortal.args, "more"] }
+
 const packages = "@modelcontextprotocol/server-everything @modelcontextprotocol/server-filesystem"
 const prefix = join(tmpdir(), "effect-imodel-mcp")
 const places = [fileURLToPath(new URL("../../node_modules/", import.meta.url)), join(prefix, "node_modules")]

@@ -1,4 +1,4 @@
-/** An MCP server on standard input and output, for tests: it echoes, says who it is, and dies when it is asked to. */
+/** An MCP server on standard input and output, for tests: it echoes, says who it is and what its environment is, and dies or says nothing when it is asked to. */
 import { createInterface } from "node:readline"
 
 interface Message {
@@ -15,11 +15,15 @@ const tool = (name: string, properties = {}) => ({
   inputSchema: { type: "object", properties }
 })
 
+/** Only of a server that is started with "more". */
+const more = process.argv.includes("more") ? [tool("silent"), tool("environment")] : []
+
 const call = ({ arguments: args, name }: NonNullable<Message["params"]>): unknown => {
   if (name === "die") {
     process.stderr.write("out of memory\n")
     process.exit(3)
   }
+  if (name === "environment") return text(JSON.stringify(process.env))
   if (name === "pid") return text(String(process.pid))
   return args?.["message"] === undefined ? text("message is missing", true) : text(String(args["message"]))
 }
@@ -33,7 +37,7 @@ const answer = ({ method, params = {} }: Message): unknown => {
         serverInfo: { name: "test", version: "7.0.0" }
       }
     case "tools/list":
-      return { tools: [tool("echo", { message: { type: "string" } }), tool("pid"), tool("die")] }
+      return { tools: [tool("echo", { message: { type: "string" } }), tool("pid"), tool("die"), ...more] }
     case "tools/call":
       return call(params)
     default:
@@ -43,6 +47,6 @@ const answer = ({ method, params = {} }: Message): unknown => {
 
 createInterface({ input: process.stdin }).on("line", (line) => {
   const message: Message = JSON.parse(line)
-  if (message.id === undefined) return
+  if (message.id === undefined || message.params?.name === "silent") return
   process.stdout.write(`${JSON.stringify({ jsonrpc: "2.0", id: message.id, result: answer(message) })}\n`)
 })

@@ -18,7 +18,7 @@ interface Told {
 export interface Facts {
   /** Of all that the wire has. */
   readonly everything: Told
-  /** Of little more than a text: it is read as often as it has bytes. */
+  /** Of little more than a text: it is read many times. */
   readonly little: Told
   /** The first events of an answer: they say "Blue." and do not finish it. */
   readonly begun: Uint8Array

@@ -39,9 +39,18 @@ export const bytesOf = (...events: ReadonlyArray<object | string>): Uint8Array =
     }).join("")
   )
 
-/** The bytes in two pieces, parted at every place there is: one of them may be empty. */
-export const partings = (bytes: Uint8Array): ReadonlyArray<ReadonlyArray<Uint8Array>> =>
-  Array.from({ length: bytes.length + 1 }, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)])
+/**
+ * The bytes in two pieces, parted at every seventh place, and at every place where a line ends or a character has several bytes. One of
+ * the pieces may be empty.
+ */
+export const partings = (bytes: Uint8Array): ReadonlyArray<ReadonlyArray<Uint8Array>> => {
+  const lineEnd = 0x0a
+  const isDelicate = (at: number) =>
+    [bytes[at - 1], bytes[at]].some((byte) => byte === undefined || byte === lineEnd || byte > 0x7f)
+  return Array.from({ length: bytes.length + 1 }, (_, at) => at)
+    .filter((at) => at % 7 === 0 || isDelicate(at))
+    .map((at) => [bytes.subarray(0, at), bytes.subarray(at)])
+}
 
 /** What a model hands out of its answer, and the answer. */
 export const streamed = <Args, Data>(

@@ -1,6 +1,6 @@
 /** A chat backend that is reached over HTTP: how its tests set it up, what they ask of it, and what its SDK would send. */
 import { assert, type Vitest } from "@effect/vitest"
-import { type Cause, type Config, ConfigProvider, Duration, Effect, Redacted } from "effect"
+import { type Cause, type Config, ConfigProvider, Duration, Effect, Predicate, Redacted } from "effect"
 import { HttpClient } from "effect/http"
 import { type BackendError, iModel, type ServiceBackend } from "effect-imodel"
 import { TestClock } from "effect/testing"
@@ -36,6 +36,13 @@ export type Wire<Args, Data> = ReturnType<typeof make<Args, Data>>
 /** Arguments as they come from those who do not know the wire. */
 export type LooseArguments = Readonly<Record<string, unknown>>
 
+/** A request without `stream: false`, which is sent to addresses that are not the provider's own. */
+const atProvider = (seen: Seen): Seen => {
+  if (!Predicate.hasProperty(seen.body, "stream") || seen.body.stream !== false) return seen
+  const { stream: _, ...body } = seen.body
+  return { ...seen, body }
+}
+
 export const make = <Args, Data>({ answer, apiKey, ask, base, makeBackend }: Definition<Args, Data>) => {
   const modelAt = (baseUrl: string) =>
     Effect.flatMap(
@@ -43,9 +50,10 @@ export const make = <Args, Data>({ answer, apiKey, ask, base, makeBackend }: Def
       (backend) => iModel.make(backend)
     )
 
-  /** A server that answers so, and a model of it. */
+  /** A server that answers so, and a model of it. Its arrivals are as the provider itself would see them. */
   const setup = Effect.fnUntraced(function*(answer: Answer | ((seen: Seen) => Effect.Effect<Answer>)) {
-    const server = yield* serve(answer)
+    const loopback = yield* serve(answer)
+    const server = { ...loopback, arrival: Effect.map(loopback.arrival, atProvider) }
     return { server, model: yield* modelAt(`${server.url}${base}`) }
   })
 

@@ -1,7 +1,7 @@
 /** Addresses as people write them. */
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Redacted } from "effect"
-import { iModel, OpenAi } from "effect-imodel"
+import { ConfigProvider, Effect, Predicate, Stream } from "effect"
+import { iModel } from "effect-imodel"
 import {
   completeBaseUrl as anthropic,
   defaultBaseUrl as anthropicDefault
@@ -147,10 +147,10 @@ describe("an address", () => {
       assert.strictEqual(anthropic("http://localhost:4000").baseUrl, "http://localhost:4000/v1")
       assert.strictEqual(anthropic("https://gateway.example.com/a ").baseUrl, "https://gateway.example.com/a")
       assert.strictEqual(
-        gemini("https://generativelanguage.googleapis.com"),
+        gemini("https://generativelanguage.googleapis.com").baseUrl,
         "https://generativelanguage.googleapis.com/v1beta"
       )
-      assert.strictEqual(gemini("http://localhost:4000/"), "http://localhost:4000/v1beta")
+      assert.strictEqual(gemini("http://localhost:4000/").baseUrl, "http://localhost:4000/v1beta")
     }))
 
   it.effect.each(configured)(
@@ -175,7 +175,6 @@ describe("an address", () => {
     ({ expected, host }) => Effect.sync(() => assert.strictEqual(ollamaHost(host), expected))
   )
 
-  const apiKey = Redacted.make("sk-0123456789")
   it.effect.each(["", "/", " \n"])(
     "that ends with %j is asked at the right path, over every wire",
     (end) =>
@@ -189,13 +188,42 @@ describe("an address", () => {
       }).pipe(Effect.provide(platform))
   )
 
-  it.effect("has its query sent with every request", () =>
+  it.effect.each(chatWires)(
+    "has its query sent with every request: $name",
+    ({ makeAt, path, streamed, whole }) =>
+      Effect.gen(function*() {
+        const server = yield* serve(({ body, path }) =>
+          Effect.succeed(
+            /stream/i.test(path) || (Predicate.hasProperty(body, "stream") && body.stream === true)
+              ? { body: streamed({ text: "ok" }), headers: { "content-type": "text/event-stream" } }
+              : { body: whole({ text: "ok" }) }
+          )
+        )
+        const model = yield* makeAt(`${server.url}/?tenant=blue&x={model}`)
+        yield* model.respond({ prompt: "hi" })
+        yield* Stream.runDrain(model.stream({ prompt: "hi" }))
+        const [first, second] = (yield* server.seen).map((seen) => new URL(seen.path, server.url))
+        assert.strictEqual(first?.pathname, path)
+        for (const url of [first, second]) {
+          assert.deepInclude(Object.fromEntries(url?.searchParams ?? []), { tenant: "blue", x: "{model}" })
+        }
+      }).pipe(Effect.provide(platform))
+  )
+
+  it.effect("may have a query in a configuration, too, but no credential in it", () =>
     Effect.gen(function*() {
-      const [wire] = chatWires
-      const server = yield* serve({ body: wire?.whole({ text: "ok" }) })
-      const baseUrl = `${server.url}/v1/?api-version=preview`
-      const model = yield* iModel.make(yield* OpenAi.makeChat({ model: "m", apiKey, baseUrl }))
-      yield* model.respond({ prompt: "hi" })
-      assert.strictEqual((yield* server.arrival).path, "/v1/chat/completions?api-version=preview")
+      const server = yield* serve({ body: chatWires[0]?.whole({ text: "ok" }) })
+      const read = (query: string) =>
+        Effect.provide(
+          iModel.respond({ prompt: "hi" }),
+          iModel.layerFromJson({
+            version: 1,
+            backend: { provider: "vllm", endpoint: "chat", model: "m", baseUrl: `${server.url}/v1?${query}` }
+          })
+        )
+      yield* read("tenant=blue")
+      assert.strictEqual((yield* server.arrival).path, "/v1/chat/completions?tenant=blue")
+      const error = yield* Effect.flip(read("api_key=sk-0123456789"))
+      assert.propertyVal(error, "path", "backend.baseUrl")
     }).pipe(Effect.provide(platform)))
 })

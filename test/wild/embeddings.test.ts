@@ -1,8 +1,8 @@
 /** Embeddings whose indexes, counts and batches are not as documented. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, Schema } from "effect"
+import { Effect, Layer, Redacted, Schema } from "effect"
 import { AiError } from "effect/ai"
-import { BackendError, Calling, Gemini, iModel, OpenAi, ServiceBackend } from "effect-imodel"
+import { BackendError, Calling, Gemini, iModel, OpenAi, ServiceBackend, Simulator } from "effect-imodel"
 import { batchesOf } from "../../src/internal/effectAi/embeddingBatches.ts"
 import { platform } from "../support/chatWires.ts"
 import { serve } from "../support/server.ts"
@@ -72,6 +72,31 @@ describe("the embeddings of Gemini", () => {
       assert.deepStrictEqual((yield* gemini([1, 2], ["a", "b"])).value, [[1], [2]])
       isMissing(yield* Effect.flip(gemini([1], ["a", "b"])))
     }))
+})
+
+describe("more texts than a request may have", () => {
+  it.live.each([
+    {
+      name: "OpenAI",
+      backend: OpenAi.layerEmbeddings({ model: "text-embedding-3-small", apiKey }),
+      largest: 2_048
+    },
+    {
+      name: "Gemini",
+      backend: Gemini.layerEmbedContent({ model: "gemini-embedding-001", apiKey }),
+      largest: 100
+    }
+  ])("are refused by $name with what to do", ({ backend, largest }) =>
+    Effect.gen(function*() {
+      const model = yield* iModel.make(yield* ServiceBackend.ServiceBackend)
+      const input = Array.from({ length: largest + 1 }, (_, i) => String(i))
+      const error = yield* Effect.flip(model.respond({ input }))
+      assert.isTrue(error._tag === "BackendError" && error.reason._tag === "InvalidRequestError")
+      assert.include(error.message, `at most ${largest} inputs in one request, got ${largest + 1}`)
+      assert.include(error.message, "embedMany")
+      const { value } = yield* model.respond({ input: input.slice(1) })
+      assert.strictEqual(Array.isArray(value) ? value.length : 0, largest)
+    }).pipe(Effect.provide(Layer.provide(backend, Simulator.layerHttpClient({ latency: 0 })))))
 })
 
 describe("batches of texts", () => {

@@ -314,6 +314,26 @@ describe.each([["openai", OpenAi.reasonOf], ["anthropic", Anthropic.reasonOf], [
         assert.include(error.message, "is wrong")
       }))
 
+    it.effect("takes numbers of 400 digits for numbers that are not known", () =>
+      Effect.gen(function*() {
+        const digits = "9".repeat(400)
+        const message = `maximum context length is ${digits} tokens, try again in ${digits}s`
+        for (const field of ["n_ctx", "code", "status", "param"]) {
+          const text = `{"error":{"message":${JSON.stringify(message)},"${field}":${digits},"details":[${digits}]}}`
+          const response = HttpClientResponse.fromWeb(
+            HttpClientRequest.post("https://a.example"),
+            new Response(text, { status: 400, headers: { "retry-after": digits } })
+          )
+          const answer = yield* failedAnswer(response, text, makeScrub([]))
+          assert.isUndefined(answer.retryAfter)
+          const reason = wire(answer)
+          assert.strictEqual(reason._tag, "ContextLengthExceeded")
+          if (reason._tag === "ContextLengthExceeded") {
+            assert.isTrue(reason.contextWindow === undefined || Number.isSafeInteger(reason.contextWindow))
+          }
+        }
+      }))
+
     it.effect("cuts a long message before it is searched", () =>
       Effect.gen(function*() {
         const long = openAi("token count ".repeat(200_000), { type: "input ".repeat(100_000) })

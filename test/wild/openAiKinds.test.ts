@@ -7,7 +7,7 @@ import { TestClock } from "effect/testing"
 import { BackendError, type Calling, iModel, OpenAi } from "effect-imodel"
 import { makeDecoder } from "../../src/internal/openAi/stream.ts"
 import { answering, streamed } from "../support/streams.ts"
-import type { Json } from "./deviations.ts"
+import type { Json } from "./generator.ts"
 
 const options = {
   model: "m",

@@ -169,7 +169,8 @@ export const usageOf = (usage: Answer["usage"]): Response.Usage => {
     },
     outputTokens: {
       ...(total !== undefined && { total }),
-      ...(reasoning !== undefined && { reasoning, ...(total !== undefined && { text: total - reasoning }) })
+      ...(reasoning !== undefined &&
+        { reasoning, ...(total !== undefined && { text: Math.max(0, total - reasoning) }) })
     }
   }
 }

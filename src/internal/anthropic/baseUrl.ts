@@ -1,13 +1,13 @@
 /** Where Anthropic's API is, unless it is said. */
 import * as Config from "effect/Config"
-import { addressIn, type BaseUrl, completed } from "../http/baseUrl.ts"
+import { addressIn, type BaseUrl, completed, withoutEnd } from "../http/baseUrl.ts"
 
 const service = { address: "https://api.anthropic.com/v1" }
 
 // The variable is that of Anthropic's SDKs and of Claude Code, whose paths begin with the version.
 export const defaultBaseUrl: Config.Config<string> = Config.map(
   addressIn(["ANTHROPIC_BASE_URL"], Config.succeed(service.address)),
-  (url) => url.trim().replace(/(\/v1)?\/*$/, "/v1")
+  (url) => `${withoutEnd(url.trim()).replace(/\/v1$/, "")}/v1`
 )
 
 export const completeBaseUrl = (given: string): BaseUrl => completed(given, service)

@@ -1,37 +1,30 @@
 /** An `effect/ai` prompt as a system prompt and messages. What the wire cannot carry is refused. */
-import type * as AiError from "effect/ai/AiError"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
-import * as Base64 from "effect/encoding/Base64"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { Unsupported } from "../../Errors.ts"
+import { paramsObject, resultText } from "../chat/arguments.ts"
 import { withOwnCallIds } from "../chat/callIds.ts"
-import { nullable, paramsObject, resultText } from "../chat/arguments.ts"
-import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
-import { unsendable } from "../errors/neverSent.ts"
-import {
-  type Block,
-  CacheControl,
-  Caller,
-  Citation,
-  CitationsConfig,
-  type Document,
-  type Image,
-  imageTypes,
-  JsonRecord,
-  ProviderToolResultType,
-  ProviderToolUseType,
-  type Text
-} from "./blocks.ts"
+import type { Block, JsonRecord, Text } from "./blocks.ts"
 import type { Message, System } from "./messages.ts"
+import { type FileBlock, fileBlock, invalid, type Refused, unsupported } from "./promptFiles.ts"
+import {
+  answeredTextOptions,
+  type CacheControl,
+  caching,
+  callOptions,
+  messageOptions,
+  reasoningOptions,
+  resultOptions,
+  type textFields,
+  textOptions
+} from "./promptOptions.ts"
 
 type System = typeof System.Type
 type Text = typeof Text.Type
-type UserBlock = Text | typeof Image.Type | typeof Document.Type
-type Refused = Unsupported | AiError.InvalidRequestError
+type UserBlock = Text | FileBlock
 
 /** A block of a kind that is known here, or one that came in an answer and is handed back. */
 type SentBlock = typeof Block.Type | typeof JsonRecord.Type
@@ -104,11 +97,6 @@ const messageOf = Effect.fnUntraced(function*(message: Prompt.Message): Effect.f
   }
 })
 
-const unsupported = (what: string) =>
-  Effect.fail(new Unsupported({ provider: "anthropic", feature: `prompt: ${what}` }))
-
-const invalid = (description: string) => Effect.fail(unsendable("prompt", description))
-
 /** Nothing but a text is sent as a string, as people write it. */
 const shortened = <B extends SentBlock>(blocks: ReadonlyArray<B | Text>): string | ReadonlyArray<B | Text> => {
   const [only] = blocks
@@ -119,64 +107,6 @@ const shortened = <B extends SentBlock>(blocks: ReadonlyArray<B | Text>): string
 const isNotEmpty = (block: SentBlock): boolean => block.type !== "text" || block.text !== ""
 
 const isPlainText = (block: SentBlock): block is Text => block.type === "text" && Object.keys(block).length === 2
-
-// -----------------------------------------------------------------------------
-// Options
-// -----------------------------------------------------------------------------
-
-const cache = { cacheControl: nullable(CacheControl) }
-
-/** Reads what `options.anthropic` of a part or a message says. What it has too much is refused, as any argument is. */
-const optionsReader = <A>(schema: Schema.ConstraintDecoder<A>) => {
-  const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
-  return (options: Prompt.ProviderOptions) => {
-    const decoded = decode(options["anthropic"] ?? {})
-    if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
-    const { message, path } = describeIssue(decoded.failure)
-    return invalid(`options.anthropic${path === "" ? "" : `.${path}`}: ${message}`)
-  }
-}
-
-const messageOptions = optionsReader(Schema.Struct(cache))
-
-const textFields = { ...cache, citations: nullable(Schema.Array(Citation)) }
-
-const textOptions = optionsReader(Schema.Struct(textFields))
-
-const answeredTextOptions = optionsReader(Schema.Struct({ ...textFields, block: nullable(JsonRecord) }))
-
-const reasoningOptions = optionsReader(Schema.Struct({
-  signature: nullable(Schema.String),
-  redactedData: nullable(Schema.String)
-}))
-
-const fileOptions = optionsReader(Schema.Struct({
-  ...cache,
-  citations: nullable(CitationsConfig),
-  documentTitle: nullable(Schema.String),
-  documentContext: nullable(Schema.String)
-}))
-
-const callOptions = optionsReader(Schema.Struct({
-  ...cache,
-  caller: nullable(Caller),
-  toolsetName: nullable(Schema.String),
-  serverName: nullable(Schema.String),
-  type: nullable(ProviderToolUseType)
-}))
-
-const resultOptions = optionsReader(Schema.Struct({
-  ...cache,
-  caller: nullable(Caller),
-  toolsetName: nullable(Schema.String),
-  isError: nullable(Schema.Boolean),
-  type: nullable(ProviderToolResultType)
-}))
-
-type CacheControl = typeof CacheControl.Type
-
-const caching = (cacheControl: CacheControl | null | undefined) =>
-  cacheControl == null ? {} : { cache_control: cacheControl }
 
 /** What is to be cached up to the end of a message is cached up to its last block, unless that says otherwise. */
 const cachedAtEnd = <B extends SentBlock>(
@@ -198,53 +128,6 @@ const textBlock = (
   { text }: Prompt.TextPart,
   { cacheControl, citations }: Schema.Struct.Type<typeof textFields>
 ): Text => ({ type: "text", text, ...(citations != null && { citations }), ...caching(cacheControl) })
-
-const fileBlock = Effect.fnUntraced(function*(part: Prompt.FilePart): Effect.fn.Return<UserBlock, Refused> {
-  const { cacheControl, citations, documentContext, documentTitle } = yield* fileOptions(part.options)
-  const { fileName, mediaType } = part
-  const place = placeOf(part.data)
-  const isDocument = mediaType === "application/pdf" || mediaType === "text/plain"
-  if (!isDocument && (citations ?? documentContext ?? documentTitle) != null) {
-    return yield* invalid(`options.anthropic: A file of type ${mediaType} is no document`)
-  }
-  const title = documentTitle ?? fileName
-  const document = {
-    type: "document" as const,
-    ...(title !== undefined && { title }),
-    ...(documentContext != null && { context: documentContext }),
-    ...(citations != null && { citations }),
-    ...caching(cacheControl)
-  }
-  switch (place.type) {
-    case "url":
-      if (mediaType === "application/pdf") return { ...document, source: place }
-      if (/^image\/(jpeg|png|gif|webp|\*)$/.test(mediaType)) {
-        return { type: "image", source: place, ...caching(cacheControl) }
-      }
-      return yield* unsupported(`a file of type ${mediaType}, given as a URL`)
-    case "base64": {
-      const { data } = place
-      if (mediaType === "application/pdf") return { ...document, source: { ...place, media_type: mediaType } }
-      if (mediaType === "text/plain") {
-        const text = Base64.decodeString(data)
-        if (Result.isFailure(text)) return yield* invalid("The data of a file of type text/plain is not base64")
-        return { ...document, source: { type: "text", media_type: mediaType, data: text.success } }
-      }
-      const imageType = imageTypes.find((type) => type === mediaType)
-      if (imageType === undefined) return yield* unsupported(`a file of type ${mediaType}`)
-      return { type: "image", source: { type: "base64", media_type: imageType, data }, ...caching(cacheControl) }
-    }
-  }
-})
-
-/** Where the data of a file is: at an address, or here, as base64. */
-const placeOf = (data: Prompt.FilePart["data"]) => {
-  const text = data instanceof URL ? data.href : typeof data === "string" ? data : Base64.encode(data)
-  const isAddress = data instanceof URL ? data.protocol !== "data:" : /^https?:/.test(text)
-  return isAddress
-    ? { type: "url" as const, url: text }
-    : { type: "base64" as const, data: text.replace(/^data:[^,]*,/, "") }
-}
 
 /** A thought that came over this wire without a signature: nothing takes it back. */
 const isUnsigned = (part: Prompt.AssistantMessagePart): boolean => {

@@ -17,7 +17,9 @@ import {
   nullable,
   OutputFormat,
   promptOrMessages,
-  RawPrompt
+  RawPrompt,
+  systemOnce,
+  TokenCount
 } from "../chat/arguments.ts"
 import type { Tolerance } from "../http/tolerantDecoder.ts"
 import { AnswerBlock, CacheControl, Citation, JsonRecord, other, textOrEmpty } from "./blocks.ts"
@@ -110,21 +112,17 @@ export const MessagesBody = Schema.Struct({
 const HeaderValue = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))
 
 const neutralOrNative = Schema.makeFilter((
-  { messages, output_config, response_format, stop, stop_sequences, system }: {
-    readonly messages?: ReadonlyArray<typeof GivenMessage.Type> | undefined
+  { output_config, response_format, stop, stop_sequences }: {
     readonly output_config?: typeof OutputConfig.Type | undefined
     readonly response_format?: unknown
     readonly stop?: unknown
     readonly stop_sequences?: unknown
-    readonly system?: unknown
   }
 ) =>
   stop !== undefined && stop_sequences !== undefined
     ? { path: ["stop"], issue: "Give either stop or stop_sequences, not both" }
     : response_format !== undefined && output_config?.format != null
     ? { path: ["response_format"], issue: "Give either response_format or output_config.format, not both" }
-    : system !== undefined && messages?.[0]?.role === "system"
-    ? { path: ["system"], issue: "Give either system or a system message at the beginning, not both" }
     : undefined
 )
 
@@ -143,7 +141,7 @@ export const messagesRequest = (model: string) =>
     betas: Schema.optional(Schema.Array(HeaderValue)),
     user_profile_id: Schema.optional(HeaderValue),
     workspace_id: Schema.optional(HeaderValue)
-  }).check(promptOrMessages, neutralOrNative)
+  }).check(promptOrMessages, systemOnce, neutralOrNative)
 
 export type MessagesRequest = ReturnType<typeof messagesRequest>
 
@@ -151,15 +149,15 @@ export type MessagesRequest = ReturnType<typeof messagesRequest>
 // Answers
 // -----------------------------------------------------------------------------
 
-const count = nullable(Schema.Int)
-
 const Usage = Schema.Struct({
-  input_tokens: count,
-  output_tokens: count,
-  cache_creation_input_tokens: count,
-  cache_read_input_tokens: count,
-  cache_creation: nullable(Schema.Struct({ ephemeral_5m_input_tokens: count, ephemeral_1h_input_tokens: count })),
-  output_tokens_details: nullable(Schema.Struct({ thinking_tokens: count })),
+  input_tokens: nullable(TokenCount),
+  output_tokens: nullable(TokenCount),
+  cache_creation_input_tokens: nullable(TokenCount),
+  cache_read_input_tokens: nullable(TokenCount),
+  cache_creation: nullable(
+    Schema.Struct({ ephemeral_5m_input_tokens: nullable(TokenCount), ephemeral_1h_input_tokens: nullable(TokenCount) })
+  ),
+  output_tokens_details: nullable(Schema.Struct({ thinking_tokens: nullable(TokenCount) })),
   server_tool_use: nullable(Schema.Record(Schema.String, Schema.Json)),
   service_tier: nullable(Schema.String),
   inference_geo: nullable(Schema.String),

@@ -15,6 +15,7 @@ import * as Result from "effect/Result"
 import { type Attempt as AttemptRecord, type Calling, isNormalizedResponse } from "../../Calling.ts"
 import type { BackendErrorReason } from "../../Errors.ts"
 import { charactersPerToken } from "../chat/estimate.ts"
+import { isRepairable } from "../chat/repair.ts"
 import { backendFailure } from "../errors/backendReason.ts"
 import type { RateLimitReport } from "../http/rateLimitHeaders.ts"
 import { monotonicMillis } from "../util/monotonic.ts"
@@ -77,6 +78,10 @@ class Running implements Attempt {
     return this.job.submission.peer
   }
 
+  get repair() {
+    return this.job.submission.repair
+  }
+
   reportRateLimits(report: RateLimitReport): void {
     this.job.onRateLimits(report)
   }
@@ -121,7 +126,7 @@ export const run = (job: Job, onEnd: (ended: Ended) => void): void => {
     if (!attempt.isDelegated) {
       calling.addAttempts([recordOf(submission, answer, startedAt, durationNanos)])
     }
-    const retry = Result.try(() => restAfter(job, answer))
+    const retry = Result.try(() => attempt.isDelegated ? undefined : restAfter(job, answer))
     onEnd(
       Result.isSuccess(retry)
         ? { exit, answer, retry: retry.success }
@@ -132,13 +137,16 @@ export const run = (job: Job, onEnd: (ended: Ended) => void): void => {
 
 /** The rest before another attempt, if one may be made. */
 const restAfter = (
-  { calling, context, isWithdrawn, submission: { deadlineMillis, policy, sink } }: Job,
+  { calling, context, isWithdrawn, submission: { deadlineMillis, policy, repair = 1, sink } }: Job,
   exit: Exit.Exit<unknown, BackendErrorReason>
 ): Duration.Duration | undefined => {
   const { attempts, work: { retry } } = calling
-  if (Exit.isSuccess(exit) || retry === undefined || isWithdrawn || sink?.begun) return undefined
+  if (Exit.isSuccess(exit) || isWithdrawn || sink?.begun) return undefined
   const reason = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-  const rest = reason && retry(reason, attempts.length, Context.get(context, Random.Random).nextDoubleUnsafe())
+  if (reason === undefined) return undefined
+  const rest = isRepairable(reason, attempts, repair)
+    ? Duration.zero
+    : retry?.(reason, attempts.length, Context.get(context, Random.Random).nextDoubleUnsafe())
   if (rest === undefined || policy === undefined) return rest
   const now = monotonicMillis(Context.get(context, Clock.Clock))
   const isAllowed = attempts.length < policy.attempts &&

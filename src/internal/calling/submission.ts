@@ -12,10 +12,12 @@ export interface Submission {
   readonly deadlineMillis: number
   /** The other call of a hedge, which asks for the same answer. */
   readonly peer: Calling | undefined
+  /** How often invalid structured output is asked for again; `undefined` for the model's own setting. */
+  readonly repair: number | undefined
 }
 
 /** How a model of several bounds the attempts of one of them. */
-export interface Policy {
+interface Policy {
   /** Which of the models makes them. */
   readonly model: string
   /** The most attempts. */
@@ -29,5 +31,6 @@ export const plain: Submission = {
   sink: undefined,
   policy: undefined,
   deadlineMillis: Number.POSITIVE_INFINITY,
-  peer: undefined
+  peer: undefined,
+  repair: undefined
 }

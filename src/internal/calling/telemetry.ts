@@ -68,7 +68,11 @@ const annotate = <A, E>(work: Effect.Effect<A, E>, operation: Operation, payload
       span.attribute("server.address", hostname)
       span.attribute("server.port", Number(port) || (protocol === "https:" ? 443 : 80))
     }
-    if (capture) span.attribute("gen_ai.input.messages", shown(inputMessages(payload)))
+    if (capture) {
+      const { system } = payload
+      if (system !== undefined) span.attribute("gen_ai.system_instructions", shown(partsOf(system)))
+      span.attribute("gen_ai.input.messages", shown(inputMessages(payload)))
+    }
     return Effect.onExit(work, (exit) =>
       Effect.sync(() => {
         if (Exit.isFailure(exit)) {

@@ -20,7 +20,7 @@ export interface Attempt extends Submission {
   addAttempts(attempts: ReadonlyArray<AttemptRecord>): void
 }
 
-export type Answer<Data> = Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
+type Answer<Data> = Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
 
 export interface Work<out Data, Payload> {
   /** The rest before the next attempt, after so many failed ones; `undefined` to give up. `random` is from 0 to 1. */

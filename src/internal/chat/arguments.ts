@@ -26,13 +26,20 @@ import { jsonPieces } from "./jsonPieces.ts"
 /** A field of a wire that may be `null`. */
 export const nullable = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
 
+/**
+ * A count of tokens that a provider reports. More than all contexts of a long loop of tools is not believed, nor less than none:
+ * both would distort limits and budgets.
+ */
+export const TokenCount = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100_000_000 }))
+
 export const JsonObject = Schema.Record(Schema.String, Schema.Unknown)
 
 // -----------------------------------------------------------------------------
 // Prompts and messages
 // -----------------------------------------------------------------------------
 
-const isRawPrompt = (u: unknown): u is Prompt.RawInput => typeof u === "string" || Prompt.isPrompt(u) || isMessages(u)
+export const isRawPrompt = (u: unknown): u is Prompt.RawInput =>
+  typeof u === "string" || Prompt.isPrompt(u) || isMessages(u)
 
 const decodeMessages = Schema.decodeUnknownOption(Schema.NonEmptyArray(Prompt.Message))
 
@@ -51,6 +58,27 @@ export const promptOrMessages = Schema.makeFilter((
     ? { path: ["prompt"], issue: "Give either a prompt or messages, not both" }
     : undefined
 )
+
+/** The field `system`: what is said to the model before the prompt or the messages. */
+export const SystemPrompt = Schema.optional(Schema.String)
+
+/** That the system prompt is given once: a check of a request schema. */
+export const systemOnce = Schema.makeFilter((
+  { messages, prompt, system }: { readonly messages?: unknown; readonly prompt?: unknown; readonly system?: unknown }
+) =>
+  system !== undefined && (beginsWithSystem(messages) || beginsWithSystem(prompt))
+    ? { path: ["system"], issue: "Give either system or a system message at the beginning, not both" }
+    : undefined
+)
+
+const beginsWithSystem = (messages: unknown): boolean => {
+  const first: unknown = Prompt.isPrompt(messages)
+    ? messages.content[0]
+    : Array.isArray(messages)
+    ? messages[0]
+    : undefined
+  return Predicate.hasProperty(first, "role") && (first.role === "system" || first.role === "developer")
+}
 
 /** What the model is to see of a tool's result: the content made for it, or the result itself. */
 export const resultText = (
@@ -243,25 +271,37 @@ export const normalizeChat = (
   }
   let text = ""
   for (const part of content) if (part.type === "text") text += part.text
-  return Effect.mapBoth(decodeOutput(format, transformer, text), {
-    onSuccess: (value) => ({ ...told, value }),
-    onFailure: ({ description }) => {
-      const finish = content.findLast((part) => part.type === "finish")
-      const why = withoutOutput(finish)
-      return new AiError.InvalidOutputError({
-        description: why === undefined ? description : `${why} (${description})`,
-        metadata: { imodel: { text } },
-        usage: { promptTokens: whole(finish?.usage.inputTokens), completionTokens: whole(finish?.usage.outputTokens) }
-      })
-    }
-  })
+  const finish = content.findLast((part) => part.type === "finish")
+  return Effect.map(decodeAnswer(format, transformer, text, finish), (value) => ({ ...told, value }))
 }
+
+/** The end of an answer, as far as it is known. */
+type Finish = Pick<Response.FinishPart, "usage" | "reason" | "metadata">
+
+/**
+ * What the text of a whole answer decodes to. The error has the text and the usage of the answer, and whether the model may do
+ * better when it is asked again: not where it refused, or was cut.
+ */
+export const decodeAnswer = <A>(
+  format: Schema.ConstraintCodec<A, unknown>,
+  transformer: LanguageModel.CodecTransformer,
+  text: string,
+  finish: Finish | undefined
+): Effect.Effect<A, AiError.InvalidOutputError> =>
+  Effect.mapError(decodeOutput(format, transformer, text), ({ description }) => {
+    const why = withoutOutput(finish)
+    return new AiError.InvalidOutputError({
+      description: why === undefined ? description : `${why} (${description})`,
+      metadata: { imodel: { text, isRepairable: why === undefined } },
+      usage: { promptTokens: whole(finish?.usage.inputTokens), completionTokens: whole(finish?.usage.outputTokens) }
+    })
+  })
 
 const whole = (tokens: { readonly total?: number | undefined } | undefined): number | undefined =>
   Number.isSafeInteger(tokens?.total) ? tokens?.total : undefined
 
 /** Why an answer has not the output that was asked for, where its end tells. */
-const withoutOutput = (finish: Response.FinishPart | undefined): string | undefined => {
+const withoutOutput = (finish: Finish | undefined): string | undefined => {
   const told = Object.values(finish?.metadata ?? {})
   const refusal = told.map((told) => Predicate.hasProperty(told, "refusal") && told.refusal).find(Predicate.isString)
   if (refusal !== undefined) return `The model has refused: ${refusal}`

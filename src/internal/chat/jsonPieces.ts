@@ -13,20 +13,29 @@ const closing = new Map([["{", "}"], ["[", "]"]])
 export const jsonPieces = (text: string): ReadonlyArray<string> => {
   const pieces: Array<string> = []
   const opened: Array<Opened> = []
-  const token = /"(?:[^"\\\n]|\\.)*"|[{}[\]]/g
+  const token = /["{}[\]]/g
   for (let match = token.exec(text); match !== null; match = token.exec(text)) {
     const [found] = match
     const { index: at } = match
     const last = opened.at(-1)
     if (closing.has(found)) opened.push({ at, bracket: found, before: pieces.length })
-    else if (last === undefined) {
-      // A quotation mark in prose begins no string of JSON.
-      token.lastIndex = at + 1
-    } else if (found === closing.get(last.bracket)) {
+    // A quotation mark in prose begins no string of JSON.
+    else if (found === "\"" && last !== undefined) token.lastIndex = endOfString(text, at)
+    else if (last !== undefined && found === closing.get(last.bracket)) {
       opened.pop()
       // What was found within it is part of it.
       pieces.splice(last.before, pieces.length, text.slice(last.at, at + 1))
     }
   }
   return pieces
+}
+
+/** The end of the string that begins at a quotation mark: after the closing one, or at the end of the line without one. */
+const endOfString = (text: string, begin: number): number => {
+  const token = /\\.|["\n]/gs
+  token.lastIndex = begin + 1
+  for (let match = token.exec(text); match !== null; match = token.exec(text)) {
+    if (!match[0].startsWith("\\")) return token.lastIndex
+  }
+  return text.length
 }

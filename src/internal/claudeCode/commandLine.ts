@@ -20,7 +20,7 @@ export const argumentsOf = (
   jsonSchema: string | undefined,
   isStreamed: boolean
 ): ReadonlyArray<string> => {
-  const systemPrompt = [query.systemPrompt, system].filter((prompt) => prompt !== undefined).join("\n\n")
+  const systemPrompt = [query.system, query.systemPrompt, system].filter((prompt) => prompt !== undefined).join("\n\n")
   return [
     ...talking(isStreamed),
     ...valueOf("model", query.model),

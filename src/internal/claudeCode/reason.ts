@@ -15,9 +15,12 @@ import { provider } from "./prompt.ts"
 /** Whether the run stopped at a limit of its own. That is no failure: what was done until then is an answer. */
 export const isUnfinished = ({ subtype }: Result): boolean => subtype.startsWith("error_max_")
 
-/** `error` is the code that the message of a failure has. */
+/** Longer messages are cut: they are searched, shown and stored. */
+const maxMessageLength = 2_000
+
+/** @param error the code in the message of a failure */
 export const reasonOf = (result: Result, error: string | undefined, scrub: Scrub): BackendErrorReason => {
-  const message = scrub(result.result ?? result.errors?.join("\n") ?? "")
+  const message = scrub(result.result ?? result.errors?.join("\n") ?? "").slice(0, maxMessageLength)
   const description = message === "" ? `Claude Code failed: ${result.subtype}` : message
   const { api_error: apiError, api_error_status: status, api_error_type: type } = result
   if (result.terminal_reason === "prompt_too_long") return new ContextLengthExceeded({ description })
@@ -52,7 +55,8 @@ export const reasonOf = (result: Result, error: string | undefined, scrub: Scrub
 }
 
 // A limit of a subscription lasts for hours or days, unlike that of requests a minute.
-const spent = /hit your .*limit|usage limit reached|out of (extra usage|usage credits)|credit balance is too low/i
+const spent =
+  /hit your ([\w-]{1,20} ){0,2}limit|usage limit reached|out of (extra usage|usage credits)|credit balance is too low/i
 
 const unknownSession = /^(No conversation found|Error: --resume)/
 

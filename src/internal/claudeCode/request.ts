@@ -4,8 +4,16 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import {
+  JsonObject,
+  JsonSchemaFormat,
+  OutputFormat,
+  promptOrMessages,
+  RawPrompt,
+  systemOnce,
+  SystemPrompt
+} from "../chat/arguments.ts"
 import { Messages } from "../chat/schema.ts"
-import { JsonObject, JsonSchemaFormat, OutputFormat, promptOrMessages, RawPrompt } from "../chat/arguments.ts"
 
 const Names = Schema.Array(Schema.NonEmptyString)
 
@@ -20,8 +28,18 @@ const oneSession = Schema.makeFilter((
     : undefined
 )
 
+const systemPromptOnce = Schema.makeFilter((
+  { system, systemPrompt }: { readonly system?: unknown; readonly systemPrompt?: unknown }
+) =>
+  system !== undefined && systemPrompt !== undefined
+    ? { path: ["system"], issue: "It is systemPrompt in other words: give one of them" }
+    : undefined
+)
+
 const fields = {
   prompt: Schema.optional(RawPrompt),
+  /** The `systemPrompt` in other words. */
+  system: SystemPrompt,
   messages: Schema.optional(Messages),
   temperature: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
   top_p: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
@@ -66,7 +84,7 @@ export const queryRequest = (model: string | undefined) =>
     model: model === undefined
       ? Schema.optional(Schema.NonEmptyString)
       : Schema.NonEmptyString.pipe(Schema.withDecodingDefault(Effect.succeed(model)))
-  }).check(promptOrMessages, oneSession)
+  }).check(promptOrMessages, systemOnce, systemPromptOnce, oneSession)
 
 export type QueryRequest = ReturnType<typeof queryRequest>
 export type Query = QueryRequest["Type"]

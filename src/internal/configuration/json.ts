@@ -30,6 +30,7 @@ const describeProvider = (
     capabilities,
     circuitBreaker,
     headers,
+    maxResponseBytes,
     maxTokens,
     model,
     reasoning,
@@ -54,6 +55,7 @@ const describeProvider = (
     ? circuitBreaker
     : { failures: circuitBreaker.failures, openFor: time(circuitBreaker.openFor) },
   capabilities: capabilities && toJsonObject(capabilities),
+  maxResponseBytes,
   transformClient: noData(transformClient),
   maxTokens,
   reasoning
@@ -130,6 +132,7 @@ const described = <Args, H>(options: Options<Args, H>) =>
     maxDenials: options.maxDenials,
     onFull: options.onFull,
     expectedOutputTokens: options.expectedOutputTokens,
+    repair: options.repair,
     timeout: time(options.timeout),
     queueTimeout: time(options.queueTimeout),
     firstPartTimeout: time(options.firstPartTimeout),

@@ -13,6 +13,7 @@ import type { Model } from "../../Model.ts"
 import * as Provider from "../../providers/Provider.ts"
 import * as Route from "../../Route.ts"
 import { type Backend, ServiceBackend } from "../../ServiceBackend.ts"
+import { withoutQuery } from "../http/baseUrl.ts"
 import { misfitOfBaseUrl } from "../http/request.ts"
 import { deepestIssue } from "../util/schemaIssue.ts"
 import { make } from "../model.ts"
@@ -58,7 +59,7 @@ const restoreBackend = Effect.fnUntraced(function*(
       const address = providers.get(provider)?.baseUrl
       if (options.baseUrl === undefined && address !== undefined) {
         const at = [...path, "baseUrl"]
-        const misfit = misfitOfBaseUrl(yield* saying(at, address))
+        const misfit = misfitOfBaseUrl(withoutQuery(yield* saying(at, address)))
         if (misfit !== undefined) return yield* refused(at, `The one in the environment ${misfit}`)
       }
       // The values and the address have been checked: the key is what is left.

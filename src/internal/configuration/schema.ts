@@ -2,6 +2,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import { withoutQuery } from "../http/baseUrl.ts"
 import { misfitOfBaseUrl } from "../http/request.ts"
 import { version } from "./json.ts"
 import { variableName } from "../http/credential.ts"
@@ -108,6 +109,11 @@ const options = {
   expectedOutputTokens: optionalKey(
     notNegative("The output tokens to reserve for a call that states no max_tokens. By default 0.")
   ),
+  repair: optionalKey(
+    Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({
+      description: "How often an answer that its schema does not decode is asked for again. By default 1."
+    })
+  ),
   timeout: optionalKey(time("The longest time from submission to settlement. By default for ever.")),
   queueTimeout: optionalKey(time("The longest time that a call waits to be admitted. By default for ever.")),
   firstPartTimeout: optionalKey(
@@ -164,10 +170,11 @@ const ProviderBackend = Schema.Struct({
   })),
   baseUrl: optionalKey(
     Schema.String.annotate({
-      description: "Where the provider is, without credentials. By default its public address."
+      description:
+        "The address of the provider, without credentials. Parameters of a query are sent with every request. By default its public address."
     }).check(
       Schema.makeFilter((baseUrl) => {
-        const misfit = misfitOfBaseUrl(baseUrl)
+        const misfit = misfitOfBaseUrl(withoutQuery(baseUrl))
         return misfit && `It ${misfit}`
       })
     )
@@ -204,6 +211,7 @@ const ProviderBackend = Schema.Struct({
       description: "What the model can do; what it cannot is refused before it is asked. By default, by its name."
     })
   ),
+  maxResponseBytes: optionalKey(positiveInteger("The most bytes of a response, as it is unpacked. By default 64 MiB.")),
   maxTokens: optionalKey(
     positiveInteger("Of Anthropic alone: the most tokens of the answer to a call that states none. By default 4096.")
   ),

@@ -15,7 +15,14 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import * as Stream from "effect/Stream"
 import { makeResponse, type NormalizedResponse, type Part, type StreamPart } from "../../Calling.ts"
 import type { BackendErrorReason } from "../../Errors.ts"
-import { FunctionTool, NeutralToolChoice, promptOrMessages, RawPrompt } from "../chat/arguments.ts"
+import {
+  FunctionTool,
+  NeutralToolChoice,
+  promptOrMessages,
+  RawPrompt,
+  systemOnce,
+  SystemPrompt
+} from "../chat/arguments.ts"
 import { Messages, promptOfMessages } from "../chat/schema.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
 import * as Reader from "../mock/reader.ts"
@@ -57,16 +64,20 @@ const isObjectSchema = (u: unknown): u is ObjectSchema => Schema.isSchema(u)
 /** What a language model of Effect AI can be asked. */
 export const ChatRequest = Schema.Struct({
   prompt: Schema.optional(RawPrompt),
+  system: SystemPrompt,
   messages: Schema.optional(Messages),
   tools: Schema.optional(Schema.Array(Schema.Union([AiTool, ToolOfFunction]))),
   tool_choice: Schema.optional(NeutralToolChoice),
   response_format: Schema.optional(Schema.declare(isObjectSchema, { expected: "a Schema of an object" }))
-}).check(promptOrMessages)
+}).check(promptOrMessages, systemOnce)
 
 type Payload = typeof ChatRequest.Type
 
-const requestOf = ({ messages, prompt, tool_choice, tools = [] }: Payload) => ({
-  prompt: Prompt.make(prompt ?? promptOfMessages(messages ?? [])),
+const requestOf = ({ messages, prompt, system, tool_choice, tools = [] }: Payload) => ({
+  prompt: Prompt.concat(
+    system === undefined ? Prompt.empty : Prompt.make([{ role: "system", content: system }]),
+    Prompt.make(prompt ?? promptOfMessages(messages ?? []))
+  ),
   toolkit: toolkitOf(tools),
   toolChoice: tool_choice ?? "auto",
   disableToolCallResolution: true,

@@ -1,28 +1,8 @@
 /** Texts to be embedded, in batches that a provider takes in one request. */
-
-interface Limits {
-  readonly inputs: number
-  /** Of all inputs together. */
-  readonly tokens: number
-}
-
-const openai: Limits = { inputs: 2_048, tokens: 300_000 }
-
-/** By the provider of a model. */
-const limits = new Map<string, Limits>([
-  // https://platform.openai.com/docs/api-reference/embeddings/create
-  ["openai", openai],
-  ["azure", openai],
-  // https://ai.google.dev/gemini-api/docs/embeddings, batchEmbedContents
-  ["gemini", { inputs: 100, tokens: Number.POSITIVE_INFINITY }],
-  // https://docs.mistral.ai/capabilities/embeddings
-  ["mistral", { inputs: 512, tokens: 16_384 }],
-  ["ollama", { inputs: Number.POSITIVE_INFINITY, tokens: Number.POSITIVE_INFINITY }],
-  ["vllm", { inputs: Number.POSITIVE_INFINITY, tokens: Number.POSITIVE_INFINITY }]
-])
+import { type EmbeddingLimits, embeddingLimits } from "../chat/embeddingLimits.ts"
 
 /** Of a provider that is not known, and of several models that are asked in turn. */
-const least: Limits = { inputs: 100, tokens: 16_384 }
+const least: EmbeddingLimits = { inputs: 100, tokens: 16_384 }
 
 /** More than there are: English has about four bytes a token, other scripts three, digits and code fewer than four. */
 const bytesPerToken = 3
@@ -31,7 +11,7 @@ const encoder = new TextEncoder()
 
 /** In the order of the texts. A text that alone has more tokens than a batch may have is a batch of its own. */
 export const batchesOf = (provider: string, texts: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> => {
-  const { inputs, tokens } = limits.get(provider) ?? least
+  const { inputs, tokens } = embeddingLimits.get(provider) ?? least
   const batches: Array<ReadonlyArray<string>> = []
   let batch: Array<string> = []
   let taken = 0

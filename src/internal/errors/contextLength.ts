@@ -27,11 +27,11 @@ const patterns: ReadonlyArray<RegExp> = [
   // xAI, Bedrock, Moonshot
   /maximum prompt length is|input is too long|exceeded model token limit/i,
   // Gemini
-  /token count.{0,40}exceeds the maximum number of tokens/i,
+  /token count( \(\d{1,12}\))? exceeds the maximum number of tokens/i,
   // Groq, Cerebras
   /reduce the length of the (messages|prompt|input)/i,
   // GitHub Copilot, gateways
-  /prompt token count.{0,40}exceeds the limit|tokens in request more than max tokens allowed|configured context size is/i,
+  /prompt token count( of \d{1,12})? exceeds the limit|tokens in request more than max tokens allowed|configured context size is/i,
   // text-generation-inference, Together
   /inputs` tokens \+ `max_new_tokens` must be|inputs` must have less than \d{1,12} tokens/i,
   // DashScope, Cohere
@@ -65,7 +65,7 @@ export const contextLengthExceeded = (description: string, error: ErrorDescripti
 const windowOf = (message: string): number | undefined => {
   for (const pattern of windows) {
     const window = Number(pattern.exec(message)?.[1]?.replaceAll(",", ""))
-    if (window > 0) return window
+    if (window > 0 && Number.isSafeInteger(window)) return window
   }
   return undefined
 }

@@ -58,8 +58,9 @@ const stringOf = (value: unknown): string | undefined =>
   // LiteLLM writes Python's `None` for what is not there.
   typeof value === "string" && value !== "" && value !== "None" ? value : undefined
 
+/** JSON may hold numbers of any length, which are infinite when they are read. */
 const positiveOf = (value: unknown): number | undefined =>
-  typeof value === "number" && value > 0 && Number.isFinite(value) ? value : undefined
+  typeof value === "number" && value > 0 && Number.isSafeInteger(value) ? value : undefined
 
 /**
  * - `error` as an object: OpenAI, Anthropic, Google

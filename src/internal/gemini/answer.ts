@@ -5,7 +5,7 @@ import * as Result from "effect/Result"
 import type { Part } from "../../Calling.ts"
 import { urlSource } from "../chat/partWriter.ts"
 import { toolParams } from "../chat/arguments.ts"
-import type { AnswerPart, GenerateContentChunk } from "./schema.ts"
+import type { AnswerPart, GenerateContentChunk } from "./answerSchema.ts"
 
 type Answer = typeof GenerateContentChunk.Type
 type Candidate = NonNullable<Answer["candidates"]>[number]
@@ -203,7 +203,7 @@ export const usageOf = (usage: Usage | undefined): Response.Usage => {
   }
   const total = prompt + (usage.toolUsePromptTokenCount ?? 0)
   return {
-    inputTokens: { total, ...(cacheRead !== undefined && { cacheRead, uncached: total - cacheRead }) },
+    inputTokens: { total, ...(cacheRead !== undefined && { cacheRead, uncached: Math.max(0, total - cacheRead) }) },
     outputTokens: output
   }
 }

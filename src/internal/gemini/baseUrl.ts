@@ -1,14 +1,10 @@
 /** Where Gemini's API is, unless it is said. */
 import * as Config from "effect/Config"
-import { addressIn, completed, withoutEnd } from "../http/baseUrl.ts"
+import { addressIn, type BaseUrl, completed, withoutEnd } from "../http/baseUrl.ts"
 
 const service = { address: "https://generativelanguage.googleapis.com/v1beta" }
 
-/** The address as it is meant. It has no query: that of a stream has one of its own. */
-export const completeBaseUrl = (given: string): string => {
-  const { baseUrl, query } = completed(given, service)
-  return `${baseUrl}${query}`
-}
+export const completeBaseUrl = (given: string): BaseUrl => completed(given, service)
 
 // The variable is that of Google's SDKs and of Gemini CLI, whose paths begin with the version.
 export const defaultBaseUrl: Config.Config<string> = Config.map(

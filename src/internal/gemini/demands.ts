@@ -1,7 +1,8 @@
 /** What the arguments of `generateContent` ask for, of that which not every model can do. */
 import { areAny, type Demands, demandsOfPrompt, isImageType } from "../chat/capabilities.ts"
 import { promptOfMessages } from "../chat/schema.ts"
-import type { Content, GenerateContentRequest, Part } from "./schema.ts"
+import type { Content, Part } from "./content.ts"
+import type { GenerateContentRequest } from "./schema.ts"
 
 export const demandsOf = ({ contents = [], messages, prompt, tools }: GenerateContentRequest["Type"]): Demands => {
   const input = prompt ?? (messages && promptOfMessages(messages))

@@ -1,6 +1,6 @@
 /** Answers of `generateContent` as Gemini would send them, for mocks. */
 import { completed, type MockOptions } from "../mock/options.ts"
-import type { GenerateContentResponse } from "./schema.ts"
+import type { GenerateContentResponse } from "./answerSchema.ts"
 
 const finishReasons = {
   "stop": "STOP",

@@ -13,7 +13,7 @@ import { describeIssue } from "../util/schemaIssue.ts"
 import { withoutForeign } from "../chat/origin.ts"
 import { unsendable } from "../errors/neverSent.ts"
 import { codeExecution } from "./answer.ts"
-import { type Content as ContentSchema, Part as PartSchema, PartOptions } from "./schema.ts"
+import { type Content as ContentSchema, Part as PartSchema, PartOptions } from "./content.ts"
 
 type Content = typeof ContentSchema.Type
 type Part = typeof PartSchema.Type

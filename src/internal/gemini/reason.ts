@@ -7,7 +7,7 @@
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { reasonReader } from "../errors/providerError.ts"
-import { ErrorBody } from "./schema.ts"
+import { ErrorBody } from "./answerSchema.ts"
 
 /** The fields of use in a QuotaFailure or a BadRequest. */
 const Detail = Schema.Struct({

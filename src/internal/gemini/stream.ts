@@ -6,7 +6,7 @@ import { describeIssue } from "../util/schemaIssue.ts"
 import { Notes, tolerantDecoder } from "../http/tolerantDecoder.ts"
 import { PartWriter } from "../chat/partWriter.ts"
 import { append, finishOf, metadataOf, partReader, sourcesOf, usageOf } from "./answer.ts"
-import { type AnswerPart, GenerateContentChunk, tolerance } from "./schema.ts"
+import { type AnswerPart, GenerateContentChunk, tolerance } from "./answerSchema.ts"
 
 type Answer = typeof GenerateContentChunk.Type
 type Candidate = NonNullable<Answer["candidates"]>[number]

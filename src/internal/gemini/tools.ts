@@ -6,7 +6,8 @@ import { type BackendErrorReason, Unsupported } from "../../Errors.ts"
 import type { FunctionTool, NeutralToolChoice, ProviderTool } from "../chat/arguments.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { unsendable } from "../errors/neverSent.ts"
-import { type GenerateContentBody, Tool as ToolSchema } from "./schema.ts"
+import type { GenerateContentBody } from "./schema.ts"
+import { Tool as ToolSchema } from "./toolSchema.ts"
 
 type Tool = typeof ToolSchema.Type
 type GivenTool = typeof FunctionTool.Type | typeof ProviderTool.Type | Tool

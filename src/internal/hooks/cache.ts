@@ -158,7 +158,7 @@ export function cache({ data = Json, key, maxEntries = 10_000, timeToLive }: Cac
 
       const keyFor = Effect.fnUntraced(function*(calling: Calling) {
         if (key !== undefined) {
-          const given = yield* Effect.try({ try: () => key(calling), catch: (error) => error })
+          const given = yield* Effect.sync(() => key(calling))
           return given === undefined ? undefined : yield* fingerprintOf("", [fingerprint, given])
         }
         const encoded = keyOf([calling.payload, yield* Params])

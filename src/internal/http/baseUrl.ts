@@ -26,21 +26,35 @@ const endpoint = /\/(chat\/completions|completions|responses|embeddings|messages
 export const completed = (given: string, { address, isLocal = false }: Service): BaseUrl => {
   const trimmed = given.trim()
   const url = URL.parse(trimmed)
-  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.hash !== "") {
-    return { baseUrl: trimmed, query: "" }
-  }
-  // A credential in a query would show wherever addresses are shown.
-  if (![...url.searchParams.keys()].every((name) => isNoCredential(name) && name !== "key")) {
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.hash !== "" || !isHarmless(url)) {
     return { baseUrl: trimmed, query: "" }
   }
   const own = new URL(address)
   const path = withoutEnd(withoutEnd(url.pathname).replace(endpoint, ""))
   const isKnown = isLocal || url.host === own.host || loopback.test(url.hostname)
   const isShort = path === "" || (url.host === own.host && own.pathname.startsWith(`${path}/`))
-  return { baseUrl: `${url.origin}${isKnown && isShort ? withoutEnd(own.pathname) : path}`, query: url.search }
+  return { baseUrl: `${url.origin}${isKnown && isShort ? withoutEnd(own.pathname) : path}`, query: literal(url.search) }
 }
 
-export const withoutEnd = (path: string): string => path.replace(/\/+$/, "")
+/** Whether the query of an address holds no credential, which would show wherever addresses are shown. */
+const isHarmless = (url: URL): boolean =>
+  [...url.searchParams.keys()].every((name) => isNoCredential(name) && !/^(key|k|sig|token)$/i.test(name))
+
+/** A query in which no braces stand for a parameter of a path. */
+const literal = (query: string): string => query.replaceAll("{", "%7B").replaceAll("}", "%7D")
+
+/** An address without its query, if that holds no credential. */
+export const withoutQuery = (given: string): string => {
+  const url = URL.parse(given.trim())
+  return url !== null && isHarmless(url) ? given.replace(/\?[^#]*/s, "") : given
+}
+
+/** An address without the slashes at its end. */
+export const withoutEnd = (address: string): string => {
+  let end = address.length
+  while (address[end - 1] === "/") end--
+  return address.slice(0, end)
+}
 
 /** The first of these environment variables that is set, and not blank. */
 export const addressIn = (

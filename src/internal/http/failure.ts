@@ -78,7 +78,7 @@ const scrubDeep = (scrub: Scrub, value: unknown): unknown =>
 const telling = (headers: Readonly<Record<string, string>>, scrub: Scrub): Record<string, string> =>
   Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>
-      /^(x-request-id|request-id|retry-after.*|.*ratelimit.*)$/.test(name) ? [[scrub(name), scrub(value)]] : []
+      /^(x-)?request-id$|^retry-after|ratelimit/.test(name) ? [[scrub(name), scrub(value)]] : []
     )
   )
 

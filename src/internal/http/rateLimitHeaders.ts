@@ -216,7 +216,7 @@ const unitMillis: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_0
 const goDurationOf = (text: string): number => {
   if (!/^(\d+(\.\d+)?(d|h|ms|m|s|(u|Â?µ)s|ns))+$/.test(text)) return Number.NaN
   let millis = 0
-  for (const [, value, unit = ""] of text.matchAll(/([\d.]+)([^\d.]+)/g)) {
+  for (const [, value, unit = ""] of text.matchAll(/([\d.]+)([^\d.]+)/gy)) {
     millis += Number(value) * (unitMillis[unit] ?? (unit === "ns" ? 1e-6 : 1e-3))
   }
   return millis

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { illegal } from "../util/options.ts"
 import { unsendable } from "../errors/neverSent.ts"
+import { withoutEnd } from "./baseUrl.ts"
 
 type Payload = Readonly<Record<string, unknown>>
 
@@ -82,6 +83,6 @@ export const checkedBaseUrl = (given: string): Effect.Effect<string, Cause.Illeg
   const baseUrl = given.trim()
   const misfit = misfitOfBaseUrl(baseUrl)
   return misfit === undefined
-    ? Effect.succeed(baseUrl.replace(/\/+$/, ""))
+    ? Effect.succeed(withoutEnd(baseUrl))
     : illegal(`baseUrl ${misfit}, got ${shownAddress(baseUrl)}`)
 }

@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import { makeResponse, type NormalizedResponse, type StreamPart } from "../../Calling.ts"
+import { errorTextOf, textOf } from "./body.ts"
 import type { Decoder, EventFailure } from "./decoder.ts"
 import { type BackendErrorReason, StreamInterrupted } from "../../Errors.ts"
 import { excerptOf, type FailedAnswer, failedAnswer, maxTextLength, networkError, parseJson } from "./failure.ts"
@@ -16,7 +17,7 @@ import { isTooDeep, tooDeep } from "../util/depth.ts"
 import type { Scrub } from "../util/scrub.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
 import { type RateLimits, rateLimitsOf } from "./rateLimitHeaders.ts"
-import { eventsOf, eventsOfJson, isDone, type Over, readEvents, withoutFraming } from "./sse.ts"
+import { eventsOf, eventsOfJson, isDone, type Over, readEvents, type StreamEvent, withoutFraming } from "./sse.ts"
 import { impliedError } from "./statedError.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
 import { Notes, type TolerantDecoder } from "./tolerantDecoder.ts"
@@ -33,6 +34,8 @@ export interface Format<in Payload, in out Data> {
   readonly errorOf: (json: unknown) => unknown
   readonly reasonOf: (answer: FailedAnswer) => BackendErrorReason
   readonly scrub: Scrub
+  /** The most bytes of a body, counted as it is unpacked. */
+  readonly maxBytes: number
 }
 
 /** The head of an answer, which promises the rest of it. */
@@ -51,7 +54,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       const limits = rateLimitsOf(response.headers, clock.currentTimeMillisUnsafe())
       attempt.reportRateLimits({ limits, refused: response.status === 429 })
       if (response.status < 200 || response.status >= 300) {
-        return Effect.flatMap(Effect.orElseSucceed(response.text, () => ""), (text) => failed(response, text))
+        return Effect.flatMap(errorTextOf(response), (text) => failed(response, text))
       }
       const requestId = response.headers["x-request-id"] ?? response.headers["request-id"]
       const metadata = {
@@ -112,18 +115,21 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     payload: Payload,
     makeDecoder: ((payload: Payload) => Decoder<Data>) | undefined
   ): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason | HttpClientError.HttpClientError> =>
-    Effect.flatMap(head.response.text, (text): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> => {
-      const json = jsonOf(text)
-      const events = makeDecoder === undefined ? [] : Option.isSome(json) ? eventsOfJson(json.value) : eventsOf(text)
-      if (makeDecoder === undefined || events.length === 0) {
-        return Option.isSome(json) ? answered(head, payload, json.value) : noAnswer(text)
+    Effect.flatMap(
+      textOf(head.response, format.maxBytes),
+      (text): Effect.Effect<NormalizedResponse<Data>, BackendErrorReason> => {
+        const json = jsonOf(text)
+        const events = makeDecoder === undefined ? [] : Option.isSome(json) ? eventsOfJson(json.value) : eventsOf(text)
+        if (makeDecoder === undefined || events.length === 0) {
+          return Option.isSome(json) ? answered(head, payload, json.value) : noAnswer(text)
+        }
+        const decoder = makeDecoder(payload)
+        const reader = eventReader(decoder)
+        const { failure } = reader.read(events, true)
+        if (failure !== undefined) return eventFailed(head.response, failure)
+        return ended(head, payload, decoder, reader, () => Effect.void)
       }
-      const decoder = makeDecoder(payload)
-      const reader = eventReader(decoder)
-      const { failure } = reader.read(events, true)
-      if (failure !== undefined) return eventFailed(head.response, failure)
-      return ended(head, payload, decoder, reader, () => Effect.void)
-    })
+    )
 
   const eventFailed = (response: HttpClientResponse.HttpClientResponse, failure: EventFailure) =>
     failure._tag === "ErrorEvent"
@@ -140,7 +146,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       decoder.skip()
       return true
     }
-    const push = (event: Sse.Event): ReturnType<Decoder<Data>["push"]> => {
+    const push = (event: StreamEvent): ReturnType<Decoder<Data>["push"]> => {
       const json = parseJson(event.data)
       if (Option.isNone(json)) {
         return event.event === "error"
@@ -149,12 +155,13 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       }
       if (!Predicate.isObjectOrArray(json.value)) return nothing
       if (isTooDeep(json.value)) return malformed(`an event is ${tooDeep}`)
-      const stated = format.errorOf(json.value)
+      const stated = format.errorOf(json.value) ??
+        (event.isBare === true || event.event === "error" ? impliedError(json.value) : undefined)
       return stated === undefined
         ? decoder.push(json.value, event.event)
         : Result.fail({ _tag: "ErrorEvent", body: stated })
     }
-    const read = (events: ReadonlyArray<Sse.Event>, isUnterminated: boolean) => {
+    const read = (events: ReadonlyArray<StreamEvent>, isUnterminated: boolean) => {
       const parts: Array<StreamPart> = []
       let failure: EventFailure | undefined
       let over: Over | undefined
@@ -204,7 +211,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
     idleTimeout: Duration.Duration | undefined
   ) {
     const reader = eventReader(decoder)
-    const read = (events: ReadonlyArray<Sse.Event>, isUnterminated: boolean) => {
+    const read = (events: ReadonlyArray<StreamEvent>, isUnterminated: boolean) => {
       const { failure, over, parts } = reader.read(events, isUnterminated)
       return Effect.flatMap(
         emit(parts, decoder.usage()),
@@ -212,10 +219,13 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
       )
     }
     // A connection that breaks after the provider has ended its answer breaks nothing.
-    const { broken, text } = yield* Effect.match(readEvents(head.response, read, idleTimeout), {
-      onSuccess: (text) => ({ broken: undefined, text }),
-      onFailure: (error) => ({ broken: reasonOf(error, format.scrub), text: "" })
-    })
+    const { broken, text } = yield* Effect.match(
+      readEvents(head.response, read, { idleTimeout, maxBytes: format.maxBytes }),
+      {
+        onSuccess: (text) => ({ broken: undefined, text }),
+        onFailure: (error) => ({ broken: reasonOf(error, format.scrub), text: "" })
+      }
+    )
     if (text.trim() === "") return yield* ended(head, payload, decoder, reader, emit, broken)
     const json = jsonOf(text)
     const items = Option.isSome(json) ? eventsOfJson(json.value) : []

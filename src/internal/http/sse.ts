@@ -1,4 +1,5 @@
 /** Reads server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html) until their answer is whole. */
+import type * as AiError from "effect/ai/AiError"
 import * as Cause from "effect/Cause"
 import * as Channel from "effect/Channel"
 import * as Duration from "effect/Duration"
@@ -9,6 +10,8 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 import { isTooDeep } from "../util/depth.ts"
+import { tooLarge } from "./body.ts"
+import { BareJson } from "./bareJson.ts"
 
 /**
  * How long the rest of a response is waited for when its answer is whole, so that the connection can be used again. Some
@@ -31,6 +34,12 @@ const maxEventSize = 128 * 1024 * 1024
  */
 export type Over = boolean | "perhaps" | "doubtful"
 
+/** An event of a stream. */
+export interface StreamEvent extends Sse.Event {
+  /** Whether it stood in the stream as JSON alone, without `data:`. @default false */
+  readonly isBare?: boolean
+}
+
 /** The event that ends a stream. */
 export const isDone = ({ data }: Sse.Event): boolean => data === "[DONE]" || data.trim() === "[DONE]"
 
@@ -46,34 +55,43 @@ const isEmpty = ({ data }: Sse.Event): boolean => data === "" || data === "null"
  */
 export const readEvents = <E>(
   response: HttpClientResponse.HttpClientResponse,
-  read: (events: ReadonlyArray<Sse.Event>, isUnterminated: boolean) => Effect.Effect<Over, E>,
-  idleTimeout: Duration.Duration | undefined
-): Effect.Effect<string, E | Sse.SseError | HttpClientError.HttpClientError> =>
+  read: (events: ReadonlyArray<StreamEvent>, isUnterminated: boolean) => Effect.Effect<Over, E>,
+  { idleTimeout, maxBytes }: { readonly idleTimeout: Duration.Duration | undefined; readonly maxBytes: number }
+): Effect.Effect<string, E | AiError.InvalidResponseError | Sse.SseError | HttpClientError.HttpClientError> =>
   Effect.scoped(Effect.gen(function*() {
-    let events: Array<Sse.Event> = []
+    let events: Array<StreamEvent> = []
     let hasEvents = false
     let held = ""
+    let bytes = 0
     const parser = Sse.makeParser((event) => {
       if (event._tag !== "Event" || isEmpty(event)) return
       events.push(event)
       hasEvents ||= !isDone(event)
     }, { maxEventSize })
+    const bareJson = new BareJson()
     const decoder = new TextDecoder()
     // Nobody else pulls, so it needs none of what `Stream.toPull` does at each pull to keep them apart.
     const pull = yield* Channel.toPullScoped(Stream.toChannel(response.stream), yield* Effect.scope)
 
     const feed = (text: string): Sse.SseError | undefined => {
       const error = parser.feed(text)
+      const json = bareJson.push(text, hasEvents)
+      if (json !== undefined) events.push({ ...messageOf(json), isBare: true })
       held = hasEvents || held.length > maxEventSize ? "" : held + text
       return error
     }
-    const taken = (): ReadonlyArray<Sse.Event> => {
+    const taken = (): ReadonlyArray<StreamEvent> => {
       const taken = events
       events = []
       return taken
     }
-    const next = Effect.flatMap(pull, (chunks) => {
+    const next = Effect.flatMap(pull, (chunks): Effect.Effect<
+      ReadonlyArray<StreamEvent>,
+      AiError.InvalidResponseError | Sse.SseError
+    > => {
       for (const chunk of chunks) {
+        bytes += chunk.byteLength
+        if (bytes > maxBytes) return Effect.fail(tooLarge(maxBytes))
         const error = feed(decoder.decode(chunk, { stream: true }))
         if (error !== undefined) return Effect.fail(error)
       }
@@ -81,7 +99,7 @@ export const readEvents = <E>(
     })
     const readOn = (
       pulled: typeof next
-    ): Effect.Effect<void, E | Sse.SseError | HttpClientError.HttpClientError> =>
+    ): Effect.Effect<void, E | AiError.InvalidResponseError | Sse.SseError | HttpClientError.HttpClientError> =>
       Pull.matchEffect(pulled, {
         onSuccess: (events) =>
           Effect.flatMap(
@@ -104,24 +122,29 @@ export const readEvents = <E>(
   }))
 
 /** The chunks of an answer in a JSON array, as Gemini sends them without `alt=sse`, as events. None if it is no array, or nested too deep. */
-export const eventsOfJson = (json: unknown): ReadonlyArray<Sse.Event> =>
+export const eventsOfJson = (json: unknown): ReadonlyArray<StreamEvent> =>
   Array.isArray(json) && !isTooDeep(json)
-    ? json.map((item) => ({ _tag: "Event", event: "message", id: undefined, data: JSON.stringify(item) }))
+    ? json.map((item) => messageOf(JSON.stringify(item)))
     : []
 
 /** The events of a whole body: server-sent ones, or objects of JSON, each on a line. None if it is neither. */
-export const eventsOf = (text: string): ReadonlyArray<Sse.Event> => {
-  const events: Array<Sse.Event> = []
+export const eventsOf = (text: string): ReadonlyArray<StreamEvent> => {
+  const events: Array<StreamEvent> = []
   const parser = Sse.makeParser((event) => {
     if (event._tag === "Event" && !isEmpty(event)) events.push(event)
   }, { maxEventSize })
   parser.feed(`${text}\n\n`)
-  if (events.length > 0) return events
+  if (events.length > 0) {
+    const json = new BareJson().push(text)
+    return json === undefined ? events : [...events, { ...messageOf(json), isBare: true }]
+  }
   const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "")
   return lines.every((line) => line.startsWith("{") && line.endsWith("}"))
-    ? lines.map((data) => ({ _tag: "Event", event: "message", id: undefined, data }))
+    ? lines.map(messageOf)
     : []
 }
+
+const messageOf = (data: string): StreamEvent => ({ _tag: "Event", event: "message", id: undefined, data })
 
 /** A body without what does not belong to its JSON: comments, and the end of a stream. */
 export const withoutFraming = (text: string): string => text.replace(/^(:.*|data: ?\[DONE\]\s*)$/gm, "").trim()

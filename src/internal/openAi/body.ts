@@ -21,12 +21,13 @@ export const toBody = Effect.fnUntraced(function*(
   payload: Payload,
   { callIdLength, reasoning }: BodyOptions
 ): Effect.fn.Return<typeof ChatBody.Type, BackendErrorReason> {
-  const { extra_body, max_tokens, messages, prompt, response_format, tool_choice, tools, ...fields } = payload
+  const { extra_body, max_tokens, messages, prompt, response_format, system, tool_choice, tools, ...fields } = payload
   if (reasoning) yield* refuseSampling(provider, payload)
   const said = prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt)
+  const messagesSent = system === undefined ? said : [{ role: "system" as const, content: system }, ...said]
   return {
     ...fields,
-    messages: callIdLength === undefined ? said : withCallIdsOfLength(said, callIdLength),
+    messages: callIdLength === undefined ? messagesSent : withCallIdsOfLength(messagesSent, callIdLength),
     ...(max_tokens != null && (reasoning ? { max_completion_tokens: max_tokens } : { max_tokens })),
     ...(tools !== undefined && { tools: yield* functionTools(provider, tools) }),
     ...(tool_choice !== undefined && { tool_choice: toolChoiceOf(tool_choice) }),

@@ -8,12 +8,14 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import type { NormalizedResponse } from "../../Calling.ts"
-import { nullable } from "../chat/arguments.ts"
+import { nullable, TokenCount } from "../chat/arguments.ts"
+import { tooManyInputs } from "../chat/embeddingLimits.ts"
+import type { Tolerance } from "../http/tolerantDecoder.ts"
 
 const Tokens = Schema.Array(Schema.Int).check(Schema.isMinLength(1))
 
 /** The arguments of a call. */
-export const embeddingRequest = (model: string) =>
+export const embeddingRequest = (provider: string, model: string) =>
   Schema.Struct({
     model: Schema.String.pipe(Schema.withDecodingDefault(Effect.succeed(model))),
     input: Schema.Union([
@@ -26,7 +28,10 @@ export const embeddingRequest = (model: string) =>
     // Less than half of the bytes, as OpenAI's own SDK asks for it, too.
     encoding_format: Schema.Literals(["float", "base64"]).pipe(Schema.withDecodingDefault(Effect.succeed("base64"))),
     user: Schema.optional(Schema.String)
-  })
+  }).check(Schema.makeFilter(({ input }) => {
+    const issue = tooManyInputs(provider, inputsIn(input))
+    return issue === undefined ? undefined : { path: ["input"], issue }
+  }))
 
 export type EmbeddingRequest = ReturnType<typeof embeddingRequest>
 
@@ -65,10 +70,13 @@ export const Embeddings = Schema.Struct({
     embedding: Schema.Union([Schema.Array(Schema.Finite), FloatsFromBase64])
   })),
   usage: nullable(Schema.Struct({
-    prompt_tokens: nullable(Schema.Int),
-    total_tokens: nullable(Schema.Int)
+    prompt_tokens: nullable(TokenCount),
+    total_tokens: nullable(TokenCount)
   }))
 })
+
+/** The fields that are the answer itself. */
+export const tolerance: Tolerance = { essential: new Set(["data", "embedding", "index"]) }
 
 type Vector = (typeof Embeddings.Type)["data"][number]
 
@@ -100,5 +108,5 @@ const inOrder = (data: ReadonlyArray<Vector>): ReadonlyArray<Vector> | undefined
 }
 
 /** A list of numbers is one input, in tokens. */
-const inputsIn = (input: EmbeddingRequest["Type"]["input"]): number =>
+const inputsIn = (input: string | ReadonlyArray<unknown>): number =>
   typeof input === "string" || typeof input[0] === "number" ? 1 : input.length

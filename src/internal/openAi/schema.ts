@@ -15,7 +15,9 @@ import {
   nullable,
   OutputFormat,
   promptOrMessages,
-  RawPrompt
+  RawPrompt,
+  systemOnce,
+  SystemPrompt
 } from "../chat/arguments.ts"
 import type { Tolerance } from "../http/tolerantDecoder.ts"
 import { Content, readContent } from "./messageContent.ts"
@@ -145,6 +147,7 @@ export const chatRequest = (model: string) => {
   return Schema.Struct({
     ...fields,
     prompt: Schema.optional(RawPrompt),
+    system: SystemPrompt,
     /** Fields that others than OpenAI have added to the wire. They go into the body as they are. */
     extra_body: Schema.optional(JsonObject),
     messages: Schema.optional(ChatBody.fields.messages),
@@ -152,7 +155,7 @@ export const chatRequest = (model: string) => {
     tools: Schema.optional(Schema.Array(NeutralTool)),
     tool_choice: Schema.optional(Schema.Union([...NeutralToolChoice.members, ...ToolChoice.members])),
     response_format: Schema.optional(Schema.Union([OutputFormat, ...ResponseFormat.members]))
-  }).check(promptOrMessages, outputLimitOnce)
+  }).check(promptOrMessages, systemOnce, outputLimitOnce)
 }
 
 export type ChatRequest = ReturnType<typeof chatRequest>

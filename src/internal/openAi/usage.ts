@@ -1,32 +1,30 @@
 /** The tokens that a chat completion has used, wherever and in whichever words they are reported. */
 import type * as Response from "effect/ai/Response"
 import * as Schema from "effect/Schema"
-import { nullable } from "../chat/arguments.ts"
-
-const count = nullable(Schema.Int)
+import { nullable, TokenCount } from "../chat/arguments.ts"
 
 export const Usage = Schema.Struct({
-  prompt_tokens: count,
-  completion_tokens: count,
-  total_tokens: count,
+  prompt_tokens: nullable(TokenCount),
+  completion_tokens: nullable(TokenCount),
+  total_tokens: nullable(TokenCount),
   prompt_tokens_details: nullable(Schema.Struct({
-    cached_tokens: count,
-    cache_write_tokens: count,
-    audio_tokens: count
+    cached_tokens: nullable(TokenCount),
+    cache_write_tokens: nullable(TokenCount),
+    audio_tokens: nullable(TokenCount)
   })),
   completion_tokens_details: nullable(Schema.Struct({
-    reasoning_tokens: count,
-    audio_tokens: count,
-    accepted_prediction_tokens: count,
-    rejected_prediction_tokens: count
+    reasoning_tokens: nullable(TokenCount),
+    audio_tokens: nullable(TokenCount),
+    accepted_prediction_tokens: nullable(TokenCount),
+    rejected_prediction_tokens: nullable(TokenCount)
   })),
   /** Moonshot: https://platform.moonshot.ai/docs/api/chat */
-  cached_tokens: count,
+  cached_tokens: nullable(TokenCount),
   /** DeepSeek: https://api-docs.deepseek.com/guides/kv_cache */
-  prompt_cache_hit_tokens: count,
+  prompt_cache_hit_tokens: nullable(TokenCount),
   /** Gateways that count as Anthropic and OpenAI's Responses do. */
-  input_tokens: count,
-  output_tokens: count
+  input_tokens: nullable(TokenCount),
+  output_tokens: nullable(TokenCount)
 })
 
 export type Usage = typeof Usage.Type

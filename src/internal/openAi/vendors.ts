@@ -19,12 +19,8 @@ export interface Vendor {
   readonly telemetryName?: string
   /** Whether a stream reports its usage without `stream_options`, which is refused then. @default false */
   readonly reportsUsageUnasked?: boolean
-  /**
-   * Whether a call without `stream` may be answered by a stream, so that `stream: false` is sent. Local servers and their proxies
-   * do so: https://github.com/unslothai/unsloth/issues/5047
-   * @default false
-   */
-  readonly mayStreamUnasked?: boolean
+  /** The host of its public address; `undefined` where each user has another. */
+  readonly host?: string
   /** How many letters and digits the id of a tool call has. @default any number, of any characters */
   readonly callIdLength?: number
   /** Whether it is known by the name of a model that it reasons before it answers. @default false */
@@ -42,11 +38,11 @@ const at = (address: string, apiKey: string, ...variables: ReadonlyArray<string>
 /** On a machine of its user. */
 const local = (address: string, ...variables: ReadonlyArray<string>): Vendor => ({
   ...vendor({ address, isLocal: true }, undefined, variables),
-  mayStreamUnasked: true,
   hasOwnModelNames: true
 })
 
 const vendor = (service: Service, apiKey: string | undefined, variables: ReadonlyArray<string>): Vendor => ({
+  host: new URL(service.address).host,
   baseUrl: addressIn(variables, Config.succeed(service.address)),
   complete: (given) => completed(given, service),
   apiKey,
@@ -56,14 +52,28 @@ const vendor = (service: Service, apiKey: string | undefined, variables: Readonl
 const ollamaAddress = "http://127.0.0.1:11434/v1"
 const ollama = local(ollamaAddress)
 
+/**
+ * Whether a server at this address may stream where it is not asked to, so that `stream: false` is sent. The vendors themselves
+ * do not; local servers, gateways and proxies do: https://github.com/unslothai/unsloth/issues/5047,
+ * https://github.com/decolua/9router/issues/4122, https://github.com/infiniflow/ragflow/issues/15356
+ */
+export const mayStreamUnasked = ({ hasOwnModelNames = false, host }: Vendor, baseUrl: string): boolean =>
+  host !== undefined && (hasOwnModelNames || URL.parse(baseUrl)?.host !== host)
+
 const azurePath = "/openai/v1"
+
+/** The address of a resource, without the path of the API. */
+const resourceOf = (address: string): string => {
+  const at = address.search(/\/openai(\/|$)/)
+  return withoutEnd(at < 0 ? address : address.slice(0, at))
+}
 
 // The `v1` API has no dated versions, which older clients put into the query.
 const azureAddress = (given: string): BaseUrl => {
   const { baseUrl, query } = completed(given, { address: `https://azure.invalid${azurePath}` })
   const isPlain = /^https?:\/\/[^/]+$/.test(baseUrl) || /^https?:\/\/[^/]+\.azure\.com(:\d+)?(\/|$)/.test(baseUrl)
   return {
-    baseUrl: isPlain ? `${withoutEnd(baseUrl.replace(/\/openai(\/.*)?$/, ""))}${azurePath}` : baseUrl,
+    baseUrl: isPlain ? `${resourceOf(baseUrl)}${azurePath}` : baseUrl,
     query: /api-version=\d/.test(query) ? "" : query
   }
 }
@@ -78,7 +88,7 @@ export const vendors = {
   azure: {
     baseUrl: Config.map(
       Config.String("AZURE_OPENAI_ENDPOINT"),
-      (endpoint) => `${withoutEnd(endpoint.trim().replace(/[?#].*$/s, "").replace(/\/openai(\/.*)?$/, ""))}${azurePath}`
+      (endpoint) => `${resourceOf(endpoint.trim().replace(/[?#].*$/s, ""))}${azurePath}`
     ),
     complete: azureAddress,
     apiKey: "AZURE_OPENAI_API_KEY",

@@ -29,6 +29,7 @@ import type { Scrub } from "../util/scrub.ts"
 import { isTooDeep, tooDeep } from "../util/depth.ts"
 import { uuid } from "../util/identity.ts"
 import { endStragglers, markVariable } from "./stragglers.ts"
+import { Tail } from "./tail.ts"
 
 export interface Program {
   /** A name to be found on the `PATH` of its environment, or a path. */
@@ -79,7 +80,7 @@ export const run = Effect.fnUntraced(function*<A, E>(
     // Node throws what it does not expect of the system, such as arguments that are too long.
     Effect.catchDefect((error) => notStarted(program, error))
   )
-  const complaints = new Tail()
+  const complaints = new Tail(program.scrub)
   const complaining = yield* Effect.forkScoped(
     Stream.runForEach(Stream.decodeText(child.stderr), (text) => Effect.sync(() => complaints.push(text)))
   )
@@ -111,7 +112,7 @@ export const run = Effect.fnUntraced(function*<A, E>(
   if (Deferred.isDoneUnsafe(answered)) return yield* Deferred.await(answered)
   const ended = yield* Effect.timeoutOption(exit, parting)
   yield* Effect.timeoutOption(Fiber.await(complaining), parting)
-  return yield* unanswered(program, Option.getOrUndefined(ended), complaints.lines(10, program.scrub))
+  return yield* unanswered(program, Option.getOrUndefined(ended), complaints.lines(10))
 }, Effect.scoped)
 
 const linesOf = (
@@ -177,17 +178,4 @@ const unanswered = (
         stderr
       })
   )
-}
-
-/** The last lines of what is said. More than they may be long is kept, so that they do not begin within a credential. */
-export class Tail {
-  private text = ""
-
-  push(text: string): void {
-    this.text = (this.text + text).slice(-8_000)
-  }
-
-  lines(most: number, scrub: Scrub): string {
-    return scrub(this.text).trim().split("\n").slice(-most).join("\n").slice(-4_000)
-  }
 }

@@ -84,7 +84,7 @@ export const readMcpConfig = Effect.fnUntraced(function*(
 const fillIn = Effect.fnUntraced(function*(text: string): Effect.fn.Return<string, Config.ConfigError> {
   let filled = ""
   let from = 0
-  for (const { 0: whole, 1: name = "", 2: otherwise, index } of text.matchAll(/\$\{(\w+)(?::-([^}]*))?\}/g)) {
+  for (const { 0: whole, 1: name = "", 2: otherwise, index } of text.matchAll(/\$\{(\w+)(?::-([^{}]*))?\}/g)) {
     const config = Config.String(name)
     filled += text.slice(from, index)
     filled += yield* otherwise === undefined ? config : Config.withDefault(config, otherwise)

@@ -65,6 +65,9 @@ export interface Registry {
 export interface McpConfigOptions {
   /** Whether its tools replace those of the same names. @default false */
   readonly update?: boolean | undefined
-  /** The longest time until a server is connected, and then until it has named its tools. @default 30 seconds */
+  /**
+   * The longest time until a server is connected, until it has listed its tools, and of each call.
+   * @default 30 seconds to connect and to list its tools, 10 minutes for a call
+   */
   readonly timeout?: Duration.Input | undefined
 }

@@ -53,9 +53,13 @@ const largestWindow = (models: ReadonlyArray<Model<never>>): number | undefined 
 const isArguments = <Args>(u: unknown): u is Args & Readonly<Record<string, unknown>> => Predicate.isObject(u)
 
 /** What is asked of one model on behalf of the whole: as often, with the same patience, and until the same time. */
-export const passedOn = ({ deadlineMillis, peer, policy }: Submission, model: string): Omit<Submission, "sink"> => ({
+export const passedOn = (
+  { deadlineMillis, peer, policy, repair }: Submission,
+  model: string
+): Omit<Submission, "sink"> => ({
   policy: { attempts: Number.POSITIVE_INFINITY, patience: undefined, ...policy, model },
   deadlineMillis,
+  repair,
   peer
 })
 

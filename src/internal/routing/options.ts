@@ -1,6 +1,7 @@
 /** The models of a route, and its options. */
 import type * as Arr from "effect/Array"
 import type * as Duration from "effect/Duration"
+import type { NormalizedResponse } from "../../Calling.ts"
 import type { Model } from "../../Model.ts"
 
 /**
@@ -102,4 +103,13 @@ export interface HedgeOptions {
    * @default 95
    */
   readonly percentile?: number | undefined
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface VoteOptions<in Data = unknown> {
+  /** What of an answer is voted for: answers with equal keys are votes for the same. @default the text, without blanks around it */
+  readonly key?: ((response: NormalizedResponse<Data>) => string) | undefined
 }

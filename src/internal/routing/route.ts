@@ -134,6 +134,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const submission = {
       sink: inner,
       policy,
+      repair: whole.repair,
       deadlineMillis: Math.min(startedAt + (limit ?? never), whole.deadlineMillis),
       peer: undefined
     }

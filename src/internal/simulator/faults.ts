@@ -81,6 +81,6 @@ const indexOf = (events: ReadonlyArray<Event>, n: number): number => {
 /** An event whose data breaks off, and so is no JSON. */
 const halfOf = (event: string): string => {
   const data = event.indexOf("data: ") + "data: ".length
-  const blank = /[\r\n]+$/.exec(event)?.[0] ?? ""
+  const blank = event.slice(event.trimEnd().length)
   return event.slice(0, data + (event.length - blank.length - data) / 2) + blank
 }

@@ -13,7 +13,8 @@ import * as Stream from "effect/Stream"
 import type { McpHttpOptions, McpStdioOptions } from "./options.ts"
 import { makeScrub } from "../util/scrub.ts"
 import { positiveDuration } from "../util/options.ts"
-import { Tail, whyNotStarted } from "../process/process.ts"
+import { whyNotStarted } from "../process/process.ts"
+import { Tail } from "../process/tail.ts"
 
 type Connected<R> = Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R | Scope.Scope>
 
@@ -21,13 +22,31 @@ const protocol = McpProtocol.v2025_11_25
 
 const failed = (reason: McpClientError.McpClientErrorReason) => new McpClientError.McpClientError({ reason })
 
-const initialize = Effect.fnUntraced(function*(transport: McpClient.Transport, timeout: Duration.Input = "30 seconds") {
-  const limit = yield* Effect.mapError(
+/** How long a server may take to connect and to list its tools, unless it is said. */
+const connectTimeout = Duration.seconds(30)
+
+/** How long a call may take, unless it is said: tools that work for minutes are common. */
+const callTimeout = Duration.minutes(10)
+
+const initialize = Effect.fnUntraced(function*(transport: McpClient.Transport, timeout: Duration.Input | undefined) {
+  const limit = timeout === undefined ? undefined : yield* Effect.mapError(
     positiveDuration("timeout", timeout),
     ({ message }) => failed(new McpClientError.ConfigurationError({ description: message }))
   )
-  const client = McpClient.make({ name: "effect-imodel", version: "0.1.0", timeout: limit })
-  return yield* Effect.provideService(client, McpClient.Transport, transport)
+  const client = McpClient.make({ name: "effect-imodel", version: "0.1.0", timeout: limit ?? connectTimeout })
+  return yield* Effect.provideService(client, McpClient.Transport, withinTime(transport, limit ?? callTimeout))
+})
+
+/** Ends a call of a tool that the server does not answer. */
+const withinTime = (transport: McpClient.Transport, duration: Duration.Duration): McpClient.Transport => ({
+  ...transport,
+  request: (message, tool) => {
+    const asked = transport.request(message, tool)
+    return message.method !== "tools/call" ? asked : Effect.timeoutOrElse(asked, {
+      duration,
+      orElse: () => Effect.fail(failed(new McpClientError.TimeoutError({ operation: message.method })))
+    })
+  }
 })
 
 export const http = ({ timeout, ...server }: McpHttpOptions): Connected<HttpClient.HttpClient> =>
@@ -49,18 +68,18 @@ export const stdio = Effect.fnUntraced(function*(
     Effect.fail(failed(new McpClientError.TransportError({ description: whyNotStarted(command, error) })))
   const child = yield* spawner.spawn(program).pipe(Effect.catch(notStarted), Effect.catchDefect(notStarted))
 
-  const complaints = new Tail()
+  const scrub = makeScrub(Object.values(env))
+  const complaints = new Tail(scrub)
   const complaining = yield* Effect.forkScoped(
     Stream.runForEach(Stream.decodeText(child.stderr), (text) => Effect.sync(() => complaints.push(text)))
   )
-  const scrub = makeScrub(Object.values(env))
   /** What breaks a connection is told by the program, on its standard error. */
   const explained = Effect.fnUntraced(function*(error: McpClientError.McpClientError) {
     const { reason } = error
     if (reason._tag !== "TransportError") return yield* error
     yield* Effect.timeoutOption(Fiber.await(complaining), parting)
     // The trace of an exception is long, and what it is about stands at its beginning.
-    const words = complaints.lines(20, scrub)
+    const words = complaints.lines(20)
     const description = scrub(`${command}: ${reason.message}${words === "" ? "" : `: ${words}`}`)
     return yield* failed(new McpClientError.TransportError({ description, cause: reason.cause }))
   })

@@ -78,7 +78,11 @@ export interface McpStdioOptions {
   readonly args?: ReadonlyArray<string> | undefined
   /** Beside the environment of this process. */
   readonly env?: Readonly<Record<string, string>> | undefined
-  /** The longest time until it is connected, and then until it has named its tools. @default 30 seconds */
+  /**
+   * The longest time until it is connected, until it has listed its tools, and of each call. A call that takes longer is a
+   * `ToolFailure`.
+   * @default 30 seconds to connect and to list its tools, 10 minutes for a call
+   */
   readonly timeout?: Duration.Input | undefined
 }
 
@@ -89,6 +93,10 @@ export interface McpStdioOptions {
 export interface McpHttpOptions {
   readonly url: string
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** The longest time until it is connected, and then until it has named its tools. @default 30 seconds */
+  /**
+   * The longest time until it is connected, until it has listed its tools, and of each call. A call that takes longer is a
+   * `ToolFailure`.
+   * @default 30 seconds to connect and to list its tools, 10 minutes for a call
+   */
   readonly timeout?: Duration.Input | undefined
 }

@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { make } from "../../ServiceBackend.ts"
 import type { ToolkitTool } from "./options.ts"
-import { failureOf, responseOf } from "./answer.ts"
+import { failingWith, failureOf, responseOf } from "./answer.ts"
 
 export function fromToolkit<Tools extends Record<string, Tool.Any>>(
   toolkit: Toolkit.Toolkit<Tools>
@@ -33,8 +33,7 @@ export function fromToolkit(toolkit: Toolkit.Toolkit<Record<string, Tool.Any>>) 
               const { encodedResult, isFailure, result } = yield* Effect.fromOption(last)
               return isFailure ? yield* Effect.fail(result) : responseOf(result, encodedResult)
             },
-            Effect.mapError(failed),
-            Effect.catchDefect((defect) => Effect.fail(failed(defect))),
+            failingWith(failed),
             Effect.updateContext((context: Context.Context<never>) => Context.merge(services, context))
           )
           return make({

@@ -36,6 +36,12 @@ export const positiveInteger = (name: string, n: number): Effect.Effect<number, 
     ? Effect.succeed(n)
     : illegal(`${name} must be a whole number above zero, got ${shown(n)}`)
 
+/** A whole number, zero or more. */
+export const wholeNumber = (name: string, n: number): Effect.Effect<number, Cause.IllegalArgumentError> =>
+  Number.isSafeInteger(n) && n >= 0
+    ? Effect.succeed(n)
+    : illegal(`${name} must be a whole number, zero or more, got ${shown(n)}`)
+
 export const duration = (
   name: string,
   input: Duration.Input

@@ -9,7 +9,8 @@ export const near = (name: string, names: ReadonlyArray<string>): ReadonlyArray<
     .filter((known) => known.length <= maxNameLength)
     .map((known) => ({ known, steps: distance(name.toLowerCase(), known.toLowerCase()) }))
     .filter(({ known, steps }) =>
-      steps <= Math.max(2, name.length / 3) || known.toLowerCase().includes(name.toLowerCase())
+      steps <= Math.max(2, name.length / 3) || known.toLowerCase().includes(name.toLowerCase()) ||
+      (known.length > 3 && name.toLowerCase().includes(known.toLowerCase()))
     )
     .toSorted((a, b) => a.steps - b.steps)
     .slice(0, 3)

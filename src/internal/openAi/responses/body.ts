@@ -27,11 +27,12 @@ export const toStreamedBody = (provider: string, payload: Payload) =>
 
 const bodyOf = Effect.fnUntraced(function*(
   provider: string,
-  { max_tokens, messages, prompt, response_format, stop, text, tool_choice, tools, ...fields }: Payload
+  { max_tokens, messages, prompt, response_format, stop, system, text, tool_choice, tools, ...fields }: Payload
 ) {
   if (stop != null) return yield* new Unsupported({ provider, feature: "stop" })
   return {
     ...fields,
+    ...(system !== undefined && { instructions: system }),
     ...(messages !== undefined && { input: yield* itemsOfPrompt(provider, promptOfMessages(messages)) }),
     ...(prompt != null && (isTemplate(prompt) ? { prompt } : { input: yield* inputOf(provider, prompt) })),
     ...(max_tokens != null && { max_output_tokens: max_tokens }),

@@ -15,7 +15,7 @@ import {
   partsOfItem,
   reasoning,
   thoughtsOf
-} from "./answer.ts"
+} from "./parts.ts"
 import type { OutputContent } from "./content.ts"
 import type { OutputItem } from "./items.ts"
 

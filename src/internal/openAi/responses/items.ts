@@ -24,7 +24,8 @@ const Strings = Schema.Array(Schema.String)
 const called = { call_id: Schema.String, caller: nullish(Json), created_by: absent(Schema.String) }
 
 export const Message = item("message", {
-  role: Schema.Literal("assistant"),
+  // Not `Schema.Literal`: a union would choose its member by it, and a wrong role would make the message one of an unknown kind.
+  role: Schema.Literals(["assistant"]),
   content: Schema.Array(OutputContent),
   phase: nullish(Schema.String)
 })

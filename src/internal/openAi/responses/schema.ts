@@ -13,7 +13,10 @@ import {
   NeutralToolChoice,
   nullable,
   OutputFormat,
-  RawPrompt
+  RawPrompt,
+  systemOnce,
+  SystemPrompt,
+  TokenCount
 } from "../../chat/arguments.ts"
 import { Messages } from "../../chat/schema.ts"
 import type { Tolerance } from "../../http/tolerantDecoder.ts"
@@ -111,11 +114,26 @@ export const isTemplate = Schema.is(PromptTemplate)
 
 /** That the call says what is to be answered, and says nothing twice. */
 const sayOnce = Schema.makeFilter((
-  { conversation, input, max_output_tokens, max_tokens, messages, previous_response_id, prompt, response_format, text }:
+  {
+    conversation,
+    input,
+    instructions,
+    max_output_tokens,
+    max_tokens,
+    messages,
+    previous_response_id,
+    prompt,
+    response_format,
+    system,
+    text
+  }:
+    & { readonly [Field in keyof typeof wire]?: unknown }
     & {
-      readonly [Field in keyof typeof wire]?: unknown
+      readonly messages?: unknown
+      readonly max_tokens?: unknown
+      readonly response_format?: unknown
+      readonly system?: unknown
     }
-    & { readonly messages?: unknown; readonly max_tokens?: unknown; readonly response_format?: unknown }
 ) => {
   const given = { input, messages, ...(!isTemplate(prompt) && { prompt }) }
   const says = Object.entries(given).flatMap(([name, value]) => value == null ? [] : [name])
@@ -126,6 +144,9 @@ const sayOnce = Schema.makeFilter((
   }
   if (max_tokens != null && max_output_tokens != null) {
     return { path: ["max_tokens"], issue: "It is max_output_tokens in other words: give one of them" }
+  }
+  if (system != null && instructions != null) {
+    return { path: ["system"], issue: "It is instructions in other words: give one of them" }
   }
   if (response_format != null && Predicate.hasProperty(text, "format") && text.format !== undefined) {
     return { path: ["response_format"], issue: "It is text.format in other words: give one of them" }
@@ -140,12 +161,14 @@ export const responseRequest = (model: string) =>
     model: wire.model.pipe(Schema.withDecodingDefault(Effect.succeed(model))),
     prompt: nullable(Schema.Union([RawPrompt, PromptTemplate])),
     messages: optional(Messages),
+    /** The `instructions` in other words. */
+    system: SystemPrompt,
     max_tokens: wire.max_output_tokens,
     stop: nullable(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
     tools: optional(Schema.Array(Schema.Union([...NeutralTool.members, ...Tool.members]))),
     tool_choice: optional(Schema.Union([...NeutralToolChoice.members, ...ToolChoice.members])),
     response_format: optional(Schema.Union([OutputFormat, JsonSchemaFormat]))
-  }).check(sayOnce)
+  }).check(sayOnce, systemOnce)
 
 export type ResponseRequest = ReturnType<typeof responseRequest>
 
@@ -154,14 +177,14 @@ export type ResponseRequest = ReturnType<typeof responseRequest>
 // -----------------------------------------------------------------------------
 
 const Usage = Schema.Struct({
-  input_tokens: nullable(Schema.Int),
-  output_tokens: nullable(Schema.Int),
-  total_tokens: nullable(Schema.Int),
+  input_tokens: nullable(TokenCount),
+  output_tokens: nullable(TokenCount),
+  total_tokens: nullable(TokenCount),
   input_tokens_details: nullable(Schema.Struct({
-    cached_tokens: nullable(Schema.Int),
-    cache_write_tokens: nullable(Schema.Int)
+    cached_tokens: nullable(TokenCount),
+    cache_write_tokens: nullable(TokenCount)
   })),
-  output_tokens_details: nullable(Schema.Struct({ reasoning_tokens: nullable(Schema.Int) }))
+  output_tokens_details: nullable(Schema.Struct({ reasoning_tokens: nullable(TokenCount) }))
 })
 
 /** What is answered, but for what the model has made. */

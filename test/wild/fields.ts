@@ -22,6 +22,9 @@ const values: Readonly<Record<(typeof kinds)[number], Json | undefined>> = {
   "a boolean": true
 }
 
+/** As it is sent. */
+export const jsonOf = (value: unknown): Json => JSON.parse(JSON.stringify(value))
+
 /** Picks up to three of a list, by their places in it. */
 export const places = (all: ReadonlyArray<unknown>) =>
   Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: all.length - 1 }))).check(Schema.isMaxLength(3))

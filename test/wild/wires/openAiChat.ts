@@ -1,8 +1,19 @@
 /** OpenAI's chat completions, and what servers that speak the protocol make of them. */
-import { Effect, Redacted } from "effect"
-import { HttpClient } from "effect/http"
-import { iModel, OpenAi } from "effect-imodel"
-import { type Answer, type Deviation, type Json, mapObjects, type Wire, without } from "./deviations.ts"
+import { Redacted } from "effect"
+import { OpenAi } from "effect-imodel"
+import {
+  type Answer,
+  type Change,
+  type Deviation,
+  everywhere,
+  failing,
+  type Json,
+  mapObjects,
+  modelsOf,
+  piecesOf,
+  type Wire,
+  without
+} from "../generator.ts"
 
 const head = { id: "chatcmpl-1", created: 1_700_000_000, model: "m" }
 
@@ -36,14 +47,6 @@ const wholeOf = (answer: Answer): Json => ({
   usage: usageOf(answer)
 })
 
-const piecesOf = (text: string, size: number): ReadonlyArray<string> => {
-  const letters = [...text]
-  return Array.from(
-    { length: Math.ceil(letters.length / size) },
-    (_, i) => letters.slice(i * size, (i + 1) * size).join("")
-  )
-}
-
 const chunk = (fields: Json): Json => ({ ...head, object: "chat.completion.chunk", ...fields })
 
 const eventsOf = (answer: Answer, size: number): ReadonlyArray<Json> => {
@@ -71,17 +74,6 @@ const eventsOf = (answer: Answer, size: number): ReadonlyArray<Json> => {
 // -----------------------------------------------------------------------------
 // Deviations
 // -----------------------------------------------------------------------------
-
-type Change = (json: Json) => Json
-
-/** The same of a whole answer and of each event. */
-const everywhere = (name: string, changes: string, change: Change, more: Partial<Deviation> = {}): Deviation => ({
-  name,
-  changes,
-  whole: change,
-  events: (events) => events.map(change),
-  ...more
-})
 
 const inObjects = (has: string, change: Change): Change => (json) =>
   mapObjects(json, (object) => has in object ? change(object) : object)
@@ -121,17 +113,6 @@ const inStreamedCalls = (change: (call: Json, position: number) => Json) => (eve
 }
 
 const error = (code: unknown, message = "Provider returned error") => ({ error: { message, code } })
-
-/** As the last but one event. */
-const before = (event: Json) => (events: ReadonlyArray<Json>) => events.toSpliced(-1, 0, event)
-
-const failing = (name: string, fails: NonNullable<Deviation["fails"]>, whole: Change, event: Json): Deviation => ({
-  name,
-  changes: "error",
-  fails,
-  whole,
-  events: before(event)
-})
 
 const wrongShapes: ReadonlyArray<readonly [string, string, Change]> = [
   ["an id that is a number", "id", (json) => ({ ...json, id: 7 })],
@@ -374,18 +355,20 @@ const deviations: ReadonlyArray<Deviation> = [
 
 export const openAiChat: Wire = {
   name: "chat completions",
-  modelOn: (client) =>
-    Effect.flatMap(
-      OpenAi.makeChat({
-        model: "m",
-        apiKey: Redacted.make("sk-test-12345678"),
-        baseUrl: "http://127.0.0.1/v1",
-        retry: { times: 0 }
-      }),
-      (backend) => iModel.make(backend)
-    ).pipe(Effect.orDie, Effect.provideService(HttpClient.HttpClient, client)),
+  modelOn: modelsOf(
+    OpenAi.makeChat({
+      model: "m",
+      apiKey: Redacted.make("sk-test-12345678"),
+      baseUrl: "http://127.0.0.1/v1",
+      retry: { times: 0 }
+    })
+  ),
   wholeOf,
   eventsOf,
   end: "[DONE]",
-  deviations
+  deviations,
+  isKept: (path) =>
+    typeof path.at(-1) === "number" ||
+    /^(choices|message|delta|content|reasoning_content|tool_calls|function|name|arguments|index|finish_reason)$/
+      .test(String(path.at(-1)))
 }

@@ -4,9 +4,10 @@
  */
 import { assert, type Vitest } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Schema, type Scope } from "effect"
-import type { HttpClient } from "effect/http"
-import type { BackendError, Calling, iModel } from "effect-imodel"
+import { HttpClient } from "effect/http"
+import { type BackendError, type Calling, iModel, type ServiceBackend } from "effect-imodel"
 import { answering, streamed } from "../support/streams.ts"
+import * as Fields from "./fields.ts"
 import { framings } from "./framing.ts"
 
 export type Json = Readonly<Record<string, unknown>>
@@ -52,7 +53,63 @@ export interface Wire {
   /** The event that ends a stream, after those of the answer. */
   readonly end?: string
   readonly deviations: ReadonlyArray<Deviation>
+  /** Whether a field is of the answer itself, or tells which kind of thing it is in. All others may be anything. */
+  readonly isKept: (path: Fields.Path) => boolean
 }
+
+// -----------------------------------------------------------------------------
+// Parts of a wire
+// -----------------------------------------------------------------------------
+
+export type Change = (json: Json) => Json
+
+/** Makes the models of a backend over a client. */
+export const modelsOf =
+  <Args, Data, E>(backend: Effect.Effect<ServiceBackend.Backend<Args, Data>, E, HttpClient.HttpClient>) =>
+  (client: HttpClient.HttpClient) =>
+    Effect.flatMap(backend, (backend) => iModel.make(backend)).pipe(
+      Effect.orDie,
+      Effect.provideService(HttpClient.HttpClient, client)
+    )
+
+/** A text in pieces of so many letters. */
+export const piecesOf = (text: string, size: number): ReadonlyArray<string> => {
+  const letters = [...text]
+  return Array.from(
+    { length: Math.ceil(letters.length / size) },
+    (_, i) => letters.slice(i * size, (i + 1) * size).join("")
+  )
+}
+
+/** The same of a whole answer and of each event. */
+export const everywhere = (
+  name: string,
+  changes: string,
+  change: Change,
+  more: Partial<Deviation> = {}
+): Deviation => ({ name, changes, whole: change, events: (events) => events.map(change), ...more })
+
+/** Of a stream alone. */
+export const inStream = (
+  name: string,
+  changes: string,
+  events: NonNullable<Deviation["events"]>,
+  more: Partial<Deviation> = {}
+): Deviation => ({ name, changes, events, ...more })
+
+/** As the last but one event. */
+export const before = (event: Json) => (events: ReadonlyArray<Json>) => events.toSpliced(-1, 0, event)
+
+export const failing = (
+  name: string,
+  fails: NonNullable<Deviation["fails"]>,
+  whole: Change,
+  event: Json
+): Deviation => ({ name, changes: "error", fails, whole, events: before(event) })
+
+// -----------------------------------------------------------------------------
+// Outcomes
+// -----------------------------------------------------------------------------
 
 /** What is made of an answer, or why it has failed. */
 const outcomeOf = Effect.fnUntraced(function*<A, E>(
@@ -115,7 +172,7 @@ const rightOutcome = ({ calls, text, thoughts, usage }: Answer, hidesUsage: bool
 })
 
 export const run = (it: Vitest.MethodsNonLive, wire: Wire) => {
-  const { deviations, end, eventsOf, modelOn, wholeOf } = wire
+  const { deviations, end, eventsOf, isKept, modelOn, wholeOf } = wire
   const ask = { prompt: "The weather?" }
 
   const wholeOutcome = (body: Uint8Array, contentType = "application/json") =>
@@ -230,6 +287,44 @@ export const run = (it: Vitest.MethodsNonLive, wire: Wire) => {
           { text, thoughts, calls },
           named(chosen)
         )
+      }),
+    { arbitrary: { runs: 200 } }
+  )
+
+  // An answer with all of its fields, whose places are known.
+  const full = {
+    text: "Rain.",
+    thoughts: "Hm.",
+    calls: [{ name: "paint" as const, params: { city: "Oslo" } }],
+    usage: { input: 10, output: 5 }
+  }
+  const whole = Fields.jsonOf(wholeOf(full))
+  const events = Fields.jsonOf(eventsOf(full, 3))
+  const ofWhole = Fields.deviationsOf(whole, isKept)
+  const ofEvents = Fields.deviationsOf(events, isKept)
+
+  it.effect.prop(
+    "says the same, whatever stands in fields that are not the answer itself",
+    [Fields.places(ofWhole), Fields.places(ofEvents)],
+    ([inWhole, inEvents]) =>
+      Effect.gen(function*() {
+        const isSame = (outcome: Outcome, deviations: ReadonlyArray<Fields.Deviation>) => {
+          const words = JSON.stringify(deviations)
+          if ("failure" in outcome) return assert.fail(`${outcome.failure}: ${words}`)
+          const { calls, text, thoughts } = outcome
+          assert.deepStrictEqual(
+            { calls, text, thoughts },
+            { calls: full.calls, text: "Rain.", thoughts: "Hm." },
+            words
+          )
+        }
+        const wholeDeviations = Fields.at(ofWhole, inWhole)
+        const body = JSON.stringify(Fields.deviating(whole, wholeDeviations))
+        isSame(yield* wholeOutcome(bytesOf(body)), wholeDeviations)
+        const streamDeviations = Fields.at(ofEvents, inEvents)
+        const deviant = Fields.deviating(events, streamDeviations)
+        const text = textOf(Array.isArray(deviant) ? deviant : [], end)
+        isSame(yield* streamOutcome([bytesOf(text)], undefined, true), streamDeviations)
       }),
     { arbitrary: { runs: 200 } }
   )

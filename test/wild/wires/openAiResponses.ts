@@ -1,9 +1,20 @@
 /** OpenAI's Responses, and what servers and gateways make of them. */
-import { Effect, Redacted } from "effect"
-import { HttpClient } from "effect/http"
-import { iModel, OpenAi } from "effect-imodel"
-import { answerOf, eventsOf, message, paint, text, thoughts } from "../support/responses.ts"
-import { type Answer, type Deviation, type Json, mapObjects, type Wire, without } from "./deviations.ts"
+import { Redacted } from "effect"
+import { OpenAi } from "effect-imodel"
+import { answerOf, eventsOf, message, paint, text, thoughts } from "../../support/responses.ts"
+import {
+  type Answer,
+  before,
+  type Change,
+  type Deviation,
+  everywhere,
+  inStream,
+  type Json,
+  mapObjects,
+  modelsOf,
+  type Wire,
+  without
+} from "../generator.ts"
 
 const responseOf = (answer: Answer) =>
   answerOf([
@@ -22,22 +33,6 @@ const responseOf = (answer: Answer) =>
 // Deviations
 // -----------------------------------------------------------------------------
 
-type Change = (json: Json) => Json
-
-const everywhere = (name: string, changes: string, change: Change, more: Partial<Deviation> = {}): Deviation => ({
-  name,
-  changes,
-  whole: change,
-  events: (events) => events.map(change),
-  ...more
-})
-
-const inStream = (name: string, changes: string, events: NonNullable<Deviation["events"]>): Deviation => ({
-  name,
-  changes,
-  events
-})
-
 const eachEvent = (change: Change) => (events: ReadonlyArray<Json>) => events.map(change)
 
 /** Of the items that have this type. */
@@ -53,8 +48,6 @@ const replaced = (object: Json, key: string, value: (value: unknown) => unknown)
 const typeOf = (event: Json): string => String(event["type"])
 
 const error = (code: string, words = "It failed.") => ({ code, message: words, param: null })
-
-const before = (event: Json) => (events: ReadonlyArray<Json>) => events.toSpliced(-1, 0, event)
 
 const failed = (code: string): Change => (json) => ({ ...json, status: "failed", error: error(code) })
 
@@ -223,18 +216,21 @@ const textIn = (part: unknown): string =>
 
 export const openAiResponses: Wire = {
   name: "Responses",
-  modelOn: (client) =>
-    Effect.flatMap(
-      OpenAi.makeResponses({
-        model: "m",
-        apiKey: Redacted.make("sk-test-12345678"),
-        baseUrl: "http://127.0.0.1/v1",
-        retry: { times: 0 }
-      }),
-      (backend) => iModel.make(backend)
-    ).pipe(Effect.orDie, Effect.provideService(HttpClient.HttpClient, client)),
+  modelOn: modelsOf(
+    OpenAi.makeResponses({
+      model: "m",
+      apiKey: Redacted.make("sk-test-12345678"),
+      baseUrl: "http://127.0.0.1/v1",
+      retry: { times: 0 }
+    })
+  ),
   wholeOf: responseOf,
   eventsOf: (answer, size) =>
     eventsOf(responseOf(answer), size).map((event) => Object.fromEntries(Object.entries(event))),
-  deviations
+  deviations,
+  isKept: (path) =>
+    typeof path.at(-1) === "number" ||
+    /^(error|response|output|item|part|delta|content|summary|text|type|name|arguments|status|.*_index)$/.test(
+      String(path.at(-1))
+    )
 }
