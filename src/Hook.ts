@@ -1,12 +1,12 @@
 /**
- * What stands around the callings of a model: middleware that changes arguments, says no, watches, recovers, answers in the
- * backend's place, and sees every part of a stream.
+ * Middleware for the callings of a model: rewrite arguments, reject, observe, recover from errors, answer without the backend,
+ * and transform the parts of a stream.
  *
- * A hook stands around the whole way of a calling, its wait for admission and all its attempts, once, however many fibers wait
- * for it. So what a hook refuses or answers itself costs no quota and no place in the queue, and who is interrupted interrupts
- * the hooks too. A calling whose arguments are wrong has failed when it is created: hooks around invocation do not see it.
+ * A hook wraps a calling as a whole, with its wait for admission and all of its attempts. It runs once for each calling, however
+ * many fibers wait for it. A calling that a hook rejects or answers takes no quota and no place in the queue. Interrupting the
+ * caller interrupts its hooks. A calling with invalid arguments fails when it is created, before `preInvocation` and middleware.
  *
- * **Example** (Who may ask)
+ * **Example** (Rejecting calls without a user)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -14,7 +14,7 @@
  *
  * const signedIn = Hook.make({
  *   name: "signed-in",
- *   preInvocation: (calling) => calling.metadata["user"] === undefined ? Effect.fail("who are you?") : Effect.void
+ *   preInvocation: (calling) => calling.metadata["user"] === undefined ? Effect.fail("no user") : Effect.void
  * })
  *
  * const model = iModel.layer({ limitRequests: 500, hooks: [signedIn, Hook.logging()] })
@@ -43,6 +43,8 @@ export type { Event } from "./internal/hooks/event.ts"
 export type { Any, Data, Error, Hook, Middleware, Options, Services } from "./internal/hooks/hook.ts"
 
 /**
+ * Identifies hooks.
+ *
  * @category type IDs
  * @since 0.1.0
  */
@@ -53,9 +55,10 @@ export const TypeId: typeof HookTypeId = HookTypeId
 // -----------------------------------------------------------------------------
 
 /**
- * What a region of a program has to say to the hooks of its calls.
+ * Parameters for hooks, set for a region of a program with `Effect.provideService`. They are part of the key of
+ * {@link cache}, and calls with different ones are not shared by `iModel.share`. @default `{}`
  *
- * **Example** (A tenant of a call)
+ * **Example** (Requiring a tenant)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -82,15 +85,27 @@ export const Params: Context.Reference<Readonly<Record<string, unknown>>> = inte
 // -----------------------------------------------------------------------------
 
 /**
- * Makes a hook of functions for the stations of a calling's way.
+ * Makes a hook from functions for the phases of a calling.
+ *
+ * **When to use**
+ *
+ * For one phase at a time. A hook that spans several phases, such as a retry, is a {@link middleware}.
  *
  * **Details**
  *
- * What `preEventCreate` and `preInvocation` fail with is the `cause` of a `PermissionDenied` of reason `HookRejected`; the calling
- * is `aborted`, and nothing was spent. A calling that `onError` recovers before the backend was asked is `skipped`. Once a part of
- * its stream is out, an error is not recovered any more, since nobody can take the part back.
+ * A failure of `preEventCreate` or `preInvocation` rejects the calling: it is `aborted` without cost, and the failure is the `cause`
+ * of a `PermissionDenied` of reason `HookRejected`. A calling that `onError` recovers before its first attempt is `skipped`.
  *
- * **Example** (An answer for bad days)
+ * A function that throws, dies, or returns what its type does not allow has failed. Before the backend is asked that rejects the calling;
+ * later it is logged and published as an event, and the answer or the error stays as it was, unless `exit` is set.
+ *
+ * **Gotchas**
+ *
+ * An error in the middle of a stream is not recovered: the reader has parts of the answer already.
+ *
+ * A `timeout` that is not positive fails the model that the hook is for, with an `IllegalArgumentError`.
+ *
+ * **Example** (Answering with a default while the provider is down)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -105,7 +120,7 @@ export const Params: Context.Reference<Readonly<Record<string, unknown>>> = inte
  * })
  * ```
  *
- * **Example** (What became of it)
+ * **Example** (Logging the outcome)
  *
  * ```ts
  * import { Effect, Exit } from "effect"
@@ -130,15 +145,23 @@ export const make: <A = never, R1 = never, R2 = never, R3 = never, R4 = never, R
 ) => Hook<Cause.IllegalArgumentError, R1 | R2 | R3 | R4 | R5, A> = internal.make
 
 /**
- * Makes a hook of a function: the primitive of which the others are made.
+ * Makes a hook from a function between Effects: `next` answers the calling, and the result takes its place. The other hooks are
+ * made of it.
  *
  * **Details**
  *
- * What it fails with stays as it is, if it is one of the three errors or a reason of `BackendError`; all else is the `cause` of a
- * `PermissionDenied` of reason `HookRejected`. An answer of its own has data of type `A`, which is stated then:
- * `Hook.middleware<never, never, string>(…)`. Each time that `next` runs, the backend is asked again, through admission.
+ * A failure that is a `TimeoutError`, a `PermissionDenied`, a `BackendError` or a reason of it stays as it is. Any other failure is
+ * the `cause` of a `PermissionDenied` of reason `HookRejected`. A middleware that answers itself states the type of its data:
+ * `Hook.middleware<never, never, string>(…)`.
  *
- * **Example** (Once more)
+ * **Gotchas**
+ *
+ * Each run of `next` is admitted and paid anew. Of several runs, the reader of a stream gets the parts of one.
+ *
+ * A middleware that throws, dies or answers with no response rejects the calling. If `next` had answered by then, that answer is
+ * kept, and the bug is logged.
+ *
+ * **Example** (Retrying once)
  *
  * ```ts
  * import { Effect } from "effect"
@@ -156,9 +179,9 @@ export const middleware: <E = never, R = never, A = never>(
 ) => Hook<never, R, A> = internal.middleware
 
 /**
- * The hook of an Effect that makes one, for each model anew.
+ * Makes a hook from an Effect, which runs once for each model. Use it for a hook with state.
  *
- * **Example** (At most ten)
+ * **Example** (At most ten calls)
  *
  * ```ts
  * import { Effect, Ref } from "effect"
@@ -169,7 +192,7 @@ export const middleware: <E = never, R = never, A = never>(
  *   return Hook.make({
  *     name: "ten",
  *     preInvocation: () =>
- *       Effect.filterOrFail(Ref.updateAndGet(count, (n) => n + 1), (n) => n <= 10, () => "that was enough")
+ *       Effect.filterOrFail(Ref.updateAndGet(count, (n) => n + 1), (n) => n <= 10, () => "more than ten calls")
  *   })
  * }))
  * ```
@@ -182,7 +205,7 @@ export const unwrap: <E1, R1, A, E, R>(
 ) => Hook<E | E1, R | R1, A> = internal.unwrap
 
 /**
- * The hook that does nothing.
+ * The hook that changes nothing: the unit of {@link all}.
  *
  * @category constructors
  * @since 0.1.0
@@ -190,8 +213,18 @@ export const unwrap: <E1, R1, A, E, R>(
 export const identity: Hook = internal.identity
 
 /**
- * One hook of several. The first is outermost: it is the first to see arguments and callings, and the last to see outcomes and
+ * Combines hooks into one. The first is outermost: it is the first to see arguments and callings, and the last to see outcomes and
  * the parts of a stream.
+ *
+ * **Example** (Sharing a set of hooks)
+ *
+ * ```ts
+ * import { Hook, iModel } from "effect-imodel"
+ *
+ * const observed = Hook.all([Hook.logging(), Hook.metrics()])
+ *
+ * const model = iModel.layer({ hooks: [observed, Hook.budget({ tokens: 1_000_000, per: "1 day" })] })
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -201,9 +234,9 @@ export const all: <const Hooks extends ReadonlyArray<Any>>(
 ) => Hook<Error<Hooks[number]>, Services<Hooks[number]>, Data<Hooks[number]>> = internal.all
 
 /**
- * For an `onPart` that sees the parts of one type only.
+ * Makes an `onPart` for parts of one type. Other parts pass unchanged.
  *
- * **Example** (Text in capitals)
+ * **Example** (Upper-casing the text)
  *
  * ```ts
  * import { Effect } from "effect"

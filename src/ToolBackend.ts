@@ -42,6 +42,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Calling } from "./Calling.ts"
 import { ToolFailure } from "./Errors.ts"
+import { isTooDeep, tooDeep } from "./internal/util/depth.ts"
 import { positiveDuration } from "./internal/util/options.ts"
 import { failingWith, failureOf, responseOf } from "./internal/tools/answer.ts"
 import * as connection from "./internal/tools/connection.ts"
@@ -141,11 +142,12 @@ export const make = Effect.fnUntraced(function*<
       const answer = yield* timeout === undefined
         ? handled
         : Effect.timeoutOrElse(handled, { duration: timeout, orElse: () => Effect.fail(late(timeout)) })
+      if (isTooDeep(answer)) return yield* failed(new TypeError(`the result is ${tooDeep}`))
       return yield* Effect.suspend(() => encode(answer)).pipe(
         Effect.map((encoded) => responseOf(answer, encoded)),
         failingWith(failed)
       )
-    })
+    }, Effect.catchDefect((defect) => Effect.fail(failed(defect))))
   })
 })
 

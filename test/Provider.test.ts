@@ -177,7 +177,7 @@ describe("a credential", () => {
     Effect.gen(function*() {
       for (const name of ["PATH", "HOME"]) {
         const { message } = yield* Effect.flip(keyOf(name, { [name]: "/usr/bin" }))
-        assert.match(message, new RegExp(`${name} is a variable of the system`))
+        assert.match(message, new RegExp(`${name} is a variable of the operating system`))
       }
     }))
 

@@ -434,7 +434,7 @@ const configuration: Part = (it, { apiKey, answer, makeBackend, modelAt }, facts
       assert.strictEqual(error._tag, "ConfigError")
       assert.include(
         error.message,
-        `${variables.apiKey} is not set: set this environment variable, or give another credential`
+        `${variables.apiKey} is not set: set this environment variable, or pass another credential`
       )
     }))
 

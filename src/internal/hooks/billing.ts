@@ -1,11 +1,11 @@
-/** What an answer tells of how it is billed, beside the usage that is the same for all providers. */
+/** How an answer is billed, beyond the usage that all providers report alike. */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 export interface Billing {
   /** The service tier, in lower case. */
   readonly tier: string | undefined
-  /** Of the input that was written to the cache, what is kept for an hour. */
+  /** The tokens of input that were written to the cache for an hour. */
   readonly cacheWriteHour: number
 }
 
@@ -14,8 +14,8 @@ const count = Schema.optional(Schema.NullOr(Schema.Finite))
 const nested = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
   Schema.optional(Schema.NullOr(Schema.Struct(fields)))
 
-/** Where each provider tells it. */
-const Told = Schema.Struct({
+/** The fields of each provider. */
+const Billed = Schema.Struct({
   // https://platform.openai.com/docs/guides/flex-processing
   service_tier: text,
   // https://platform.claude.com/docs/en/api/service-tiers, https://platform.claude.com/docs/en/build-with-claude/prompt-caching
@@ -24,10 +24,10 @@ const Told = Schema.Struct({
   usageMetadata: nested({ serviceTier: text, trafficType: text })
 })
 
-const decode = Schema.decodeUnknownOption(Told)
+const decode = Schema.decodeUnknownOption(Billed)
 
 export const billingOf = (answer: unknown): Billing => {
-  const { service_tier, usage, usageMetadata } = Option.getOrElse(decode(answer), (): typeof Told.Type => ({}))
+  const { service_tier, usage, usageMetadata } = Option.getOrElse(decode(answer), (): typeof Billed.Type => ({}))
   const tier = service_tier ?? usage?.service_tier ?? usageMetadata?.serviceTier ?? usageMetadata?.trafficType
   return {
     // `ON_DEMAND_FLEX`, for example.
@@ -38,7 +38,7 @@ export const billingOf = (answer: unknown): Billing => {
 
 const decodeAsked = Schema.decodeUnknownOption(Schema.Struct({ service_tier: text, serviceTier: text }))
 
-/** The tier that a call asks for. */
+/** The service tier that a call asks for. */
 export const tierAsked = (payload: unknown): string | undefined => {
   const { serviceTier, service_tier } = Option.getOrElse(
     decodeAsked(payload),

@@ -93,10 +93,10 @@ interface Estimate {
  *
  * **Details**
  *
- * A call reserves its estimated cost: tokens by script, and `max_tokens` as the output. When it ends, it pays
- * for each of its attempts what the provider reported, also for attempts that failed, at the price and the service tier of the
- * model that answered. Before that, a call to several models reserves the price of the most expensive one. An answer without the backend costs
- * nothing. Each model has a budget of its own, in memory.
+ * A call reserves its estimated cost: its input by script (letters, Chinese characters and so on), and `max_tokens` as the output.
+ * When it ends, it pays for each of its attempts what the provider reported, also for attempts that failed, at the price and in
+ * the service tier of the model that answered. Until then, a call to several models reserves the price of the most expensive one.
+ * An answer without the backend costs nothing. Each model has a budget of its own, in memory.
  *
  * **Gotchas**
  *

@@ -216,7 +216,10 @@ const decodeUsage = Schema.decodeUnknownEffect(Response.Usage)
 const decodeMetadata = Schema.decodeUnknownEffect(Schema.Record(Schema.String, Schema.Unknown))
 
 const logged = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A | undefined> =>
-  Effect.catchCause(effect, (cause) => Effect.as(Effect.logWarning("The cache of answers failed", cause), undefined))
+  Effect.catchCause(
+    effect,
+    (cause) => Effect.as(Effect.logWarning("Hook.cache: the store failed, and the backend is asked", cause), undefined)
+  )
 
 const patience = Duration.seconds(1)
 
@@ -231,7 +234,9 @@ const bounded = <A, E>(
         duration: patience,
         orElse: () =>
           Effect.as(
-            Effect.logWarning(`The cache of answers did not respond within ${Duration.format(patience)}`),
+            Effect.logWarning(
+              `Hook.cache: the store did not respond within ${Duration.format(patience)}, and is skipped`
+            ),
             { value: undefined, isLate: true }
           )
       }),

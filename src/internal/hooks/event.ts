@@ -1,10 +1,10 @@
-/** What hooks did. */
+/** The events that hooks publish. */
 import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 
 /**
- * What a hook did. Events are for observers: a calling never waits for them, and of those that nobody takes the oldest of a
- * thousand are dropped.
+ * What a function of a hook did. A calling never waits for the observers of events: when more than 1,024 are unread, the oldest
+ * are dropped.
  *
  * @category models
  * @since 0.1.0
@@ -15,16 +15,20 @@ export interface Event {
   readonly phase: "preEventCreate" | "preInvocation" | "middleware" | "onError" | "onPart" | "postInvocation"
   readonly callingId: string
   readonly at: DateTime.Utc
-  /** How long it took. */
+  /** The time that the function took. */
   readonly duration: Duration.Duration
   /**
-   * `"passed"`: it went on as it was. `"changed"`: its arguments, or a part of its stream. `"answered"`: without the backend.
-   * `"recovered"`: an error became an answer. `"rejected"`: it was denied. `"failed"` and `"timed-out"`: what it did went wrong,
-   * or an error became another.
+   * - `"passed"`: nothing was changed
+   * - `"changed"`: other arguments, or other parts of a stream
+   * - `"answered"`: a middleware answered without the backend
+   * - `"recovered"`: an error became an answer
+   * - `"rejected"`: the calling was rejected
+   * - `"failed"`: the function failed, or an error became another one
+   * - `"timed-out"`: the function ran into its time limit
    */
   readonly outcome: "passed" | "changed" | "answered" | "recovered" | "rejected" | "failed" | "timed-out"
-  /** What it failed with. */
+  /** What the function failed with; `undefined` if it did not. */
   readonly error: unknown
-  /** How many events of the model were dropped until now. */
+  /** How many events of the model were dropped so far. */
   readonly dropped: number
 }

@@ -1,4 +1,4 @@
-/** What hooks did, for those who watch: the oldest event goes when nobody takes them, and nobody waits. */
+/** Publishes events of hooks to observers. Nobody waits for an observer: when the buffer is full, the oldest event is dropped. */
 import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"

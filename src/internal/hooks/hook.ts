@@ -1,4 +1,4 @@
-/** A hook, its options, and the events that it publishes. */
+/** The types of hooks and of their options. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -9,9 +9,8 @@ import type * as Instance from "./instance.ts"
 export const TypeId = "~effect-imodel/Hook"
 
 /**
- * A hook. `E` is why it cannot be made and `R` what it needs: both are in the types of the layer that uses it, and are taken
- * while that is built, for each model anew. `A` is the data of the answers that it gives in place of the backend; the model's
- * own data may be that then.
+ * A hook. It is instantiated once for each model, while the model is made: `E` is the error of that, and `R` the services that it
+ * requires. `A` is the `data` of answers that the hook gives in place of the backend, and becomes part of the model's `Data`.
  *
  * @category models
  * @since 0.1.0
@@ -21,13 +20,15 @@ export interface Hook<out E = never, out R = never, out A = never> {
 }
 
 /**
+ * Any hook.
+ *
  * @category utility types
  * @since 0.1.0
  */
 export type Any = Hook<unknown, unknown, unknown>
 
 /**
- * Why a hook cannot be made.
+ * The error of instantiating a hook.
  *
  * @category utility types
  * @since 0.1.0
@@ -35,7 +36,7 @@ export type Any = Hook<unknown, unknown, unknown>
 export type Error<H> = H extends Hook<infer E, infer _R, infer _A> ? E : never
 
 /**
- * What a hook needs.
+ * The services that a hook requires.
  *
  * @category utility types
  * @since 0.1.0
@@ -43,7 +44,7 @@ export type Error<H> = H extends Hook<infer E, infer _R, infer _A> ? E : never
 export type Services<H> = H extends Hook<infer _E, infer R, infer _A> ? R : never
 
 /**
- * The data of a hook's own answers.
+ * The `data` of answers that a hook gives itself.
  *
  * @category utility types
  * @since 0.1.0
@@ -51,7 +52,7 @@ export type Services<H> = H extends Hook<infer _E, infer R, infer _A> ? R : neve
 export type Data<H> = H extends Hook<infer _E, infer _R, infer A> ? A : never
 
 /**
- * A function from the way to an answer to another way: an Effect around an Effect.
+ * A function from the Effect that answers a calling to another one.
  *
  * @category models
  * @since 0.1.0
@@ -63,6 +64,8 @@ export type Middleware<out E, out R = never, out A = never> = <Data>(
 ) => Effect.Effect<NormalizedResponse<Data | NoInfer<A>>, TimeoutError | PermissionDenied | BackendError | E, R>
 
 /**
+ * Options of `Hook.make`: a function for each phase of a calling, all optional.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -74,29 +77,28 @@ export interface Options<
   out R4 = never,
   out R5 = never
 > {
-  /** Names the hook in errors and events. @default "hook" */
+  /** The name of the hook in errors, logs and events. @default "hook" */
   readonly name?: string | undefined
   /**
-   * The longest time that each of its functions may take: `TimeoutError` of phase `"hook"`.
+   * The time limit of each function. Beyond it the function fails with a `TimeoutError` of phase `"hook"`.
    * @default 10 seconds before creation, 30 seconds around invocation
    */
   readonly timeout?: Duration.Input | undefined
-  /** Whether a call fails when `postInvocation` or `onPart` does, or `onError` takes too long. @default false */
+  /** Whether a failure of `postInvocation` or `onPart`, or a timeout of `onError`, fails the call. @default false */
   readonly exit?: boolean | undefined
   /**
-   * Sees the arguments before there is a calling. Answers with others, or with nothing to leave them as they are; fails to deny
-   * the calling. What it answers with is checked as all arguments are. A `cost` option is asked of the arguments as they were.
+   * Runs before a calling is created. Answers with other arguments, which are validated as usual, or with nothing. A failure
+   * rejects the call. A `cost` option of the model gets the arguments as they were before.
    */
   readonly preEventCreate?:
     | ((args: Instance.Args) => Effect.Effect<Instance.Args | void, unknown, R1>)
     | undefined
-  /** Comes before the calling waits to be admitted. Fails to deny it. */
+  /** Runs before the calling is admitted. A failure rejects it. */
   readonly preInvocation?: ((calling: Calling) => Effect.Effect<unknown, unknown, R2>) | undefined
   /**
-   * Comes when there is an outcome, whatever it is, an interruption too, unless this hook itself denied the calling. The outcome is
-   * the `exit`: the calling settles when all hooks are through, since those outside of this one may still change it, and until then
-   * its `execution` says nothing of it. What another hook answered without the backend has no `attempts`. Its own failure is
-   * logged, and with `exit: true` fails a call that had succeeded.
+   * Runs with every outcome, interruption included, unless this hook rejected the calling itself. The outcome is the `exit`; the
+   * `execution` of the calling is not settled yet, since outer hooks may still change it. A calling that another hook answered
+   * without the backend has no `attempts`. A failure is logged; with `exit: true` it fails a call that had succeeded.
    */
   readonly postInvocation?:
     | ((
@@ -104,7 +106,7 @@ export interface Options<
       exit: Exit.Exit<NormalizedResponse, TimeoutError | PermissionDenied | BackendError>
     ) => Effect.Effect<unknown, unknown, R3>)
     | undefined
-  /** Sees an error. Answers in its place, fails with another one, or answers with nothing to leave it as it is. */
+  /** Runs with an error. Answers with a response in its place, fails with another error, or answers with nothing to keep it. */
   readonly onError?:
     | ((
       calling: Calling,
@@ -112,10 +114,9 @@ export interface Options<
     ) => Effect.Effect<NormalizedResponse<A> | void, BackendError | BackendErrorReason, R4>)
     | undefined
   /**
-   * Sees each part of a stream on its way to who reads it. Answers with the part or parts that go on in its place, with `[]` to
-   * drop it, or with nothing to leave it as it is. What it changes is changed in the `content`, `text` and `toolCalls` of the
-   * settled response as well, though not in its `data` and `rawResponse`. Its own failure is logged and the part goes on as it
-   * is, or with `exit` the stream fails.
+   * Runs for each part of a stream before the reader gets it. Answers with the part or parts to emit in its place, with `[]` to
+   * drop it, or with nothing to keep it. Changes are also made in the `content`, `text` and `toolCalls` of the settled response,
+   * though not in its `data` and `rawResponse`. A failure is logged and the part is kept; with `exit: true` it fails the stream.
    */
   readonly onPart?:
     | ((

@@ -1,4 +1,4 @@
-/** Hooks that watch. */
+/** Hooks that log and measure. */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import { forHost, middleware } from "./make.ts"
 
 type Outcome = Exit.Exit<NormalizedResponse, Failure>
 
-/** What became of a call, in a word. */
+/** The outcome of a call as a word. */
 const nameOf = (exit: Outcome, calling: Calling): string => {
   if (Exit.isSuccess(exit)) return calling.attempts.length === 0 ? "skipped" : "completed"
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
@@ -20,7 +20,7 @@ const nameOf = (exit: Outcome, calling: Calling): string => {
   return Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "defect"
 }
 
-/** What a call took. An answer that another hook remembered reports what it once took. */
+/** The tokens of a call. Those of a cached answer were used by another call. */
 const usageOf = (exit: Outcome, calling: Calling): NormalizedResponse["usage"] =>
   Exit.isSuccess(exit) && calling.attempts.length > 0 ? exit.value.usage : { inputTokens: {}, outputTokens: {} }
 
@@ -32,15 +32,15 @@ const watching = (name: string, watch: (exit: Outcome, millis: number, calling: 
     }), { name })
 
 /**
- * Logs each call when it has ended: at the level of information when it was answered, of a warning when not. The annotations are
- * `provider`, `model`, `calling`, `outcome`, `duration`, `inputTokens` and `outputTokens`. What is said, in and out, is not logged.
+ * Logs each call when it ends: at level `Info` if it was answered or interrupted, otherwise at level `Warn` with the error. Neither
+ * prompts nor answers are logged.
  *
  * **Details**
  *
- * The `outcome` is `completed`, `skipped` for what another hook answered without the backend, which took no tokens, `interrupted`,
- * or the tag of what went wrong.
+ * The annotations are `provider`, `model`, `calling`, `outcome`, `duration`, `inputTokens` and `outputTokens`. The `outcome` is
+ * `completed`, `skipped` (another hook answered without the backend, which used no tokens), `interrupted`, or the tag of the error.
  *
- * **Example** (A log line a call)
+ * **Example** (Logging every call)
  *
  * ```ts
  * import { Hook, iModel } from "effect-imodel"
@@ -57,8 +57,8 @@ export const logging = (): Hook =>
       const outcome = nameOf(exit, calling)
       const { inputTokens, outputTokens } = usageOf(exit, calling)
       const log = Exit.isSuccess(exit) || outcome === "interrupted"
-        ? Effect.logInfo(`A call of ${name}: ${outcome}`)
-        : Effect.logWarning(`A call of ${name}: ${outcome}`, exit.cause)
+        ? Effect.logInfo(`Call of ${name}: ${outcome}`)
+        : Effect.logWarning(`Call of ${name}: ${outcome}`, exit.cause)
       return Effect.annotateLogs(log, {
         provider,
         model: name,
@@ -74,15 +74,27 @@ export const logging = (): Hook =>
 const calls = Metric.counter("imodel_calls", { description: "Calls that have ended", incremental: true })
 const tokens = Metric.counter("imodel_tokens", { description: "Tokens of answers, as reported", incremental: true })
 const durations = Metric.histogram("imodel_call_millis", {
-  description: "How long calls took with their waits and all attempts, in milliseconds",
+  description: "Durations of calls with their waits and all attempts, in milliseconds",
   boundaries: Metric.exponentialBoundaries({ start: 1, factor: 4, count: 12 })
 })
 
 /**
- * Counts whole calls, as `imodel_calls` by `outcome` (as in {@link logging}), their durations as `imodel_call_millis`, and as
- * `imodel_tokens` what their answers report, by `type` (`input`, `output`); all by `provider` and `model`. A call that another hook
- * answered without the backend is `skipped`, and its tokens are not counted: nobody was asked for them.
+ * Measures whole calls, with their waits and all attempts. All metrics have the attributes `provider` and `model`.
  *
+ * - `imodel_calls`: a counter of calls, by `outcome` (as in {@link logging})
+ * - `imodel_call_millis`: a histogram of durations in milliseconds
+ * - `imodel_tokens`: a counter of reported tokens, by `type` (`input` or `output`). A call that another hook answered without the
+ *   backend has none.
+ *
+ * **Example** (Counting the calls of a model)
+ *
+ * ```ts
+ * import { Hook, iModel } from "effect-imodel"
+ *
+ * const model = iModel.layer({ hooks: [Hook.metrics()] })
+ * ```
+ *
+ * @see {@link logging}
  * @category hooks
  * @since 0.1.0
  */

@@ -1,4 +1,4 @@
-/** Reads credentials, from where they are and from nowhere else. */
+/** Reads credentials. Variables of the operating system are refused. */
 import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { illegal } from "../util/options.ts"
 
-/** A value, where to find it, or the name of the environment variable that holds it. */
+/** A credential, a `Config` of it, or the name of the environment variable that holds it. */
 export type Credential = Redacted.Redacted | Config.Config<Redacted.Redacted> | string
 
-/** The secret: not empty, without blanks around it, and fit for a header. */
+/** The secret, trimmed. It is neither empty nor has characters that a header cannot carry. */
 export const readCredential = Effect.fnUntraced(function*(
   credential: Credential
 ): Effect.fn.Return<string, Config.ConfigError | Cause.IllegalArgumentError> {
@@ -19,30 +19,32 @@ export const readCredential = Effect.fnUntraced(function*(
     ? yield* withoutSystem(credential)
     : yield* variable(yield* checkedName(credential))
   const secret = Redacted.value(value).trim()
-  if (secret === "") return yield* illegal("the credential must not be empty")
-  if (!/^[\x20-\x7e]+$/.test(secret)) return yield* illegal("the credential has characters that no header can carry")
+  if (secret === "") return yield* illegal("credential must not be empty")
+  if (!/^[\x20-\x7e]+$/.test(secret)) {
+    return yield* illegal("credential must consist of printable ASCII characters, which headers can carry")
+  }
   return secret
 })
 
-/** What names an environment variable. */
+/** The names of environment variables. */
 export const variableName = /^[A-Z][A-Z0-9_]*$/u
 
-// What is no name of a variable may be the secret itself, and is not shown.
+// A text that is no name of a variable may be the secret itself, and is not shown.
 const checkedName = (name: string): Effect.Effect<string, Cause.IllegalArgumentError> =>
   variableName.test(name)
     ? Effect.succeed(name)
     : illegal(
-      "a credential that is a string must be the name of an environment variable, such as \"OPENAI_API_KEY\"; " +
-        "give the credential itself with Redacted.make"
+      "credential must be the name of an environment variable, such as \"OPENAI_API_KEY\". " +
+        "To pass the credential itself, use Redacted.make"
     )
 
-/** The value of an environment variable. What is wrong with it is that it is not set. */
+/** The value of an environment variable. */
 const variable = (name: string) =>
   Effect.mapError(withoutSystem(Config.Redacted(name)), (error) =>
     error.cause._tag === "SchemaError"
       ? new Config.ConfigError(
         new ConfigProvider.SourceError({
-          message: `${name} is not set: set this environment variable, or give another credential`
+          message: `${name} is not set: set this environment variable, or pass another credential`
         })
       )
       : error)
@@ -53,12 +55,14 @@ const withoutSystem = (config: Config.Config<Redacted.Redacted>) =>
       const [name] = path
       return path.length === 1 && systemVariables.has(String(name))
         ? Effect.fail(
-          new ConfigProvider.SourceError({ message: `${name} is a variable of the system, and no credential` })
+          new ConfigProvider.SourceError({
+            message: `${name} is a variable of the operating system, and cannot be a credential`
+          })
         )
         : provider.load(path)
     }))
 
-/** What the operating system, a shell or Node sets: a credential read from there would be sent to a provider by mistake. */
+/** Variables that the operating system, a shell or Node sets. Their values must not be sent to a provider by mistake. */
 const systemVariables = new Set(
   (
     "APPDATA COMPUTERNAME COMSPEC DISPLAY EDITOR HOME HOMEDRIVE HOMEPATH HOSTNAME LANG LANGUAGE LC_ALL LD_LIBRARY_PATH " +

@@ -1,4 +1,4 @@
-/** Any value as JSON, to be kept or shown: what is no data is left out, and so is what names itself a secret. */
+/** Converts values to JSON, to store or show them. What is no data is left out, and so are fields whose names say that they are secret. */
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
 import * as Base64 from "effect/encoding/Base64"
@@ -19,10 +19,10 @@ export const toJsonObject = (value: object, keep: Keep = everything): Schema.Jso
 
 const everything: Keep = () => true
 
-/** The names of fields that hold credentials: of requests to providers, of their tools, and of what people put into metadata. */
+/** Whether a field is named unlike the credentials of requests, tools and metadata. */
 export const isNoCredential: Keep = (key) => !credential.test(key.replace(/(?<=[a-z\d])(?=[A-Z])/g, "_"))
 
-/** Whatever stands before it: `api_key`, `openai_api_key`, `x-goog-api-key`, `extraHeaders`. */
+/** With any prefix: `api_key`, `openai_api_key`, `x-goog-api-key`, `extraHeaders`. */
 const credential = new RegExp(
   "(^|[-_])(api[-_]?key|(access|auth|bearer|id|refresh)[-_]?token|(private|secret)[-_]?key|(client|domain)?secrets?|" +
     "(proxy)?authorization|bearer|(set)?cookie|credentials?|headers|password)$",
@@ -73,7 +73,7 @@ const schemaOf = (schema: Schema.Top): Schema.Json | undefined =>
     Result.try(() => toJson(LanguageModel.defaultCodecTransformer(Schema.toCodecJson(schema)).jsonSchema))
   )
 
-/** Without what names itself a secret, wherever it is. The headers of a request or an answer are emptied. */
+/** Without fields that are named like credentials, at any depth. The headers of requests and answers are emptied. */
 export const withoutCredentials = (json: Schema.Json): Schema.Json => {
   if (typeof json !== "object" || json === null) return json
   if (Array.isArray(json)) return json.map(withoutCredentials)
