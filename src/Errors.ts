@@ -506,6 +506,18 @@ export class ModelNotFound extends Schema.TaggedError<ModelNotFound>()("ModelNot
 }
 
 /**
+ * A model of a registry was asked for as a tool, and is none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotATool extends Schema.TaggedError<NotATool>()("NotATool", { name: Schema.String }) {
+  override get message(): string {
+    return `The model '${this.name}' is not a tool`
+  }
+}
+
+/**
  * A registry already has another model with this name.
  *
  * @category errors

@@ -39,6 +39,7 @@ import { type ConfigurationError, type DuplicateModel, type McpConfigError, Mode
 import * as iModel from "./iModel.ts"
 import { readFile } from "./internal/configuration/file.ts"
 import { readMcpConfig } from "./internal/registry/mcpConfig.ts"
+import { own } from "./internal/registry/ownership.ts"
 import { wholly } from "./internal/util/memoize.ts"
 import * as internal from "./internal/registry/registry.ts"
 import * as ToolBackend from "./ToolBackend.ts"
@@ -164,7 +165,8 @@ const make = Effect.fnUntraced(function*<E, R>(
 // -----------------------------------------------------------------------------
 
 /**
- * Registers the tools of an MCP server, and answers with their names. The connection lives as long as the registry. When one of them
+ * Registers the tools of an MCP server, and answers with their names. The connection lives until the last of them is unregistered
+ * or replaced (`update: true`), and as long as the registry. When one of them
  * cannot be registered none is, and the connection is closed.
  *
  * @category operations
@@ -189,22 +191,25 @@ const registerAll = Effect.fnUntraced(function*<E, R>(
   ServiceRegistry | Exclude<R, Scope.Scope>
 > {
   const { register, scope, unregister } = yield* ServiceRegistry
-  const names: Array<string> = []
+  const models: Array<Registered> = []
   const registering = Effect.gen(function*() {
-    const models = yield* Effect.forEach(yield* connect, (tool) => iModel.make(tool))
+    const made = yield* Effect.forEach(yield* connect, (tool) => iModel.make(tool))
     yield* Effect.uninterruptible(
-      Effect.forEach(models, (model) => Effect.map(register(model, options), () => names.push(model.name)))
+      Effect.forEach(made, (model) => Effect.map(register(model, options), () => models.push(model)))
     )
-    return names
+    return models.map(({ name }) => name)
   })
   return yield* Effect.acquireUseRelease(
     // Servers take their time to end, all at once.
     Scope.fork(scope, "parallel"),
-    (own) => Scope.provide(registering, own),
-    (own, exit) =>
+    (connection) => Scope.provide(registering, connection),
+    (connection, exit) =>
       Exit.isSuccess(exit)
-        ? Effect.void
-        : Effect.andThen(Effect.ignore(Effect.forEach(names, unregister)), Scope.close(own, exit))
+        ? Effect.sync(() => own(models, Scope.close(connection, Exit.void)))
+        : Effect.andThen(
+          Effect.ignore(Effect.forEach(models, ({ name }) => unregister(name))),
+          Scope.close(connection, exit)
+        )
   )
 })
 
@@ -216,6 +221,11 @@ const registerAll = Effect.fnUntraced(function*<E, R>(
  *
  * The file has `mcpServers`, each with a `command` (and `args`, `env`) or a `url` (and `headers`); in these `${NAME}` is the
  * configuration value of that name, and `${NAME:-otherwise}` has a default: https://code.claude.com/docs/en/mcp
+ *
+ * **Gotchas**
+ *
+ * A `.mcp.json` runs programs: `allowCommands` guards what it may start. The servers get no environment but what they need to run and
+ * the `env` of the file.
  *
  * All servers or none: one that cannot be reached is a `ModelUnavailable` of its name, and what was started before is ended. A program
  * that can do without a server has it in a file of its own, of which it ignores the failure.
@@ -255,7 +265,7 @@ export const loadMcpConfig = Effect.fnUntraced(function*(
   McpConfigError | ModelUnavailable | DuplicateModel | iModel.OptionsError,
   ServiceRegistry | FileSystem.FileSystem | ChildProcessSpawner.ChildProcessSpawner | HttpClient.HttpClient
 > {
-  const servers = yield* readMcpConfig(path)
+  const servers = yield* readMcpConfig(path, options ?? {})
   const toolsOf = Effect.fnUntraced(function*([server, how]: (typeof servers)[number]) {
     const from = <R>(connect: Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R>) =>
       Effect.mapError(

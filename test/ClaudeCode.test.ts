@@ -297,6 +297,41 @@ describe("what it is started with", () => {
       )
     }))
 
+  it.live("has long prompts and MCP servers with credentials in files of its user alone", () =>
+    Effect.gen(function*() {
+      const systemPrompt = "Be brief. ".repeat(20_000)
+      const token = "secret-token-of-the-server"
+      const { text } = yield* respond(
+        `
+        const { statSync } = require("node:fs")
+        const file = (option) => args.find((arg) => arg.startsWith(option + "="))?.slice(option.length + 1)
+        const [prompt, more, servers] = ["--system-prompt-file", "--append-system-prompt-file", "--mcp-config"].map(file)
+        answer(JSON.stringify({
+          args,
+          lengths: [prompt, more].map((path) => readFileSync(path, "utf8").length),
+          servers: JSON.parse(readFileSync(servers, "utf8")),
+          modes: [prompt, more, servers].map((path) => (statSync(path).mode & 0o777).toString(8)),
+          directory: (statSync(dirname(prompt)).mode & 0o777).toString(8)
+        }))
+        `,
+        {
+          prompt: "Hello",
+          systemPrompt,
+          appendSystemPrompt: systemPrompt,
+          mcpServers: { one: { command: "mcp-one", env: { TOKEN: token } } }
+        }
+      )
+      const told = JSON.parse(text)
+      assert.notInclude(told.args.join(" "), "secret-token")
+      assert.deepStrictEqual(told.lengths, [systemPrompt.length, systemPrompt.length])
+      // What is a credential is taken out of the answer, not of the file.
+      assert.deepStrictEqual(Object.keys(told.servers.mcpServers.one.env), ["TOKEN"])
+      assert.deepStrictEqual(told.modes, ["600", "600", "600"])
+      assert.strictEqual(told.directory, "700")
+      const prompt = told.args.find((arg: string) => arg.startsWith("--system-prompt-file=")) ?? ""
+      assert.isFalse(existsSync(prompt.slice("--system-prompt-file=".length)))
+    }))
+
   it.live("tells of a conversation before, and carries images", () =>
     Effect.gen(function*() {
       const { asked } = yield* told({
@@ -514,8 +549,8 @@ describe.concurrent("a failure", () => {
   it.live("does not repeat the arguments that it could not be started with", () =>
     Effect.gen(function*() {
       const secret = "s3cret".repeat(50_000)
-      for (const systemPrompt of [secret, `${secret.slice(0, 60)}\0`]) {
-        const reason = yield* refusal("answer('Hi')", { prompt: "Hello", systemPrompt })
+      for (const args of [{ allowedTools: [secret] }, { systemPrompt: `${secret.slice(0, 60)}\0` }]) {
+        const reason = yield* refusal("answer('Hi')", { prompt: "Hello", ...args })
         assert(reason._tag === "ProcessFailure")
         assert.match(reason.message, /could not be started/)
         assert.notInclude(reason.message, "s3cret")

@@ -82,6 +82,20 @@ const suite = (executable: string) => {
         assert.isFalse(data.is_error)
       })))
 
+  it.live("reads a long system prompt and MCP servers from files", () =>
+    agent({
+      answer: (_prompt, { messages }) =>
+        messages.some(({ text }) => text.includes("Answer in Latin.")) ? "caeruleus" : "not what was asked"
+    }, ({ model }) =>
+      Effect.gen(function*() {
+        const { text } = yield* model.respond({
+          prompt: "Name a colour.",
+          systemPrompt: `${"Be brief. ".repeat(20_000)}Answer in Latin.`,
+          mcpServers: { none: { command: "/bin/false", env: { TOKEN: "secret-token" } } }
+        })
+        assert.strictEqual(text, "caeruleus")
+      })))
+
   it.live("streams", () =>
     agent({ answer: () => "blue, green and 😀" }, ({ model }) =>
       Effect.gen(function*() {

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Exit, Fiber, FileSystem, Layer, Path, Redacted, Schema, Scope } from "effect"
 import { Tool } from "effect/ai"
 import { Errors, iModel, OpenAi, ServiceBackend, ServiceRegistry, Simulator, ToolBackend } from "effect-imodel"
-import { everything, everythingOverHttp, filesystem, missingServers, mortal } from "./support/mcp.ts"
+import { everything, everythingOverHttp, filesystem, missingServers, mortal, observed } from "./support/mcp.ts"
 import { unavailable } from "./support/required.ts"
 
 const modelOf = (name: string, tags: ReadonlyArray<string> = []) =>
@@ -25,6 +25,10 @@ const Add = Tool.make("add", {
 })
 
 const makeAdd = Effect.flatMap(ToolBackend.make(Add, ({ a, b }) => a + b), (backend) => iModel.make(backend))
+
+const addLayer = iModel.layer().pipe(
+  Layer.provide(ServiceBackend.layer(ToolBackend.make(Add, ({ a, b }) => a + b)))
+)
 
 const textOf = Effect.fnUntraced(function*(name: string, args: unknown = {}) {
   const registry = yield* ServiceRegistry.ServiceRegistry
@@ -103,7 +107,26 @@ describe("ServiceRegistry", () => {
         parametersJsonSchema: parameters
       }])
       assert.instanceOf(yield* Effect.flip(registry.toolSchemas("openai", ["ad"])), Errors.ModelNotFound)
+      const error = yield* Effect.flip(registry.toolSchemas("openai", ["add", "no tool"]))
+      assert.instanceOf(error, Errors.NotATool)
+      assert.include(error.message, "'no tool'")
     }).pipe(empty))
+
+  it.effect("finds a tool by both of its names, and describes it by that of the registry", () =>
+    Effect.gen(function*() {
+      const registry = yield* ServiceRegistry.ServiceRegistry
+      const names = (yield* registry.toolSchemas("anthropic", ["sum", "plus"])).map(({ name }) => name)
+      assert.deepStrictEqual(names, ["sum", "plus"])
+      const sum = yield* registry.get("sum")
+      assert.strictEqual(yield* registry.get(sum.id), sum)
+      assert.strictEqual(yield* registry.unregister("sum"), sum)
+      assert.isTrue(yield* registry.has("plus"))
+      yield* registry.clear
+      assert.deepStrictEqual(yield* registry.names, [])
+    }).pipe(Effect.provide(ServiceRegistry.layer({
+      sum: addLayer,
+      plus: addLayer
+    }))))
 })
 
 describe("ServiceRegistry.layer", () => {
@@ -206,6 +229,59 @@ describe("MCP servers in a registry", () => {
       yield* ServiceRegistry.registerMcp(connect, { update: true })
       assert.deepStrictEqual(yield* registry.names, ["echo", "pid", "die"])
     }).pipe(Effect.provide(services)))
+
+  it.live("end when their tools are replaced, and when the last of them is unregistered", () =>
+    Effect.gen(function*() {
+      const registry = yield* ServiceRegistry.ServiceRegistry
+      const connect = ToolBackend.mcpStdio(mortal)
+      yield* ServiceRegistry.registerMcp(connect)
+      const first = Number(yield* textOf("pid", {}))
+      assert.isTrue(isAlive(first))
+      yield* ServiceRegistry.registerMcp(connect, { update: true })
+      assert.isFalse(isAlive(first))
+      const second = Number(yield* textOf("pid", {}))
+      assert.strictEqual((yield* registry.unregister("echo"))?.name, "echo")
+      assert.isTrue(isAlive(second))
+      yield* registry.clear
+      assert.isFalse(isAlive(second))
+      assert.strictEqual(yield* registry.size, 0)
+    }).pipe(Effect.provide(services)))
+
+  it.live("get no environment but what they need, and what the configuration says", () =>
+    Effect.gen(function*() {
+      const path = yield* writeConfig({
+        mcpServers: { one: { ...observed, url: null, env: { TOKEN: "${SERVER_TOKEN}" } } }
+      })
+      const names = yield* ServiceRegistry.loadMcpConfig(path)
+      assert.include(names, "one_environment")
+      const environment = Object.keys(JSON.parse(yield* textOf("one_environment", {})))
+      assert.sameMembers(environment.filter((name) => !name.startsWith("__CF")), ["PATH", "TOKEN"])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(services),
+      Effect.provideService(
+        ConfigProvider.ConfigProvider,
+        ConfigProvider.fromUnknown({ PATH: "/usr/bin", OPENAI_API_KEY: "sk-secret", SERVER_TOKEN: "token" })
+      )
+    ))
+
+  it.live("are chosen by name, and start only what the program allows", () =>
+    Effect.gen(function*() {
+      const registry = yield* ServiceRegistry.ServiceRegistry
+      const path = yield* writeConfig({ mcpServers: { one: mortal, two: { command: "/bin/rm", args: ["-rf", "x"] } } })
+      for (const allowCommands of [[mortal.command], (command: string) => command !== "/bin/rm"]) {
+        const error = yield* Effect.flip(ServiceRegistry.loadMcpConfig(path, { allowCommands }))
+        assert.instanceOf(error, Errors.McpConfigError)
+        assert.include(error.message, "/bin/rm")
+        assert.strictEqual(yield* registry.size, 0)
+      }
+      const names = yield* ServiceRegistry.loadMcpConfig(path, { servers: ["one"], allowCommands: [mortal.command] })
+      assert.sameMembers([...names], ["one_echo", "one_pid", "one_die"])
+      const missing = yield* Effect.flip(ServiceRegistry.loadMcpConfig(path, { servers: ["three"] }))
+      assert.include(missing.message, "three")
+      assert.deepStrictEqual(yield* ServiceRegistry.loadMcpConfig(yield* writeConfig({})), [])
+      assert.deepStrictEqual(yield* ServiceRegistry.loadMcpConfig(yield* writeConfig({ mcpServers: null })), [])
+    }).pipe(Effect.scoped, Effect.provide(services)))
 
   it.live("come from a configuration, with the values it names", () =>
     Effect.gen(function*() {

@@ -22,6 +22,7 @@ import * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import type * as PlatformError from "effect/PlatformError"
 import type * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -29,7 +30,7 @@ import * as Schema from "effect/Schema"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { makeResponse, type NormalizedResponse } from "../Calling.ts"
 import type * as Endpoint from "../Endpoint.ts"
-import { type BackendErrorReason, StreamInterrupted } from "../Errors.ts"
+import { type BackendErrorReason, ProcessFailure, StreamInterrupted } from "../Errors.ts"
 import { decodeOutput, describeOutput, isOutputSchema } from "../internal/chat/arguments.ts"
 import { type Answer, answerOf } from "../internal/claudeCode/answer.ts"
 import {
@@ -37,6 +38,7 @@ import {
   finishingArgumentsOf,
   finishingQuestion,
   inputOf,
+  secretsOf,
   type Session,
   variablesOf
 } from "../internal/claudeCode/commandLine.ts"
@@ -51,6 +53,7 @@ import * as MockReader from "../internal/mock/reader.ts"
 import { confine } from "../internal/process/confinement.ts"
 import { fingerprintOf } from "../internal/util/fingerprint.ts"
 import { illegal, positiveDuration } from "../internal/util/options.ts"
+import { type Argument, writeArguments } from "../internal/process/argument.ts"
 import * as Process from "../internal/process/process.ts"
 import { interrupted } from "../internal/calling/streaming.ts"
 import { neverSent } from "../internal/errors/neverSent.ts"
@@ -208,11 +211,11 @@ const queryBackend = Effect.fnUntraced(function*(options: QueryOptions) {
   const sessions = new Sessions(yield* SubscriptionRef.make<Readonly<Record<string, unknown>>>({}))
 
   /** One run of the program, to its result. */
-  const run = (
-    args: ReadonlyArray<string>,
+  const run = Effect.fnUntraced(function*(
+    args: ReadonlyArray<Argument>,
     question: Question,
     { cwd, emit, environment: { scrub, variables }, reader }: Ask
-  ) => {
+  ) {
     const read = Effect.fnUntraced(function*(events: ReadonlyArray<unknown>) {
       let read: Result.Result<Option.Option<Events.Result>, string> = Result.succeedNone
       for (const event of events) {
@@ -228,7 +231,7 @@ const queryBackend = Effect.fnUntraced(function*(options: QueryOptions) {
     const program: Process.Program = {
       executable: options.executable ?? "claude",
       installation: "npm install -g @anthropic-ai/claude-code",
-      args,
+      args: yield* Effect.mapError(writeArguments(args), fileNotWritten),
       cwd,
       env: variables,
       input: inputOf(question),
@@ -236,14 +239,14 @@ const queryBackend = Effect.fnUntraced(function*(options: QueryOptions) {
       idleTimeout,
       scrub
     }
-    return Process.run(program, read).pipe(
+    return yield* Process.run(program, read).pipe(
       Effect.catchTag("ProcessFailure", (failure) => Effect.fail(reasonOfExit(failure))),
       Effect.filterOrFail(
         (result) => !result.is_error || isUnfinished(result),
         (result) => reasonOf(result, reader.error, scrub)
       )
     )
-  }
+  }, Effect.scoped)
 
   /** A run, and one more if it is to be finished. */
   const answer = Effect.fnUntraced(function*(payload: Request.Query, session: Session, ask: Ask) {
@@ -281,7 +284,7 @@ const queryBackend = Effect.fnUntraced(function*(options: QueryOptions) {
         additionalDirectories,
         (directory) => confine("additionalDirectories", root, directory)
       ),
-      environment: extend(environment, { ...payload.env, ...variablesOf(payload) }),
+      environment: extend(environment, { ...payload.env, ...variablesOf(payload) }, secretsOf(payload)),
       jsonSchema: format && JSON.stringify(format.json_schema.schema),
       ...reading
     }
@@ -337,6 +340,9 @@ const accountOf = ({ variables }: Environment, own: QueryOptions["env"] = {}): s
       .filter(([name]) => /^(ANTHROPIC|CLAUDE)_/.test(name) || Object.hasOwn(own, name))
       .map(([name, value]) => [name, Redacted.isRedacted(value) ? Redacted.value(value) : value])
   )
+
+const fileNotWritten = (error: PlatformError.PlatformError) =>
+  neverSent(new ProcessFailure({ description: `A temporary file could not be written: ${error.reason._tag}` }))
 
 const lacksMessage = (result: Events.Result): boolean =>
   isUnfinished(result) || (!result.result && result.structured_output === undefined)

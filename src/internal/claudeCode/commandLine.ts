@@ -1,11 +1,14 @@
 /**
- * What a run is started with: its arguments, its standard input, and the part of its environment that the request decides.
+ * The arguments of a run, its standard input, and the part of its environment that the request decides.
  *
- * Every value is in one word with its option (`--model=opus`), so that none can be taken for an option itself.
+ * Every value is in one word with its option (`--model=opus`), so that none can be taken for an option itself. Long prompts, and MCP
+ * servers with credentials, are in files.
  *
  * Source: https://docs.claude.com/en/docs/claude-code/cli-reference
  */
+import * as Predicate from "effect/Predicate"
 import { wellFormedJson } from "../http/jsonBody.ts"
+import { type Argument, isTooLong } from "../process/argument.ts"
 import type { Question } from "./prompt.ts"
 import type { Query } from "./request.ts"
 
@@ -19,18 +22,18 @@ export const argumentsOf = (
   session: Session,
   jsonSchema: string | undefined,
   isStreamed: boolean
-): ReadonlyArray<string> => {
+): ReadonlyArray<Argument> => {
   const systemPrompt = [query.system, query.systemPrompt, system].filter((prompt) => prompt !== undefined).join("\n\n")
   return [
     ...talking(isStreamed),
     ...valueOf("model", query.model),
-    ...valueOf("system-prompt", systemPrompt === "" ? undefined : systemPrompt),
-    ...valueOf("append-system-prompt", query.appendSystemPrompt),
+    ...promptOf("system-prompt", systemPrompt === "" ? undefined : systemPrompt),
+    ...promptOf("append-system-prompt", query.appendSystemPrompt),
     ...valueOf("max-turns", query.maxTurns),
     ...valuesOf("allowedTools", query.allowedTools),
     ...valuesOf("disallowedTools", query.disallowedTools),
     ...valueOf("permission-mode", query.permissionMode),
-    ...valueOf("mcp-config", query.mcpServers && wellFormedJson({ mcpServers: query.mcpServers })),
+    ...serversOf(query.mcpServers),
     ...valuesOf("add-dir", additionalDirectories),
     ...valueOf("json-schema", jsonSchema),
     ...sessionOf(session)
@@ -97,3 +100,29 @@ const valueOf = (option: string, value: string | number | undefined): ReadonlyAr
 
 const valuesOf = (option: string, values: ReadonlyArray<string> = []): ReadonlyArray<string> =>
   values.flatMap((value) => valueOf(option, value))
+
+const promptOf = (option: string, prompt: string | undefined): ReadonlyArray<Argument> =>
+  prompt !== undefined && isTooLong(prompt)
+    ? [{ option: `${option}-file`, content: prompt }]
+    : valueOf(option, prompt)
+
+const serversOf = (mcpServers: Query["mcpServers"]): ReadonlyArray<Argument> => {
+  if (mcpServers === undefined) return []
+  const content = wellFormedJson({ mcpServers })
+  return Object.values(mcpServers).every(isPublic) && !isTooLong(content)
+    ? valueOf("mcp-config", content)
+    : [{ option: "mcp-config", content }]
+}
+
+/** Whether all of a server is shown when it is started: its environment, its headers and its URL are not. */
+const isPublic = (server: object): boolean => Object.keys(server).every((key) => publicKeys.has(key))
+
+const publicKeys = new Set(["type", "command", "args"])
+
+/** The values of the servers that may be credentials. */
+export const secretsOf = ({ mcpServers = {} }: Query): ReadonlyArray<string> =>
+  Object.values(mcpServers).flatMap(({ env, headers }) =>
+    [env, headers].flatMap((values) =>
+      Predicate.isObject(values) ? Object.values(values).filter(Predicate.isString) : []
+    )
+  )

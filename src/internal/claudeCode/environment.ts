@@ -6,6 +6,7 @@ import type * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { readVariables, systemVariables } from "../process/systemEnvironment.ts"
 import { type Credential, readCredential } from "../http/credential.ts"
 import { makeScrub, type Scrub } from "../util/scrub.ts"
 
@@ -24,10 +25,7 @@ export const readEnvironment = Effect.fnUntraced(function*(options: {
     CLAUDE_CODE_MAX_RETRIES: "0",
     DISABLE_AUTOUPDATER: "1"
   }
-  for (const name of inherited) {
-    const value = yield* Config.option(Config.String(name))
-    if (value._tag === "Some") variables[name] = value.value
-  }
+  Object.assign(variables, yield* readVariables(inherited))
   for (const name of credentials) {
     const value = yield* Config.option(Config.Redacted(name))
     if (value._tag === "Some") variables[name] = value.value
@@ -40,12 +38,13 @@ export const readEnvironment = Effect.fnUntraced(function*(options: {
   return { variables, scrub: scrubbingAll(Object.values(variables)) }
 })
 
-/** With more variables, which win. */
+/** Adds variables, which replace those of the same names, and secrets that are scrubbed. */
 export const extend = (
   { scrub, variables }: Environment,
-  more: Readonly<Record<string, string | Redacted.Redacted>>
+  more: Readonly<Record<string, string | Redacted.Redacted>>,
+  secrets: ReadonlyArray<string>
 ): Environment => {
-  const scrubMore = scrubbingAll(Object.values(more))
+  const scrubMore = scrubbingAll([...Object.values(more), ...secrets.map((secret) => Redacted.make(secret))])
   return { variables: { ...variables, ...more }, scrub: (text) => scrubMore(scrub(text)) }
 }
 
@@ -54,12 +53,10 @@ const scrubbingAll = (values: ReadonlyArray<string | Redacted.Redacted>): Scrub 
 
 const credentials = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"]
 
-const inherited = (
-  // Where programs and their files are, and how they speak
-  "PATH HOME USER LOGNAME SHELL TERM LANG LC_ALL LC_CTYPE TZ TMPDIR XDG_CONFIG_HOME XDG_DATA_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR " +
-  "APPDATA COMSPEC LOCALAPPDATA PATHEXT PROGRAMDATA SYSTEMDRIVE SYSTEMROOT TEMP TMP USERNAME USERPROFILE " +
-  // The way to the provider
-  "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy NODE_EXTRA_CA_CERTS SSL_CERT_DIR SSL_CERT_FILE " +
+const inherited = [
+  ...systemVariables,
   // https://docs.claude.com/en/docs/claude-code/settings#environment-variables
-  "ANTHROPIC_BASE_URL CLAUDE_CONFIG_DIR CLAUDE_CODE_GIT_BASH_PATH"
-).split(" ")
+  "ANTHROPIC_BASE_URL",
+  "CLAUDE_CONFIG_DIR",
+  "CLAUDE_CODE_GIT_BASH_PATH"
+]

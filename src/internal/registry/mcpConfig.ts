@@ -5,6 +5,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import { McpConfigError } from "../../Errors.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
+import type { McpConfigOptions } from "./options.ts"
 
 const Texts = Schema.Record(Schema.String, Schema.String)
 
@@ -18,7 +19,11 @@ const Stdio = Schema.Struct({
 
 const decodeFile = Schema.decodeEffect(
   Schema.fromJsonString(
-    Schema.Struct({ mcpServers: Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Unknown)) })
+    Schema.Struct({
+      mcpServers: Schema.optional(Schema.NullOr(
+        Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Unknown))
+      ))
+    })
   )
 )
 const decodeHttp = Schema.decodeUnknownEffect(Http)
@@ -28,20 +33,23 @@ type Server = typeof Http.Type | typeof Stdio.Type
 
 /** The servers by their names, with the values of the configuration put in. */
 export const readMcpConfig = Effect.fnUntraced(function*(
-  path: string
+  path: string,
+  { allowCommands, servers }: Pick<McpConfigOptions, "allowCommands" | "servers">
 ): Effect.fn.Return<ReadonlyArray<readonly [string, Server]>, McpConfigError, FileSystem.FileSystem> {
   const failed = (...words: ReadonlyArray<string>) =>
     new McpConfigError({ path, description: words.filter((word) => word !== "").join(": ") })
   const fileSystem = yield* FileSystem.FileSystem
   const file = yield* Effect.mapError(fileSystem.readFileString(path), ({ message }) => failed(message))
-  const { mcpServers } = yield* Effect.mapError(decodeFile(file), (error) => {
+  const { mcpServers: declared } = yield* Effect.mapError(decodeFile(file), (error) => {
     const { message, path } = describeIssue(error)
     return failed(path, message)
   })
   const read = Effect.fnUntraced(function*(
     name: string,
-    fields: Readonly<Record<string, unknown>>
+    given: Readonly<Record<string, unknown>>
   ): Effect.fn.Return<Server, McpConfigError> {
+    // Some editors write `null` for the fields that a server does not have.
+    const fields = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null))
     const at = `mcpServers.${name}`
     if (!("url" in fields || "command" in fields)) {
       const others = Object.keys(fields)
@@ -64,19 +72,26 @@ export const readMcpConfig = Effect.fnUntraced(function*(
       )
     )
   })
+  const mcpServers = declared ?? {}
+  const missing = servers?.find((name) => !Object.hasOwn(mcpServers, name))
+  if (missing !== undefined) {
+    const names = Object.keys(mcpServers)
+    return yield* failed("mcpServers", `there is no server ${missing}, only: ${names.join(", ") || "none"}`)
+  }
   return yield* Effect.forEach(
-    Object.entries(mcpServers),
+    Object.entries(mcpServers).filter(([name]) => servers === undefined || servers.includes(name)),
     Effect.fnUntraced(function*([name, fields]) {
       const server = yield* read(name, fields)
       if ("url" in server) {
         return [name, { url: yield* fill(server.url), headers: yield* fillAll(server.headers) }] as const
       }
-      const { args = [], command, env } = server
-      return [name, {
-        command: yield* fill(command),
-        args: yield* Effect.forEach(args, fill),
-        env: yield* fillAll(env)
-      }] as const
+      const command = yield* fill(server.command)
+      const args = yield* Effect.forEach(server.args ?? [], fill)
+      const isAllowed = typeof allowCommands === "function"
+        ? allowCommands(command, args)
+        : allowCommands?.includes(command) ?? true
+      if (!isAllowed) return yield* failed(`mcpServers.${name}`, `the command ${command} is not one of allowCommands`)
+      return [name, { command, args, env: yield* fillAll(server.env) }] as const
     })
   )
 })

@@ -2,7 +2,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import { type DuplicateModel, type ModelNotFound, ModelUnavailable } from "../../Errors.ts"
+import { type DuplicateModel, type ModelNotFound, ModelUnavailable, type NotATool } from "../../Errors.ts"
 import type { Model } from "../../Model.ts"
 
 /**
@@ -39,8 +39,13 @@ export interface Registry {
     model: Registered,
     options?: { readonly update?: boolean | undefined }
   ) => Effect.Effect<void, DuplicateModel>
-  /** Forgets a model. It lives on in its own scope. */
-  readonly unregister: (nameOrId: string) => Effect.Effect<void, ModelNotFound>
+  /**
+   * Removes a model, and answers with it; `undefined` when it has not been made yet. A model of the program's own lives on in its
+   * scope. An MCP server ends with the last of its tools.
+   */
+  readonly unregister: (nameOrId: string) => Effect.Effect<Registered | undefined, ModelNotFound>
+  /** Removes all models, as `unregister` does. */
+  readonly clear: Effect.Effect<void>
   /** The model of that name or id, which is made now if it has not been yet. */
   readonly get: (nameOrId: string) => Effect.Effect<Registered, ModelNotFound | ModelUnavailable>
   readonly has: (nameOrId: string) => Effect.Effect<boolean>
@@ -49,11 +54,14 @@ export interface Registry {
   readonly size: Effect.Effect<number>
   /** The models that have the tag. All are made for that, if they have not been yet. */
   readonly byTag: (tag: string) => Effect.Effect<ReadonlyArray<Registered>, ModelUnavailable>
-  /** What a provider is to be told of the tools: of these names, or of all. What is no tool is left out. */
+  /**
+   * The definitions of tools for a provider, under the names by which they are registered. A model of `names` that is no tool is an
+   * error; without `names`, all tools are described, and other models are left out.
+   */
   readonly toolSchemas: (
     format: Format,
     names?: ReadonlyArray<string>
-  ) => Effect.Effect<ReadonlyArray<ToolSchema>, ModelNotFound | ModelUnavailable>
+  ) => Effect.Effect<ReadonlyArray<ToolSchema>, ModelNotFound | ModelUnavailable | NotATool>
   /** What it makes lives in this. */
   readonly scope: Scope.Scope
 }
@@ -63,6 +71,17 @@ export interface Registry {
  * @since 0.1.0
  */
 export interface McpConfigOptions {
+  /** The names of the servers in the file that are used. One that is not in the file is an `McpConfigError`. @default all */
+  readonly servers?: ReadonlyArray<string> | undefined
+  /**
+   * The commands that the file may start, by their names or paths as they are in the file, or a predicate on the command and its
+   * arguments. A file that starts another one is an `McpConfigError`, and nothing is started.
+   * @default all
+   */
+  readonly allowCommands?:
+    | ReadonlyArray<string>
+    | ((command: string, args: ReadonlyArray<string>) => boolean)
+    | undefined
   /** Whether its tools replace those of the same names. @default false */
   readonly update?: boolean | undefined
   /**

@@ -1,7 +1,8 @@
-/** What a registry does: it finds models by name, and makes those lazily that it has as layers. */
+/** Finds models by name, and makes those lazily that are given as layers. */
 import * as Tool from "effect/ai/Tool"
 import * as Effect from "effect/Effect"
-import { DuplicateModel, ModelNotFound, type ModelUnavailable } from "../../Errors.ts"
+import { DuplicateModel, ModelNotFound, type ModelUnavailable, NotATool } from "../../Errors.ts"
+import { release } from "./ownership.ts"
 import type { Format, Registered, Registry, ToolSchema } from "./options.ts"
 import { near } from "../util/suggest.ts"
 import { once } from "../util/memoize.ts"
@@ -9,60 +10,82 @@ import { dialects, fitSchema } from "../tools/toolSchema.ts"
 
 type Found = Effect.Effect<Registered, ModelUnavailable>
 
-export const make = (layers: ReadonlyMap<string, Found>): Omit<Registry, "scope"> => {
-  const entries = new Map<string, Found>()
-  const ids = new Map<string, string>()
-  const add = (name: string, model: Registered) => {
-    ids.set(model.id, name)
-    return Effect.succeed(model)
-  }
-  for (const [name, build] of layers) entries.set(name, once(Effect.tap(build, (model) => add(name, model))))
+interface Entry {
+  readonly name: string
+  readonly found: Found
+  /** `undefined` until it has been made. */
+  model: Registered | undefined
+}
 
-  const find = (nameOrId: string): Effect.Effect<{ readonly name: string; readonly model: Found }, ModelNotFound> =>
+export const make = (layers: ReadonlyMap<string, Found>): Omit<Registry, "scope"> => {
+  const entries = new Map<string, Entry>()
+  for (const [name, build] of layers) {
+    const made = Effect.tap(build, (model) =>
+      Effect.sync(() => {
+        entry.model = model
+      }))
+    const entry: Entry = { name, found: once(made), model: undefined }
+    entries.set(name, entry)
+  }
+
+  const find = (nameOrId: string): Effect.Effect<Entry, ModelNotFound> =>
     Effect.suspend(() => {
-      const name = entries.has(nameOrId) ? nameOrId : ids.get(nameOrId) ?? nameOrId
-      const model = entries.get(name)
-      if (model !== undefined) return Effect.succeed({ name, model })
+      const entry = entries.get(nameOrId) ?? [...entries.values()].find(({ model }) => model?.id === nameOrId)
+      if (entry !== undefined) return Effect.succeed(entry)
       const names = [...entries.keys()]
-      return Effect.fail(new ModelNotFound({ name, suggestions: near(name, names), names }))
+      return Effect.fail(new ModelNotFound({ name: nameOrId, suggestions: near(nameOrId, names), names }))
     })
 
-  const get = (nameOrId: string) => Effect.flatMap(find(nameOrId), ({ model }) => model)
+  const get = (nameOrId: string) => Effect.flatMap(find(nameOrId), ({ found }) => found)
 
-  const remove = (name: string) => {
+  /** Removes an entry, and ends what was made for its model alone. */
+  const remove = Effect.fnUntraced(function*({ model, name }: Entry) {
     entries.delete(name)
-    for (const [id, named] of ids) if (named === name) ids.delete(id)
-  }
+    if (model !== undefined && [...entries.values()].every((entry) => entry.model !== model)) yield* release(model)
+    return model
+  })
 
   const all = Effect.suspend(() =>
-    Effect.forEach([...entries.values()], (found) => found, { concurrency: "unbounded" })
+    Effect.forEach([...entries.values()], ({ found, name }) => Effect.map(found, (model) => ({ model, name })), {
+      concurrency: "unbounded"
+    })
   )
 
+  const toolNamed = Effect.fnUntraced(function*(nameOrId: string) {
+    const { found, name } = yield* find(nameOrId)
+    const model = yield* found
+    return model.tool === undefined ? yield* new NotATool({ name }) : { model, name }
+  })
+
   return {
-    register: (model, options) =>
-      Effect.suspend(() => {
-        const { name } = model
-        if (entries.has(name) && options?.update !== true) return Effect.fail(new DuplicateModel({ name }))
-        remove(name)
-        entries.set(name, add(name, model))
-        return Effect.void
-      }),
-    unregister: (nameOrId) => Effect.map(find(nameOrId), ({ name }) => remove(name)),
+    register: Effect.fnUntraced(function*(model, options) {
+      const { name } = model
+      const replaced = entries.get(name)
+      if (replaced !== undefined && options?.update !== true) return yield* new DuplicateModel({ name })
+      if (replaced !== undefined) entries.delete(name)
+      entries.set(name, { name, found: Effect.succeed(model), model })
+      if (replaced?.model !== undefined && replaced.model !== model) yield* release(replaced.model)
+    }),
+    unregister: (nameOrId) => Effect.flatMap(find(nameOrId), remove),
+    clear: Effect.suspend(() =>
+      Effect.forEach([...entries.values()], remove, { concurrency: "unbounded", discard: true })
+    ),
     get,
     has: (nameOrId) => Effect.isSuccess(find(nameOrId)),
     names: Effect.sync(() => [...entries.keys()]),
     size: Effect.sync(() => entries.size),
-    byTag: (tag) => Effect.map(all, (models) => models.filter(({ tags }) => tags.has(tag))),
+    byTag: (tag) => Effect.map(all, (found) => found.flatMap(({ model }) => model.tags.has(tag) ? [model] : [])),
     toolSchemas: (format, names) =>
       Effect.map(
-        names === undefined ? all : Effect.forEach(names, get),
-        (models) => models.flatMap(({ tool }) => tool === undefined ? [] : [describe(format, tool)])
+        names === undefined ? all : Effect.forEach(names, toolNamed),
+        (found) =>
+          found.flatMap(({ model: { tool }, name }) => tool === undefined ? [] : [describe(format, tool, name)])
       )
   }
 }
 
-const describe = (format: Format, tool: Tool.Any): ToolSchema => {
-  const { name } = tool
+/** @param name under which the tool is registered */
+const describe = (format: Format, tool: Tool.Any, name: string): ToolSchema => {
   const description = Tool.getDescription(tool)
   const said = description === undefined ? { name } : { name, description }
   const given = Tool.getJsonSchema(tool)

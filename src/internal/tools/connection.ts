@@ -14,6 +14,7 @@ import type { McpHttpOptions, McpStdioOptions } from "./options.ts"
 import { makeScrub } from "../util/scrub.ts"
 import { positiveDuration } from "../util/options.ts"
 import { whyNotStarted } from "../process/process.ts"
+import { readVariables, systemVariables } from "../process/systemEnvironment.ts"
 import { Tail } from "../process/tail.ts"
 
 type Connected<R> = Effect.Effect<McpClient.McpClient, McpClientError.McpClientError, R | Scope.Scope>
@@ -63,7 +64,11 @@ export const stdio = Effect.fnUntraced(function*(
   ChildProcessSpawner.ChildProcessSpawner | Scope.Scope
 > {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  const program = ChildProcess.make(command, [...args], { extendEnv: true, env: { ...env } })
+  const inherited = yield* Effect.mapError(
+    readVariables(systemVariables),
+    ({ message }) => failed(new McpClientError.ConfigurationError({ description: message }))
+  )
+  const program = ChildProcess.make(command, [...args], { env: { ...inherited, ...env } })
   const notStarted = (error: unknown) =>
     Effect.fail(failed(new McpClientError.TransportError({ description: whyNotStarted(command, error) })))
   const child = yield* spawner.spawn(program).pipe(Effect.catch(notStarted), Effect.catchDefect(notStarted))

@@ -52,7 +52,8 @@ export const fromMcp = Effect.fnUntraced(function*<R>(
         provider: "mcp",
         name,
         version: server?.version,
-        tags: ["tool", "mcp", ...(server === undefined ? [] : [server.name])],
+        // The server's own name is no tag: it could be one that the program trusts.
+        tags: ["tool", "mcp"],
         request: Schema.Record(Schema.String, Schema.Unknown),
         operation: { name: "execute_tool" },
         tool: Tool.dynamic(name, {

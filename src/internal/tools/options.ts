@@ -76,7 +76,10 @@ export interface McpStdioOptions {
   /** A name to be found on the `PATH`, or a path. */
   readonly command: string
   readonly args?: ReadonlyArray<string> | undefined
-  /** Beside the environment of this process. */
+  /**
+   * Variables for the environment of the server. Of the environment of this program the server gets what it needs to run (`PATH`,
+   * `HOME`, the locale, the folder of temporary files, proxies, certificates), and no credentials.
+   */
   readonly env?: Readonly<Record<string, string>> | undefined
   /**
    * The longest time until it is connected, until it has listed its tools, and of each call. A call that takes longer is a
