@@ -163,10 +163,7 @@ const deviations: ReadonlyArray<Deviation> = [
   ], { comesFirst: true }),
   inStream("a finish without a content", "last", (events) => [
     ...events.slice(0, -1),
-    ...events.slice(-1).map((event) => ({
-      ...event,
-      candidates: [{ finishReason: "STOP" }]
-    }))
+    { ...events.at(-1), candidates: [{ finishReason: "STOP" }] }
   ], { comesFirst: true }),
   inStream("chunks that say nothing", "empty", (events) => [
     { candidates: [], responseId: "r1" },
