@@ -51,7 +51,7 @@ const isEmpty = ({ data }: Sse.Event): boolean => data === "" || data === "null"
  * where that is never certain, when nothing more came for a while. Answers with the text of a body that had no events: a whole
  * answer, or the page of a proxy.
  *
- * The last event counts without the blank line that ends an event. `read` is told so, since it may be cut.
+ * The last event counts without the blank line that ends an event. `read` gets a flag then, since the event may be cut.
  */
 export const readEvents = <E>(
   response: HttpClientResponse.HttpClientResponse,

@@ -8,7 +8,7 @@ import type * as Schema from "effect/Schema"
 import { deepestIssue, describeIssue } from "../util/schemaIssue.ts"
 import { wireDecoder } from "./wireDecoder.ts"
 
-/** What was left out of an answer, such as `usage.prompt_tokens: Expected number`, each once. */
+/** What was left out of an answer, such as `usage.prompt_tokens: Expected number`, without duplicates. */
 export class Notes {
   private readonly notes = new Set<string>()
 

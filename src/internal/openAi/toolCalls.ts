@@ -18,7 +18,7 @@ type ToolCall = NonNullable<(typeof ChatCompletion.Type)["choices"][number]["mes
 interface Draft {
   /** Tells its parameters from those of other calls. */
   readonly key: string
-  /** The provider's, once it came. */
+  /** The provider's id; `undefined` until it comes. */
   own: string | undefined
   /** Of the parts. */
   id: CallId | undefined

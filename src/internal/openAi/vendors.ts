@@ -8,7 +8,7 @@ import type { Credential } from "../http/credential.ts"
 import { capabilitiesOf as knownCapabilities, knownModel } from "../chat/catalogue.ts"
 
 export interface Vendor {
-  /** Where it is, unless it is said. */
+  /** The default address. */
   readonly baseUrl: Config.Config<string>
   /** Completes an address that is given. */
   readonly complete: (given: string) => BaseUrl

@@ -49,7 +49,7 @@ export class ItemWriter {
     this.idOf = idOf
   }
 
-  /** The items, for a last event that does not have them: those that are done, and what was said of others. */
+  /** The items, for a last event without them: the finished ones, and drafts of the others. */
   get ended(): ReadonlyArray<OutputItem> {
     return [...this.added.keys(), ...this.finished.keys()].filter((index, i, all) => all.indexOf(index) === i)
       .toSorted((one, other) => one - other)
