@@ -249,7 +249,7 @@ class BlockDraft {
     this.isOpen = false
     const { block, index, parts } = this
     if (isToolUse(block)) {
-      // What is not sent in pieces is there from the beginning.
+      // Arguments that do not come in pieces are in the beginning of the block.
       if (this.written === "") parts.toolParams(index, JSON.stringify(toolParams(block.input)))
       else this.block = { ...block, input: toolParams(this.written) }
       return parts.endTool(index, callMetadata(block))

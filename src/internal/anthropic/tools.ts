@@ -129,7 +129,7 @@ const McpToolset = Schema.Struct({
 const named = [McpToolset, WebSearch, WebFetch, CodeExecution, Bash, Memory, Computer, Advisor] as const
 const others = [ToolSearch, TextEditor, Toolset] as const
 
-/** The tools that Anthropic defines, whoever runs them. */
+/** The tools that Anthropic defines, run by the provider or by the caller. */
 export const AnthropicTool = Schema.Union([...named, ...others])
 
 // An invalid tool is reported as the first member that it can be: by its name, or else as the caller's own.

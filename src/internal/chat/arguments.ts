@@ -90,7 +90,7 @@ export const resultText = (
 
 /**
  * The parameters of a call that is replayed: always an object. Models write malformed parameters, and providers refuse a
- * history that holds them; the result of that call tells the model of its mistake.
+ * history that holds them; the result of that call describes the mistake to the model.
  */
 export const paramsObject = ({ params }: Pick<Prompt.ToolCallPart, "params">): Readonly<Record<string, unknown>> => {
   const value = typeof params === "string" ? toolParams(params) : params
@@ -217,7 +217,7 @@ export const describeOutput = (
     catch: (error) => unsendable("response_format", notDescribed(error))
   })
 
-/** What its dialect has no words for; that of OpenAI knows only objects. */
+/** The part of a schema that a dialect cannot express; that of OpenAI has only objects at the root. */
 const notDescribed = (error: unknown): string => {
   const message = error instanceof Error ? error.message : String(error)
   return message.includes("Root JSON Schema") ? `${message}. Make it a field of a Schema.Struct` : message
@@ -300,7 +300,7 @@ export const decodeAnswer = <A>(
 const whole = (tokens: { readonly total?: number | undefined } | undefined): number | undefined =>
   Number.isSafeInteger(tokens?.total) ? tokens?.total : undefined
 
-/** Why an answer has not the output that was asked for, where its end tells. */
+/** Why an answer lacks the requested output, if its finish shows it. */
 const withoutOutput = (finish: Finish | undefined): string | undefined => {
   const metadata = Object.values(finish?.metadata ?? {})
   const refusal = metadata.map((own) => Predicate.hasProperty(own, "refusal") && own.refusal).find(Predicate.isString)

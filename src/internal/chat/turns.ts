@@ -38,7 +38,7 @@ const correction = Prompt.make(
 /** The message to a model about a call that cannot be run; `undefined` for one that can. */
 export const mistakeIn = ({ content, finishReason }: Answer, { id, params }: ToolCall): string | undefined => {
   const last = content.findLast((part) => part.type !== "finish")
-  // What is there of its arguments may be valid JSON and yet not all of them.
+  // Truncated arguments may be valid JSON.
   if (finishReason === "length" && last?.type === "tool-call" && last.id === id) {
     return "The answer reached its token limit inside this call, which was not run. Call again with shorter arguments, " +
       "or in several calls."

@@ -72,7 +72,7 @@ const wasNotWorkedOn = (reason: BackendErrorReason): boolean => {
       return true
     case "InternalProviderError": {
       const status = reason.http?.response?.status
-      // An answer of the 200s that tells of an error has not begun to answer.
+      // A 2xx response that states an error has not begun an answer.
       return status === undefined || status < 300 || repeated.has(status)
     }
     case "NetworkError":

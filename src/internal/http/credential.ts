@@ -27,7 +27,7 @@ export const readCredential = Effect.fnUntraced(function*(
 /** What names an environment variable. */
 export const variableName = /^[A-Z][A-Z0-9_]*$/u
 
-// What is no name of a variable may be the secret itself, and is not shown.
+// A text that is no name of a variable may be the secret itself, so it is not shown.
 const checkedName = (name: string): Effect.Effect<string, Cause.IllegalArgumentError> =>
   variableName.test(name)
     ? Effect.succeed(name)
@@ -36,7 +36,7 @@ const checkedName = (name: string): Effect.Effect<string, Cause.IllegalArgumentE
         "give the credential itself with Redacted.make"
     )
 
-/** The value of an environment variable. What is wrong with it is that it is not set. */
+/** The value of an environment variable. Fails when it is not set. */
 const variable = (name: string) =>
   Effect.mapError(withoutSystem(Config.Redacted(name)), (error) =>
     error.cause._tag === "SchemaError"

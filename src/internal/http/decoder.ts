@@ -67,7 +67,7 @@ export interface Ended<out Data> {
 }
 
 /**
- * Why an event is no part of an answer: it tells of an error, to be read as the body of a failed answer, or it makes no sense.
+ * Why an event is no part of an answer: it states an error, which is read as the body of a failed answer, or it is malformed.
  *
  * @category models
  * @since 0.1.0

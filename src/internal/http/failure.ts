@@ -74,7 +74,7 @@ const scrubDeep = (scrub: Scrub, value: unknown): unknown =>
     )
     : value
 
-/** The headers that help who reads an error; cookies and the like stay out. */
+/** The headers that help to understand an error, without cookies and the like. */
 const telling = (headers: Readonly<Record<string, string>>, scrub: Scrub): Record<string, string> =>
   Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>
@@ -125,7 +125,7 @@ interface Broken {
   readonly code?: string
 }
 
-// A `fetch` that fails says why only in the cause of its cause.
+// The code of a failed `fetch` is in the cause of its cause.
 const causeOf = (error: unknown, depth = 0): Broken => {
   if (depth <= 5 && Predicate.isObject(error)) {
     if ("code" in error && typeof error.code === "string") {

@@ -43,7 +43,7 @@ export interface StreamEvent extends Sse.Event {
 /** The event that ends a stream. */
 export const isDone = ({ data }: Sse.Event): boolean => data === "[DONE]" || data.trim() === "[DONE]"
 
-/** Whether an event says nothing: some servers keep the connection open with it. */
+/** Whether an event is empty. Some servers keep the connection open with such events. */
 const isEmpty = ({ data }: Sse.Event): boolean => data === "" || data === "null"
 
 /**

@@ -21,7 +21,7 @@ import type { OutputItem } from "./items.ts"
 
 type Message = Extract<OutputItem, { readonly type: "message" }>
 
-/** Where an event says that it belongs. */
+/** The fields of an event that name its item. */
 interface Place {
   readonly output_index?: number | null | undefined
   readonly item_id?: string | null | undefined
