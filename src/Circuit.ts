@@ -1,9 +1,9 @@
 /**
- * Keeps calls away from a backend that is down: Effect's `CircuitBreaker`, fed by what failures say of the provider.
+ * Stops sending calls to a backend that is down: Effect's `CircuitBreaker`, which opens after failures of the provider.
  *
- * What counts is what says that the provider is not well: no connection, a status of the 500s, an answer that is nonsense or
- * breaks off, a stream that is silent for too long (`firstPartTimeout`, `idleTimeout`). A call that is refused (400, 401, 429)
- * says nothing of the kind, nor does one that is interrupted, as by its own `timeout`.
+ * These failures count against the provider: no connection, a status of the 500s, an invalid answer, an answer that breaks off, a
+ * stream that is silent for too long (`firstPartTimeout`, `idleTimeout`). A refused call (400, 401, 429) does not count, nor does an
+ * interrupted one, such as by its own `timeout`.
  *
  * @since 0.1.0
  */
@@ -130,7 +130,7 @@ export const make = Effect.fnUntraced(function*(
   }
 })
 
-/** A store in memory, of nobody else. */
+/** A store in memory, for one circuit. */
 const ownStore = Effect.provide(Breaker.CircuitBreakerStore, Breaker.layerStoreMemory(), { local: true })
 
 const outcomeOf = (exit: Exit.Exit<unknown, BackendError | BackendErrorReason>): Breaker.Outcome => {

@@ -1,4 +1,4 @@
-/** What a message says, as the parts of an answer. What must be sent back with them later is in their metadata. */
+/** A message as the parts of an answer. Their metadata holds what must be sent back with them. */
 import * as Response from "effect/ai/Response"
 import type { Part } from "../../Calling.ts"
 import { toolParams } from "../chat/arguments.ts"

@@ -18,7 +18,7 @@ const cached = { cache_control: nullable(CacheControl) }
 
 export const JsonRecord = Schema.Record(Schema.String, Schema.Json)
 
-/** Whether what a document says is to be cited. */
+/** Whether the answer cites the document. */
 export const CitationsConfig = Schema.Struct({ enabled: Schema.optionalKey(Schema.Boolean) })
 
 /** Where a statement comes from. It is sent back as it came, so it is kept with all that it has. */
@@ -102,7 +102,7 @@ const Thinking = Schema.Struct({
 
 const RedactedThinking = Schema.Struct({ type: Schema.Literal("redacted_thinking"), data: Schema.String })
 
-/** Who calls a tool: the model itself, or code that it had run. */
+/** The caller of a tool: the model itself, or code that it ran. */
 export const Caller = Schema.Struct({ type: Schema.String, tool_id: Schema.optionalKey(Schema.String) })
 
 const ToolUse = Schema.Struct({
@@ -199,7 +199,7 @@ export const Block = Schema.Union([
   ProviderToolResult
 ])
 
-/** What is of a kind that is not known here, as it came. */
+/** A block of an unknown kind, unchanged. */
 export const other = (known: RegExp) =>
   JsonRecord.check(Schema.makeFilter(({ type }) => typeof type === "string" && !known.test(type))).pipe(
     Schema.decodeTo(Schema.Struct({ type: Schema.Literal("other"), value: JsonRecord }), {

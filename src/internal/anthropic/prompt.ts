@@ -108,7 +108,7 @@ const isNotEmpty = (block: SentBlock): boolean => block.type !== "text" || block
 
 const isPlainText = (block: SentBlock): block is Text => block.type === "text" && Object.keys(block).length === 2
 
-/** What is to be cached up to the end of a message is cached up to its last block, unless that says otherwise. */
+/** The cache control of a message is that of its last block, unless that has its own. */
 const cachedAtEnd = <B extends SentBlock>(
   blocks: ReadonlyArray<B>,
   cacheControl: CacheControl | null | undefined

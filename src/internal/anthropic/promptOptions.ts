@@ -1,4 +1,4 @@
-/** What the messages and parts of a prompt say to Anthropic alone, in `options.anthropic`. */
+/** The options of messages and parts for Anthropic alone: `options.anthropic`. */
 import type * as Prompt from "effect/ai/Prompt"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -18,7 +18,7 @@ import {
 
 const cache = { cacheControl: nullable(CacheControl) }
 
-/** Reads what `options.anthropic` of a part or a message says. What it has too much is refused, as any argument is. */
+/** Reads `options.anthropic` of a part or a message. Excess fields are refused, as those of any argument are. */
 const optionsReader = <A>(schema: Schema.ConstraintDecoder<A>) => {
   const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
   return (options: Prompt.ProviderOptions) => {

@@ -87,7 +87,7 @@ const options = {
   thinking: Schema.optional(Thinking),
   top_k: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   top_p: Schema.optional(Share),
-  // In beta: each of them wants its name in `betas`.
+  // In beta: each of them requires its name in `betas`.
   billing_policy: nullable(JsonObject),
   compaction: nullable(JsonObject),
   context_management: nullable(JsonObject),

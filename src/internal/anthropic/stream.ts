@@ -1,5 +1,5 @@
 /**
- * Puts the events of a message together.
+ * Assembles the events of a message.
  *
  * Source: https://platform.claude.com/docs/en/build-with-claude/streaming
  */
@@ -56,7 +56,7 @@ export const makeDecoder = (): Decoder<Answer> => {
   /** The index of the block that began last, which is meant where an event has none. */
   let current = -1
 
-  /** What is said of the message as a whole: a later value replaces an earlier one, but nothing replaces something. */
+  /** Updates the fields of the message. A later value replaces an earlier one; an absent one does not. */
   const update = ({ usage, ...fields }: Partial<Answer>) => {
     if (message === undefined) {
       message = { content: [], ...fields, usage }
@@ -71,7 +71,7 @@ export const makeDecoder = (): Decoder<Answer> => {
     return draft
   }
 
-  /** Reads an event, or says why it cannot be one. */
+  /** Reads an event. Returns why it is malformed, or `undefined`. */
   const read = (event: Event): string | undefined => {
     if (event.type === "message_start") {
       const { content = [], ...fields } = event.message ?? {}
@@ -134,7 +134,7 @@ export const makeDecoder = (): Decoder<Answer> => {
     isOver: () => isOver,
     usage,
     skip: () => {
-      // When it is told why it stops, all of its blocks have come.
+      // The stop reason comes after all blocks.
       if (message?.stop_reason == null) parts.leaveGap()
     },
     end: () => {
@@ -249,7 +249,7 @@ class BlockDraft {
     this.isOpen = false
     const { block, index, parts } = this
     if (isToolUse(block)) {
-      // What is not sent in pieces is there from the beginning.
+      // Arguments that do not come in pieces are in the beginning of the block.
       if (this.written === "") parts.toolParams(index, JSON.stringify(toolParams(block.input)))
       else this.block = { ...block, input: toolParams(this.written) }
       return parts.endTool(index, callMetadata(block))

@@ -1,6 +1,6 @@
 /**
  * The tools of the wire: the caller's own, and those that Anthropic defines. Each of the latter has versions, by a date in
- * its type; what one version has and another has not is told by Anthropic.
+ * its type; Anthropic documents what each version has.
  *
  * Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-reference
  */
@@ -129,10 +129,10 @@ const McpToolset = Schema.Struct({
 const named = [McpToolset, WebSearch, WebFetch, CodeExecution, Bash, Memory, Computer, Advisor] as const
 const others = [ToolSearch, TextEditor, Toolset] as const
 
-/** The tools that Anthropic defines, whoever runs them. */
+/** The tools that Anthropic defines, run by the provider or by the caller. */
 export const AnthropicTool = Schema.Union([...named, ...others])
 
-// What is wrong with a tool is told of the first one that it can be: by its name, or else the caller's own.
+// An invalid tool is reported as the first member that it can be: by its name, or else as the caller's own.
 export const WireTool = Schema.Union([...named, CustomTool, ...others])
 
 const parallel = { disable_parallel_tool_use: Schema.optional(Schema.Boolean) }

@@ -48,7 +48,7 @@ const isMessages = (u: unknown): boolean => Predicate.isIterable(u) && Option.is
 /** The field `prompt`. */
 export const RawPrompt = Schema.declare(isRawPrompt, { expected: "a text or an effect/ai Prompt" })
 
-/** That there is either a `prompt` or `messages`: a check of a request schema. */
+/** A check of a request schema: there is either a `prompt` or `messages`. */
 export const promptOrMessages = Schema.makeFilter((
   { messages, prompt }: { readonly messages?: unknown; readonly prompt?: unknown }
 ) =>
@@ -59,10 +59,10 @@ export const promptOrMessages = Schema.makeFilter((
     : undefined
 )
 
-/** The field `system`: what is said to the model before the prompt or the messages. */
+/** The field `system`: instructions that precede the prompt or the messages. */
 export const SystemPrompt = Schema.optional(Schema.String)
 
-/** That the system prompt is given once: a check of a request schema. */
+/** A check of a request schema: the system prompt is given in one place only. */
 export const systemOnce = Schema.makeFilter((
   { messages, prompt, system }: { readonly messages?: unknown; readonly prompt?: unknown; readonly system?: unknown }
 ) =>
@@ -80,7 +80,7 @@ const beginsWithSystem = (messages: unknown): boolean => {
   return Predicate.hasProperty(first, "role") && (first.role === "system" || first.role === "developer")
 }
 
-/** What the model is to see of a tool's result: the content made for it, or the result itself. */
+/** The result of a tool as text for the model: the content made for it, or the result itself. */
 export const resultText = (
   { modelOutput, result }: Prompt.ToolResultPart
 ): Effect.Effect<string, AiError.InvalidRequestError> =>
@@ -90,7 +90,7 @@ export const resultText = (
 
 /**
  * The parameters of a call that is replayed: always an object. Models write malformed parameters, and providers refuse a
- * history that holds them; the result of that call tells the model of its mistake.
+ * history that holds them; the result of that call describes the mistake to the model.
  */
 export const paramsObject = ({ params }: Pick<Prompt.ToolCallPart, "params">): Readonly<Record<string, unknown>> => {
   const value = typeof params === "string" ? toolParams(params) : params
@@ -134,7 +134,7 @@ export const ProviderTool = Schema.Struct({
 
 export const isTool = (u: unknown): u is Tool.Any => Predicate.hasProperty(u, Tool.TypeId)
 
-/** What is said of a tool to a model. */
+/** The description of a tool for a model. */
 export const describeTool = (tool: Tool.Any): typeof FunctionTool.Type | typeof ProviderTool.Type => {
   if (Tool.isProviderDefined(tool)) return { type: "provider", id: tool.id, name: tool.providerName, args: tool.args }
   const description = Tool.getDescription(tool)
@@ -217,7 +217,7 @@ export const describeOutput = (
     catch: (error) => unsendable("response_format", notDescribed(error))
   })
 
-/** What its dialect has no words for; that of OpenAI knows only objects. */
+/** The part of a schema that a dialect cannot express; that of OpenAI has only objects at the root. */
 const notDescribed = (error: unknown): string => {
   const message = error instanceof Error ? error.message : String(error)
   return message.includes("Root JSON Schema") ? `${message}. Make it a field of a Schema.Struct` : message
@@ -264,15 +264,15 @@ export const normalizeChat = (
   format: unknown,
   transformer: LanguageModel.CodecTransformer
 ): Effect.Effect<Partial<Pick<NormalizedResponse, "content" | "metadata" | "value">>, AiError.InvalidOutputError> => {
-  const told = { content, metadata: { ...(model !== undefined && { model }) } }
+  const normalized = { content, metadata: { ...(model !== undefined && { model }) } }
   // A model that calls tools has not answered yet.
   if (!isOutputSchema(format) || content.some((part) => part.type === "tool-call" && !part.providerExecuted)) {
-    return Effect.succeed(told)
+    return Effect.succeed(normalized)
   }
   let text = ""
   for (const part of content) if (part.type === "text") text += part.text
   const finish = content.findLast((part) => part.type === "finish")
-  return Effect.map(decodeAnswer(format, transformer, text, finish), (value) => ({ ...told, value }))
+  return Effect.map(decodeAnswer(format, transformer, text, finish), (value) => ({ ...normalized, value }))
 }
 
 /** The end of an answer, as far as it is known. */
@@ -300,10 +300,10 @@ export const decodeAnswer = <A>(
 const whole = (tokens: { readonly total?: number | undefined } | undefined): number | undefined =>
   Number.isSafeInteger(tokens?.total) ? tokens?.total : undefined
 
-/** Why an answer has not the output that was asked for, where its end tells. */
+/** Why an answer lacks the requested output, if its finish shows it. */
 const withoutOutput = (finish: Finish | undefined): string | undefined => {
-  const told = Object.values(finish?.metadata ?? {})
-  const refusal = told.map((told) => Predicate.hasProperty(told, "refusal") && told.refusal).find(Predicate.isString)
+  const metadata = Object.values(finish?.metadata ?? {})
+  const refusal = metadata.map((own) => Predicate.hasProperty(own, "refusal") && own.refusal).find(Predicate.isString)
   if (refusal !== undefined) return `The model has refused: ${refusal}`
   if (finish?.reason === "length") return "The answer has reached its token limit"
   return finish?.reason === "content-filter" ? "The answer was refused or filtered" : undefined

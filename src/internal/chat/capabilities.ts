@@ -1,4 +1,4 @@
-/** What a model is asked for and cannot do, which is known before it is asked. */
+/** Refuses requests for what a model cannot do, before they are sent. */
 import * as Prompt from "effect/ai/Prompt"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -6,7 +6,7 @@ import { Unsupported } from "../../Errors.ts"
 import type { Capabilities } from "../../ServiceBackend.ts"
 import { positiveInteger } from "../util/options.ts"
 
-/** What the arguments of a call ask for, of that which not every model can do. */
+/** Features that the arguments of a call ask for, and not every model has. */
 export interface Demands {
   readonly tools: boolean
   readonly images: boolean
@@ -15,7 +15,7 @@ export interface Demands {
 
 const names = { tools: "tools", images: "images", prefill: "an assistant prefill" }
 
-/** What an endpoint of a model is to know of it: that which was said of it, and otherwise what is known. */
+/** The capabilities of a model for its endpoint: the given ones, and the known ones for the rest. */
 export const of = Effect.fnUntraced(function*<Payload extends { readonly model: string }>(
   { name, provider }: { readonly name: string; readonly provider: string },
   given: Capabilities | undefined,
@@ -51,7 +51,7 @@ export const of = Effect.fnUntraced(function*<Payload extends { readonly model: 
 
 const features = ["tools", "images", "prefill"] as const
 
-/** What a prompt asks for. */
+/** The features that a prompt asks for. */
 export const demandsOfPrompt = (input: Prompt.RawInput): Omit<Demands, "tools"> => {
   if (typeof input === "string") return { images: false, prefill: false }
   const { content } = Prompt.make(input)

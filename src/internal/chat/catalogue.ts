@@ -1,5 +1,5 @@
 /**
- * What providers document of their models: one entry for each. A model or a field that is not here is unknown, and what is
+ * The models that providers document: one entry for each. A model or a field that is not here is unknown, and what is
  * unknown is taken to be possible. Compiled on 28 November 2026 from:
  *
  * - OpenAI: https://developers.openai.com/api/docs/models, https://developers.openai.com/api/docs/pricing
@@ -223,7 +223,7 @@ export const catalogue: Readonly<Record<string, KnownModel>> = {
   ...otherModels
 }
 
-/** What is known of a model by its name. A fine-tuned model is known by the one that it was made of, but for its price. */
+/** The entry of a model. A fine-tuned model has that of its base model, which has a `fineTunedPrice`. */
 export const knownModel = (model: string): KnownModel => {
   const base = baseModel(model)
   const entry = lookUpModel(catalogue, base)
@@ -232,7 +232,7 @@ export const knownModel = (model: string): KnownModel => {
   return { ...shared, ...entry }
 }
 
-/** What is known of the capabilities of a model by its name. */
+/** The capabilities of a model that are known by its name. */
 export const capabilitiesOf = (model: string): Capabilities => {
   const { contextWindow, images, prefill, tools } = knownModel(model)
   return {

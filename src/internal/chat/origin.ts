@@ -1,5 +1,5 @@
 /**
- * What a provider wants back with the parts of its answers, such as signatures of thoughts, goes to that provider alone.
+ * Metadata that a provider requires back with the parts of its answers, such as signatures of thoughts, goes to that provider alone.
  * The parts carry it in their options, under a key of the wire, with the vendor where several speak the same protocol.
  */
 import * as Prompt from "effect/ai/Prompt"
@@ -41,7 +41,7 @@ const vendorOf = (own: unknown): unknown => Predicate.hasProperty(own, "vendor")
 
 const decodeFields = Schema.decodeUnknownOption(Schema.Record(Schema.String, Schema.Json))
 
-/** Names the vendor in the metadata of a part of OpenAI's wires, so that nobody else is sent what is in it. */
+/** Names the vendor in the metadata of a part of OpenAI's wires, so that it is sent to that vendor alone. */
 export const markingVendor = (vendor: string) => <P extends Part | StreamPart>(part: P): P => {
   const own = vendor === defaultVendor ? undefined : Option.getOrUndefined(decodeFields(part.metadata["openai"]))
   if (own === undefined || part.type === "finish") return part

@@ -87,7 +87,7 @@ export class PartWriter {
     this.write(Response.makePart(type === "text" ? "text-end" : "reasoning-end", { id, metadata }))
   }
 
-  /** Begins the call of a tool. The key tells its parameters from those of others. */
+  /** Begins the call of a tool. The key identifies its parameters. */
   beginTool(
     key: number | string,
     tool: { readonly id: string; readonly name: string },

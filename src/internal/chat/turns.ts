@@ -13,11 +13,11 @@ interface Answer {
 export const maxRepeats = 2
 
 /**
- * What is said to have the rest of an answer; `undefined` for one that is complete.
+ * The messages that ask for the rest of an answer; `undefined` for one that is complete.
  *
- * - `"pause"`: the provider paused in the middle of its own tools (Anthropic's `pause_turn`), and goes on from what it said
+ * - `"pause"`: the provider paused in the middle of its own tools (Anthropic's `pause_turn`), and goes on from its last answer
  * - `"error"` without a call: the model wrote a call that the provider could not read (Gemini's `MALFORMED_FUNCTION_CALL`). What
- *   it said is left out, and the model is told of its mistake.
+ *   it wrote is left out, and a message describes its mistake.
  */
 export const continuationOf = ({ content, finishReason, toolCalls }: Answer): Continuation | undefined => {
   if (toolCalls.length > 0) return undefined
@@ -35,10 +35,10 @@ const correction = Prompt.make(
     "Call tools only with arguments that are valid JSON, and split up arguments that are very long."
 )
 
-/** What a model is told of a call that cannot be run; `undefined` for one that can. */
+/** The message to a model about a call that cannot be run; `undefined` for one that can. */
 export const mistakeIn = ({ content, finishReason }: Answer, { id, params }: ToolCall): string | undefined => {
   const last = content.findLast((part) => part.type !== "finish")
-  // What is there of its arguments may be valid JSON and yet not all of them.
+  // Truncated arguments may be valid JSON.
   if (finishReason === "length" && last?.type === "tool-call" && last.id === id) {
     return "The answer reached its token limit inside this call, which was not run. Call again with shorter arguments, " +
       "or in several calls."

@@ -1,8 +1,8 @@
-/** What a failure says of the provider, whatever it says of the call. */
+/** The health of a provider, judged by a failure. */
 import type { BackendErrorReason } from "../../Errors.ts"
 import { wasNeverSent } from "./neverSent.ts"
 
-/** Whether the provider is well: it may have answered, and refused all the same. */
+/** Whether the provider is well. One that answers with a refusal is. */
 export const healthOf = (reason: BackendErrorReason): "well" | "unwell" | "unknown" => {
   switch (reason._tag) {
     case "InternalProviderError":

@@ -147,13 +147,13 @@ const meaningOf = (status: number, error: ErrorDescription, isResetKnown: boolea
   if (status >= 500) return "internal"
   if (status >= 400) return "invalid"
   if (status >= 300) return "unknown"
-  // An error within a 200 that says nothing of itself is a failure of the server.
+  // An error within a 200 without a code is a failure of the server.
   return codes.map((code) => vague.get(code) ?? (vaguePrefix.test(code) ? "invalid" : undefined)).find((known) =>
     known !== undefined
   ) ?? "internal"
 }
 
-/** What a wire knows of its errors beyond what all share. */
+/** What is particular to the errors of one wire. */
 export interface Dialect {
   /** Codes that are in fields of its own. */
   readonly codesOf?: (body: unknown) => ReadonlyArray<string>

@@ -1,4 +1,4 @@
-/** When a failed attempt is made again, and after what rest. */
+/** Retries of failed attempts: which, and after what backoff. */
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -39,7 +39,7 @@ export const checkRetry = Effect.fnUntraced(function*(
   if (maxDelay !== undefined) yield* durationOrZero("retry.maxDelay", maxDelay)
 })
 
-/** How long a provider is obeyed that asks to be left alone, unless it is said. */
+/** The default of the longest `retry-after` that is waited for. */
 export const longestRest = Duration.minutes(10)
 
 /** The rest after so many failures; `undefined` to give up. `random` is from 0 to 1. */
@@ -55,7 +55,7 @@ export const retrying = (
     const asked = retryAfterOf(reason)
     if (asked !== undefined) {
       const askedMillis = Duration.toMillis(asked)
-      // A little later, so that those who were told the same do not all come at once.
+      // A little later, with jitter: calls with the same delay would come at the same moment.
       return askedMillis > maxDelayMillis ? undefined : Duration.millis(Math.ceil(askedMillis * (1 + random / 10)))
     }
     const whole = Math.min(maxDelayMillis, delayMillis * 2 ** (failures - 1))
@@ -72,7 +72,7 @@ const wasNotWorkedOn = (reason: BackendErrorReason): boolean => {
       return true
     case "InternalProviderError": {
       const status = reason.http?.response?.status
-      // An answer of the 200s that tells of an error has not begun to answer.
+      // A 2xx response that states an error has not begun an answer.
       return status === undefined || status < 300 || repeated.has(status)
     }
     case "NetworkError":

@@ -1,4 +1,4 @@
-/** What Gemini says, as the parts of an answer. */
+/** A response of Gemini as the parts of an answer. */
 import * as Response from "effect/ai/Response"
 import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"

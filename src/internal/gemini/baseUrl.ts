@@ -1,4 +1,4 @@
-/** Where Gemini's API is, unless it is said. */
+/** The address of Gemini's API. */
 import * as Config from "effect/Config"
 import { addressIn, type BaseUrl, completed, withoutEnd } from "../http/baseUrl.ts"
 

@@ -8,7 +8,7 @@ import { JsonObject } from "../chat/arguments.ts"
 
 const { optional } = Schema
 
-/** What a part says of its data. */
+/** The fields of a part beside its data. */
 const partExtras = {
   /** The part is of the model's thinking. */
   thought: optional(Schema.Boolean),

@@ -81,7 +81,7 @@ const partOf = Effect.fnUntraced(function*(
 
 const decodeOptions = Schema.decodeUnknownResult(PartOptions, { onExcessProperty: "error" })
 
-/** What `options.gemini` says. */
+/** The `options.gemini` of a part. */
 const optionsOf = (
   { options, type }: Prompt.Part
 ): Effect.Effect<typeof PartOptions.Type, AiError.InvalidRequestError> => {

@@ -148,7 +148,7 @@ export const generateContentRequest = (model: string) =>
     }),
     systemOnce,
     Schema.makeFilter(({ generationConfig: config = {}, systemInstruction, toolConfig, ...args }) => {
-      const twins = [
+      const aliases = [
         ["system", args.system, ["systemInstruction", systemInstruction]],
         ["temperature", args.temperature, ["generationConfig.temperature", config.temperature]],
         ["top_p", args.top_p, ["generationConfig.topP", config.topP]],
@@ -160,9 +160,9 @@ export const generateContentRequest = (model: string) =>
         ["response_format", args.response_format, ["generationConfig.responseJsonSchema", config.responseJsonSchema]],
         ["response_format", args.response_format, ["generationConfig.responseFormat", config.responseFormat]]
       ] as const
-      for (const [parameter, given, [twin, own]] of twins) {
+      for (const [parameter, given, [alias, own]] of aliases) {
         if (given !== undefined && own !== undefined) {
-          return conflict(parameter, `Give either this or ${twin}, not both`)
+          return conflict(parameter, `Give either this or ${alias}, not both`)
         }
       }
       return undefined

@@ -1,4 +1,4 @@
-/** Puts the chunks of an answer of Gemini's together. */
+/** Assembles the chunks of an answer of Gemini. */
 import * as Result from "effect/Result"
 import type { Decoder } from "../http/decoder.ts"
 import * as Struct from "effect/Struct"
@@ -63,7 +63,7 @@ export const makeDecoder = (): Decoder<Answer> => {
       read(decoded.success)
       return Result.succeed(parts.take())
     },
-    // Nothing tells the last chunk.
+    // The wire does not mark the last chunk.
     isOver: () => !isFinished() ? false : hasContinued ? "doubtful" : "perhaps",
     usage,
     skip: () => parts.leaveGap(),
@@ -116,7 +116,7 @@ const writePart = (parts: PartWriter, part: WirePart, readPart: ReturnType<typeo
 
 /** A candidate, as far as it has come. */
 class CandidateDraft {
-  /** What was said last of all that is said as a whole. */
+  /** The latest value of each field that is not appended to. */
   last: Candidate = {}
   private readonly parts: Array<WirePart> = []
   private readonly chosen: Array<unknown> = []

@@ -29,7 +29,7 @@ export const readCredential = Effect.fnUntraced(function*(
 /** The names of environment variables. */
 export const variableName = /^[A-Z][A-Z0-9_]*$/u
 
-// A text that is no name of a variable may be the secret itself, and is not shown.
+// A text that is no name of a variable may be the secret itself, so it is not shown.
 const checkedName = (name: string): Effect.Effect<string, Cause.IllegalArgumentError> =>
   variableName.test(name)
     ? Effect.succeed(name)
@@ -38,7 +38,7 @@ const checkedName = (name: string): Effect.Effect<string, Cause.IllegalArgumentE
         "To pass the credential itself, use Redacted.make"
     )
 
-/** The value of an environment variable. */
+/** The value of an environment variable. Fails when it is not set. */
 const variable = (name: string) =>
   Effect.mapError(withoutSystem(Config.Redacted(name)), (error) =>
     error.cause._tag === "SchemaError"

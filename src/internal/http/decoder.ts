@@ -1,4 +1,4 @@
-/** How the events of a streamed answer are put together. */
+/** How the events of a streamed answer are assembled. */
 import type * as Response from "effect/ai/Response"
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
@@ -32,7 +32,7 @@ export interface Decoder<out Data> {
   /** Takes the `data` of the next event, decoded from JSON, and its name (`"message"` when it has none). */
   readonly push: (data: unknown, event: string) => Result.Result<ReadonlyArray<StreamPart>, EventFailure>
   /**
-   * Whether the provider has said that nothing more is to come. `"perhaps"` when the answer is whole and the wire has no word
+   * Whether the provider has marked the end of the answer. `"perhaps"` when the answer is whole and the wire has no mark
    * for its end: the end of the body is, or a silence of 5 seconds, or of a little less than the `idleTimeout` if that is less.
    * `"doubtful"` when it is whole, but more may come after such a silence: then it is a minute.
    */
@@ -67,7 +67,7 @@ export interface Ended<out Data> {
 }
 
 /**
- * Why an event is no part of an answer: it tells of an error, to be read as the body of a failed answer, or it makes no sense.
+ * Why an event is no part of an answer: it states an error, which is read as the body of a failed answer, or it is malformed.
  *
  * @category models
  * @since 0.1.0

@@ -1,4 +1,4 @@
-/** What an HTTP exchange tells when it fails, without credentials. */
+/** Describes failed HTTP exchanges, without credentials. */
 import * as AiError from "effect/ai/AiError"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -15,7 +15,7 @@ import { isUnreachable } from "../errors/neverSent.ts"
 import { isTooDeep } from "../util/depth.ts"
 import type { Scrub } from "../util/scrub.ts"
 
-/** An answer that is none: its status is not of the 200s, or its body tells of an error. */
+/** A response that is no answer: its status is not 2xx, or its body states an error. */
 export interface FailedAnswer {
   readonly status: number
   /** The status, and what it is the answer to. */
@@ -44,14 +44,14 @@ export const failedAnswer = (
     const json = Option.getOrUndefined(parseJson(text))
     const body = isTooDeep(json) ? undefined : scrubDeep(scrub, json)
     const excerpt = excerptOf(body === undefined ? scrub(text.slice(0, maxTextLength)) : JSON.stringify(body))
-    const told = rateLimitsOf(response.headers, now).retryAfter ?? retryDelayOf(body, now)
+    const delay = rateLimitsOf(response.headers, now).retryAfter ?? retryDelayOf(body, now)
     return {
       status: response.status,
       at: scrub(`HTTP ${response.status} from ${response.request.method} ${urlOf(response.request)}`),
       body,
       excerpt: text.trim() === "" ? "" : excerpt,
-      // Who refuses a call and asks for no time at all has not said when the next one is welcome.
-      retryAfter: told !== undefined && Duration.isPositive(told) ? told : undefined,
+      // A delay of zero with a refusal does not tell when the next call is accepted.
+      retryAfter: delay !== undefined && Duration.isPositive(delay) ? delay : undefined,
       http: { response: { status: response.status, headers: telling(response.headers, scrub) }, body: excerpt }
     }
   })
@@ -74,7 +74,7 @@ const scrubDeep = (scrub: Scrub, value: unknown): unknown =>
     )
     : value
 
-/** The headers that help who reads an error; cookies and the like stay out. */
+/** The headers that help to understand an error, without cookies and the like. */
 const telling = (headers: Readonly<Record<string, string>>, scrub: Scrub): Record<string, string> =>
   Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>
@@ -125,7 +125,7 @@ interface Broken {
   readonly code?: string
 }
 
-// A `fetch` that fails says why only in the cause of its cause.
+// The code of a failed `fetch` is in the cause of its cause.
 const causeOf = (error: unknown, depth = 0): Broken => {
   if (depth <= 5 && Predicate.isObject(error)) {
     if ("code" in error && typeof error.code === "string") {

@@ -15,7 +15,7 @@ export const wellFormedJson = (value: unknown): string => {
     : json
 }
 
-/** JSON that somebody else will write, without lone surrogates. */
+/** JSON that another library will stringify, without lone surrogates. */
 export const wellFormed = (json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
   Object.fromEntries(Object.entries(json).map(([key, value]) => [wellFormedText(key), wellFormedValue(value)]))
 

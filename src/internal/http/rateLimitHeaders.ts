@@ -1,5 +1,5 @@
 /**
- * What a provider says of its limits in one response: how long to wait, and what is left.
+ * The rate limits that a response reports: how long to wait, and what is left.
  *
  * Nonsense is `undefined`: providers do send `-1` for what they do not know
  * (Azure, https://learn.microsoft.com/en-us/answers/questions/5625878).
@@ -144,7 +144,7 @@ const tokenFields: ReadonlyArray<Fields> = [
 const inputTokenFields = [prefixed("anthropic-ratelimit-input-tokens"), ofOpenAi("tokens-prompt")]
 const outputTokenFields = [prefixed("anthropic-ratelimit-output-tokens"), ofOpenAi("tokens-generated")]
 
-/** Where a provider tells of several allowances of a kind, the one that stops first counts. */
+/** Of several allowances of a kind, the one that is exhausted first. */
 const tightestOf = (all: ReadonlyArray<Fields>, headers: Headers, nowMillis: number): Allowance | undefined => {
   let tightest: Allowance | undefined
   for (const names of all) {

@@ -55,7 +55,7 @@ const pathSegment = (parameter: string, value: unknown): Effect.Effect<string, A
 
 const refused = (parameter: string, description: string) => Effect.fail(unsendable(parameter, description))
 
-/** What is wrong with an address, if anything is. It is not repeated: it may hold a credential. */
+/** Why an address is invalid, or `undefined`. The address is not repeated: it may hold a credential. */
 export const misfitOfBaseUrl = (baseUrl: string): string | undefined => {
   const url = URL.parse(baseUrl)
   if (url === null || !/^https?:$/.test(url.protocol)) {

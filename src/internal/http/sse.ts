@@ -43,7 +43,7 @@ export interface StreamEvent extends Sse.Event {
 /** The event that ends a stream. */
 export const isDone = ({ data }: Sse.Event): boolean => data === "[DONE]" || data.trim() === "[DONE]"
 
-/** Whether an event says nothing: some servers keep the connection open with it. */
+/** Whether an event is empty. Some servers keep the connection open with such events. */
 const isEmpty = ({ data }: Sse.Event): boolean => data === "" || data === "null"
 
 /**
@@ -51,7 +51,7 @@ const isEmpty = ({ data }: Sse.Event): boolean => data === "" || data === "null"
  * where that is never certain, when nothing more came for a while. Answers with the text of a body that had no events: a whole
  * answer, or the page of a proxy.
  *
- * The last event counts without the blank line that ends an event. `read` is told so, since it may be cut.
+ * The last event counts without the blank line that ends an event. `read` gets a flag then, since the event may be cut.
  */
 export const readEvents = <E>(
   response: HttpClientResponse.HttpClientResponse,

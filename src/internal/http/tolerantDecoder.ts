@@ -1,6 +1,6 @@
 /**
  * Decodes an answer whose fields have not all the shape that is documented. Providers, gateways and local servers get many
- * fields wrong that nobody needs: such a field is left out and noted. A field that is part of the answer itself is never left out.
+ * fields wrong that are not needed: such a field is left out and noted. A field that is part of the answer itself is never left out.
  */
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
@@ -8,7 +8,7 @@ import type * as Schema from "effect/Schema"
 import { deepestIssue, describeIssue } from "../util/schemaIssue.ts"
 import { wireDecoder } from "./wireDecoder.ts"
 
-/** What was left out of an answer, such as `usage.prompt_tokens: Expected number`, each once. */
+/** What was left out of an answer, such as `usage.prompt_tokens: Expected number`, without duplicates. */
 export class Notes {
   private readonly notes = new Set<string>()
 
@@ -46,7 +46,7 @@ type Repair = (value: unknown, owner: Readonly<Record<PropertyKey, unknown>>) =>
  * Makes a decoder that repairs the fields of a wrong shape, or leaves them out unless they are essential.
  *
  * A schema of what is documented alone may be tried first: the smaller a schema is, the faster it decodes. It must refuse the
- * fields that only the other one knows.
+ * fields that only the other one has.
  */
 export const tolerantDecoder = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S,

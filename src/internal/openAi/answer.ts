@@ -20,7 +20,7 @@ type Message = Choice["message"]
 type ToolCall = NonNullable<Message["tool_calls"]>[number]
 type Annotations = NonNullable<Message["annotations"]>
 
-/** What the arguments of a call say of its answer. */
+/** The arguments of a call that its answer depends on. */
 export type Asked = Pick<ChatRequest["Type"], "messages" | "n" | "prompt">
 
 export const contentOf = (

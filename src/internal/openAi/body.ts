@@ -23,8 +23,10 @@ export const toBody = Effect.fnUntraced(function*(
 ): Effect.fn.Return<typeof ChatBody.Type, BackendErrorReason> {
   const { extra_body, max_tokens, messages, prompt, response_format, system, tool_choice, tools, ...fields } = payload
   if (reasoning) yield* refuseSampling(provider, payload)
-  const said = prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt)
-  const messagesSent = system === undefined ? said : [{ role: "system" as const, content: system }, ...said]
+  const conversation = prompt === undefined ? messages ?? [] : yield* messagesOfPrompt(provider, prompt)
+  const messagesSent = system === undefined
+    ? conversation
+    : [{ role: "system" as const, content: system }, ...conversation]
   return {
     ...fields,
     messages: callIdLength === undefined ? messagesSent : withCallIdsOfLength(messagesSent, callIdLength),

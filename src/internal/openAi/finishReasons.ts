@@ -1,4 +1,4 @@
-/** Why a model stopped, in the words of everybody who speaks the protocol: gateways pass on those of other providers. */
+/** Finish reasons of all servers that speak the protocol. Gateways pass on those of other providers. */
 import type * as Response from "effect/ai/Response"
 
 const stopped: Readonly<Record<string, Response.FinishReason>> = {
@@ -46,5 +46,5 @@ const lookUp = <A>(table: Readonly<Record<string, A>>, reason: string): A | unde
 export const finishReasonOf = (reason: string | null | undefined): Response.FinishReason =>
   reason ? lookUp(stopped, reason) ?? "other" : "unknown"
 
-/** The status of the failure that a reason tells of; `undefined` when it tells of none. */
+/** The status of the failure that a finish reason means; `undefined` when it means none. */
 export const failureStatusOf = (reason: string): number | undefined => lookUp(failed, reason)

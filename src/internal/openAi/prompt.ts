@@ -126,7 +126,7 @@ const userPart = Effect.fnUntraced(function*(
   return yield* new Unsupported({ provider, feature: `prompt: a file of type ${mediaType}${where}` })
 })
 
-/** Reads what `options.openai` of what the user says has for this wire. What it has too much is refused, as any argument is. */
+/** Reads `options.openai` of a part of the user. Excess fields are refused, as those of any argument are. */
 const optionsReader = <A>(schema: Schema.ConstraintDecoder<A>) => {
   const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
   return ({ options, type }: Prompt.UserMessagePart): Effect.Effect<A, AiError.InvalidRequestError> => {

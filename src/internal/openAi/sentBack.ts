@@ -90,7 +90,7 @@ const Detail = Schema.StructWithRest(
 
 const decodeDetails = Schema.decodeUnknownOption(Schema.Tuple([Detail, Detail]))
 
-/** A detail that goes on in the next chunk has the same type and index. What is encrypted comes whole. */
+/** A detail that is continued in the next chunk has the same type and index. An encrypted one comes whole. */
 const continuedBy = (last: Schema.Json, next: Schema.Json): Schema.Json | undefined => {
   const details = Option.getOrUndefined(decodeDetails([last, next]))
   if (details === undefined) return undefined

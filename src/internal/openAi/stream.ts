@@ -1,4 +1,4 @@
-/** Puts the chunks of a chat completion together. */
+/** Assembles the chunks of a chat completion. */
 import * as Result from "effect/Result"
 import type { Decoder } from "../http/decoder.ts"
 import { describeIssue } from "../util/schemaIssue.ts"
@@ -65,8 +65,8 @@ export const makeDecoder = (provider: string, asked: Asked): Decoder<Completion>
     if (choice === undefined) choices.set(index, choice = new ChoiceDraft(index, idOf, parts, asked))
     // Some send an empty reason until there is one.
     if (finish_reason) choice.finishReason = finish_reason
-    const said = delta ?? message
-    if (said != null && choice.add(said) && choice.finishReason !== undefined) hasContinued = true
+    const content = delta ?? message
+    if (content != null && choice.add(content) && choice.finishReason !== undefined) hasContinued = true
     if (logprobs != null) choice.addLogprobs(logprobs)
   }
 
@@ -123,7 +123,7 @@ class ChoiceDraft {
     this.calls = new ToolCallDrafts(index, idOf, index === 0 || isOneAnswer(asked) ? parts : undefined)
   }
 
-  /** Answers whether the delta says anything. */
+  /** Returns whether the delta adds to the answer. */
   add(delta: NonNullable<ChunkChoice["delta"]>): boolean {
     const { metadata, reasoningField, text: thoughts } = reasoningOf(delta, delta.content)
     if (thoughts !== "") {
@@ -162,7 +162,7 @@ class ChoiceDraft {
     return this.calls.isWhole
   }
 
-  /** Ends the parts, with what must be sent back, and answers with the choice. */
+  /** Ends the parts, with the metadata that must be sent back, and returns the choice. */
   end(): Choice {
     const extras = extrasMetadata(this.extras)
     if (extras !== undefined) {

@@ -16,9 +16,9 @@ type Piece = Delta[number]
 type ToolCall = NonNullable<(typeof ChatCompletion.Type)["choices"][number]["message"]["tool_calls"]>[number]
 
 interface Draft {
-  /** Tells its parameters from those of other calls. */
+  /** The key of its parameters in the {@link PartWriter}. */
   readonly key: string
-  /** The provider's, once it came. */
+  /** The provider's id; `undefined` until it comes. */
   own: string | undefined
   /** Of the parts. */
   id: CallId | undefined

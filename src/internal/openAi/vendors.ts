@@ -8,7 +8,7 @@ import type { Credential } from "../http/credential.ts"
 import { capabilitiesOf as knownCapabilities, knownModel } from "../chat/catalogue.ts"
 
 export interface Vendor {
-  /** Where it is, unless it is said. */
+  /** The default address. */
   readonly baseUrl: Config.Config<string>
   /** Completes an address that is given. */
   readonly complete: (given: string) => BaseUrl
@@ -135,10 +135,10 @@ export type VendorName = keyof typeof vendors
 
 export const names: ReadonlyArray<VendorName> = Struct.keys(vendors)
 
-/** What is known of a model by its name. */
+/** The capabilities of a model that are known by its name. */
 export const capabilitiesOf = ({ hasOwnModelNames = false }: Vendor) => (model: string): Capabilities =>
   hasOwnModelNames ? {} : knownCapabilities(model)
 
-/** Whether a model of a vendor reasons before it answers, as far as its name tells. */
+/** Whether a model of a vendor is known by its name to reason before it answers. */
 export const isReasoning = ({ reasoningByName = false }: Vendor, model: string): boolean =>
   reasoningByName && knownModel(model).reasoning === true

@@ -46,6 +46,15 @@ interface Block {
   readonly deltas: ReadonlyArray<Json>
 }
 
+const eventsOfBlock = ({ begins, deltas }: Block, index: number): ReadonlyArray<Json> => {
+  const pieces = deltas.map((delta) => ({ type: "content_block_delta", index, delta }))
+  return [
+    { type: "content_block_start", index, content_block: begins },
+    ...pieces,
+    { type: "content_block_stop", index }
+  ]
+}
+
 const eventsOf = (answer: Answer, size: number): ReadonlyArray<Json> => {
   const blocks: ReadonlyArray<Block> = [
     ...(answer.thoughts === "" ? [] : [{
@@ -70,13 +79,7 @@ const eventsOf = (answer: Answer, size: number): ReadonlyArray<Json> => {
       type: "message_start",
       message: messageOf({ content: [], stop_reason: null, usage: { input_tokens: input, output_tokens: 1 } })
     },
-    ...blocks.flatMap(({ begins, deltas }, index) =>
-      [
-        { type: "content_block_start", index, content_block: begins },
-        deltas.map((delta) => ({ type: "content_block_delta", index, delta })),
-        { type: "content_block_stop", index }
-      ].flat()
-    ),
+    ...blocks.flatMap(eventsOfBlock),
     {
       type: "message_delta",
       delta: { stop_reason: finishOf(answer), stop_sequence: null },

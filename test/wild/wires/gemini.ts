@@ -163,7 +163,7 @@ const deviations: ReadonlyArray<Deviation> = [
   ], { comesFirst: true }),
   inStream("a finish without a content", "last", (events) => [
     ...events.slice(0, -1),
-    Object.assign({}, events.at(-1), { candidates: [{ finishReason: "STOP" }] })
+    { ...events.at(-1), candidates: [{ finishReason: "STOP" }] }
   ], { comesFirst: true }),
   inStream("chunks that say nothing", "empty", (events) => [
     { candidates: [], responseId: "r1" },

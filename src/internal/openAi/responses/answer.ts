@@ -18,14 +18,14 @@ type Parts = ReadonlyArray<Part>
 
 export const normalize = (provider: string, data: Data, payload: ResponseRequest["Type"]) => {
   const content = contentOf(data, callIdsFor(provider, payload))
-  // What a model says on its way is not what was asked for.
+  // Commentary is not part of the requested output.
   const isComment = (item: OutputItem) => item.type === "message" && item.phase === "commentary"
   const answer = data.output.some(isComment)
     ? contentOf({ ...data, output: data.output.filter((item) => !isComment(item)) }, callIdsFor(provider, payload))
     : content
   return Effect.map(
     normalizeChat(answer, data.model ?? undefined, payload.response_format, toCodecOpenAI),
-    (told) => ({ ...told, content })
+    (normalized) => ({ ...normalized, content })
   )
 }
 
@@ -35,7 +35,7 @@ const contentOf = (data: Data, idOf: CallIds): Parts => [
   finishOf(data)
 ]
 
-/** What the arguments of a call say of the calls of tools until now. */
+/** The arguments that hold earlier calls of tools. */
 export type Asked = Pick<ResponseRequest["Type"], "input" | "messages" | "prompt">
 
 /** Makes the ids of the calls. Those of the conversation until now are taken. */

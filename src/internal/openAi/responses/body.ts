@@ -20,7 +20,7 @@ export const toBody = (provider: string, { stream_options: _options, ...payload 
 
 /** The body of a call that is streamed. */
 export const toStreamedBody = (provider: string, payload: Payload) =>
-  // It would go on when nobody listens to it any more.
+  // A background response continues after its stream was interrupted.
   payload.background === true
     ? Effect.fail(new Unsupported({ provider, feature: "background, in a stream" }))
     : Effect.map(bodyOf(provider, payload), (body) => ({ ...body, stream: true }))
@@ -58,7 +58,7 @@ const toolOf = (
   provider: string,
   tool: NonNullable<Payload["tools"]>[number]
 ): Effect.Effect<typeof Tool.Type, BackendErrorReason> => {
-  // Unlike chat completions, responses take a function to be strict unless it says otherwise.
+  // Unlike chat completions, responses take a function for strict by default.
   // https://platform.openai.com/docs/guides/migrate-to-responses
   if ("function" in tool) {
     const { function: { parameters = null, strict = false, ...rest }, type } = tool

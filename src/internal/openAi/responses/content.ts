@@ -12,7 +12,7 @@ export const Json = Schema.Record(Schema.String, Schema.Json)
 
 /**
  * What has a `type` that is none of these: the kinds of tomorrow. It is let through as it is, but has no type here, as in
- * OpenAI's own SDK: whoever goes by the `type` has only the documented ones to think of.
+ * OpenAI's own SDK: a `switch` on the `type` has only the documented cases.
  */
 export const ofTomorrow = (kinds: ReadonlyArray<string>) => {
   const known = new Set(kinds)

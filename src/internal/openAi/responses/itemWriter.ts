@@ -21,7 +21,7 @@ import type { OutputItem } from "./items.ts"
 
 type Message = Extract<OutputItem, { readonly type: "message" }>
 
-/** Where an event says that it belongs. */
+/** The fields of an event that name its item. */
 interface Place {
   readonly output_index?: number | null | undefined
   readonly item_id?: string | null | undefined
@@ -49,7 +49,7 @@ export class ItemWriter {
     this.idOf = idOf
   }
 
-  /** The items, for a last event that does not have them: those that are done, and what was said of others. */
+  /** The items, for a last event without them: the finished ones, and drafts of the others. */
   get ended(): ReadonlyArray<OutputItem> {
     return [...this.added.keys(), ...this.finished.keys()].filter((index, i, all) => all.indexOf(index) === i)
       .toSorted((one, other) => one - other)

@@ -134,7 +134,7 @@ export const originOfThought = ({ id = null, type }: Thoughts, kind: string): Or
 /** Where nothing but a whole reasoning comes from. */
 export const originOfThoughts = ({ content: _content, summary: _summary, ...item }: Thoughts): Origin => ({ item })
 
-// What is encrypted is known when the item is done, so that the last of its parts has it.
+// The encrypted content is known when the item is done: the last of its parts has it.
 const reasoningParts = (item: Thoughts): Parts => {
   const thoughts = thoughtsOf(item)
   const whole = originOfThoughts(item)
@@ -148,9 +148,9 @@ const reasoningParts = (item: Thoughts): Parts => {
 // Parts
 // -----------------------------------------------------------------------------
 
-/** What is sent back of a part. */
+/** The metadata of a part that is sent back. */
 interface Origin {
-  /** The item, without what the part itself says. */
+  /** The item, without the fields that the part itself has. */
   readonly item: Schema.JsonObject
   /** Of a part that is but a piece of its item: that piece. */
   readonly content?: Schema.JsonObject
@@ -190,7 +190,7 @@ const toolResult = (id: string, name: string, result: unknown, origin?: Origin, 
     : AiResponse.toolResultPart({ ...part, isFailure: false })
 }
 
-/** The call of a tool that the provider has run, and the result if it tells it. */
+/** The call of a tool that the provider ran, and its result if the item has it. */
 const hosted = (
   item: Schema.JsonObject,
   index: number,

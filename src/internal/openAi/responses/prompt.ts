@@ -58,7 +58,7 @@ const unsupported = (provider: string, what: string) =>
   Effect.fail(new Unsupported({ provider, feature: `prompt: ${what}` }))
 
 // -----------------------------------------------------------------------------
-// What the user says
+// Messages of the user
 // -----------------------------------------------------------------------------
 
 const decodeNative = Schema.decodeUnknownOption(Schema.Struct({ openai: Json }))
@@ -79,7 +79,7 @@ const contentOf = (provider: string, part: Prompt.UserMessagePart): Effect.Effec
 }
 
 // -----------------------------------------------------------------------------
-// What the assistant has said
+// Messages of the assistant
 // -----------------------------------------------------------------------------
 
 const decodeOrigin = Schema.decodeUnknownOption(
@@ -176,7 +176,7 @@ const withAnnotations = (content: Schema.JsonObject): Schema.JsonObject =>
   content["type"] === "output_text" ? { annotations: [], ...content } : content
 
 // -----------------------------------------------------------------------------
-// What the tools have answered
+// Results of tools
 // -----------------------------------------------------------------------------
 
 const resultOf = Effect.fnUntraced(function*(
@@ -194,7 +194,7 @@ const resultOf = Effect.fnUntraced(function*(
   const output = seen.some(({ type }) => type === "file")
     ? yield* Effect.forEach(seen, (part) => contentOf(provider, part))
     : yield* resultText(part)
-  // A program that has called it is told of it by its name.
+  // The result names the program that made the call.
   return { type: `${type}_output`, call_id: part.id, output, ...(caller != null && { caller }) }
 })
 

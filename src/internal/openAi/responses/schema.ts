@@ -112,7 +112,7 @@ const wire = {
 /** Whether a `prompt` is one of the provider's reusable prompts, and none of `effect/ai`. */
 export const isTemplate = Schema.is(PromptTemplate)
 
-/** That the call says what is to be answered, and says nothing twice. */
+/** A check of a request: the input is given, and nothing is given under two names. */
 const sayOnce = Schema.makeFilter((
   {
     conversation,
@@ -187,7 +187,7 @@ const Usage = Schema.Struct({
   output_tokens_details: nullable(Schema.Struct({ reasoning_tokens: nullable(TokenCount) }))
 })
 
-/** What is answered, but for what the model has made. */
+/** The fields of a response, without the output of the model. */
 export const answered = {
   id: nullable(Schema.String),
   object: nullable(Schema.String),
