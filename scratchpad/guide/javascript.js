@@ -6,7 +6,7 @@
 import { Layer, Redacted, Schema } from "effect"
 import { iModel, OpenAi, Simulator } from "effect-imodel"
 
-// `FetchHttpClient.layer` of "effect/http" in place of the simulator asks OpenAI.
+// Against OpenAI: `iModel.create({ provider: "openai", model: "gpt-4o-mini", limitRequests: 500 })`, without layers.
 const model = iModel.layer({ limitRequests: 500 }).pipe(
   Layer.provide(OpenAi.layerChat({ model: "gpt-4o-mini", apiKey: Redacted.make("not-needed") })),
   Layer.provide(Simulator.layerHttpClient({ limitRequests: 500 }))
