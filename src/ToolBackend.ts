@@ -303,7 +303,8 @@ export const jsonSchema = (tool: Tool.Any): JsonSchema.JsonSchema => Tool.getJso
 export const requiredFields = (tool: Tool.Any): ReadonlyArray<string> => typescript.requiredOf(jsonSchema(tool))
 
 /**
- * A tool as a declaration of TypeScript, for prompts.
+ * A tool as a declaration of TypeScript, for prompts. Comments have the descriptions, defaults and integers; recursive types are
+ * declared before it.
  *
  * **Example** (A declaration)
  *
@@ -330,5 +331,7 @@ export const requiredFields = (tool: Tool.Any): ReadonlyArray<string> => typescr
 export const toTypeScript = (tool: Tool.Any): string => {
   const description = Tool.getDescription(tool)
   const comment = description === undefined ? "" : `/** ${description.replaceAll("*/", "* /")} */\n`
-  return `${comment}declare function ${tool.name}(args: ${typescript.typeOf(jsonSchema(tool))}): Promise<unknown>`
+  const { declarations, type } = typescript.typeOf(jsonSchema(tool))
+  const types = declarations.map((declaration) => `${declaration}\n\n`).join("")
+  return `${types}${comment}declare function ${tool.name}(args: ${type}): Promise<unknown>`
 }

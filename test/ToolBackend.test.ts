@@ -251,7 +251,7 @@ declare function divide(args: {
   it("TypeScript of every kind of JSON schema", () => {
     const typed = (parameters: Readonly<Record<string, unknown>>) =>
       ToolBackend.toTypeScript(Tool.dynamic("t", { parameters })).replace(
-        /^declare function t\(args: |\): Promise.*$/g,
+        /^[^]*declare function t\(args: |\): Promise.*$/g,
         ""
       )
     assert.strictEqual(typed({ type: "object" }), "{}")
@@ -271,11 +271,54 @@ declare function divide(args: {
   "a b"?: string | null
   list?: Array<number | "x">
   map?: Record<string, boolean>
-  tree?: {
-    next?: Tree
-  }
+  tree?: Tree
   both?: string & unknown
 }`
+    )
+    assert.strictEqual(
+      typed({
+        type: "object",
+        properties: {
+          count: { type: "integer", default: 10, description: "How many" },
+          point: { type: "array", prefixItems: [{ type: "number" }, { type: "string" }], items: false },
+          rest: { type: "array", items: [{ type: "boolean" }], additionalItems: { type: "number" } },
+          mode: { type: "string", default: "*/" }
+        }
+      }),
+      `{
+  /** How many (integer, default: 10) */
+  count?: number
+  point?: [number, string]
+  rest?: [boolean, ...number[]]
+  /** default: "* /" */
+  mode?: string
+}`
+    )
+  })
+
+  it("TypeScript of recursive schemas, with the types that they name", () => {
+    const typescript = (parameters: Readonly<Record<string, unknown>>) =>
+      ToolBackend.toTypeScript(Tool.dynamic("t", { parameters }))
+    const node = { type: "object", properties: { next: { $ref: "#/$defs/1-node" } } }
+    assert.strictEqual(
+      typescript({ type: "object", $defs: { "1-node": node }, properties: { first: { $ref: "#/$defs/1-node" } } }),
+      `type _1_node = {
+  next?: _1_node
+}
+
+declare function t(args: {
+  first?: _1_node
+}): Promise<unknown>`
+    )
+    assert.strictEqual(
+      typescript({ type: "object", properties: { next: { $ref: "#" } } }),
+      `type Args = {
+  next?: Args
+}
+
+declare function t(args: {
+  next?: Args
+}): Promise<unknown>`
     )
   })
 })
