@@ -1,6 +1,6 @@
 /** The options that all providers over HTTP have in common. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { type Cause, type Config, Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { Anthropic, type Endpoint, Gemini, iModel, OpenAi, type ServiceBackend } from "effect-imodel"
 import { platform } from "./support/chatWires.ts"
@@ -8,7 +8,11 @@ import { serve } from "./support/server.ts"
 
 type Make = (
   options: Endpoint.ProviderOptions & { readonly model: string }
-) => Effect.Effect<ServiceBackend.Backend<never>, unknown, HttpClient.HttpClient>
+) => Effect.Effect<
+  ServiceBackend.Backend<never>,
+  Config.ConfigError | Cause.IllegalArgumentError,
+  HttpClient.HttpClient
+>
 
 const makers: ReadonlyArray<readonly [string, Make]> = [
   ["OpenAi.makeChat", OpenAi.makeChat],

@@ -62,7 +62,7 @@ export const withOwnCallIds = (prompt: Prompt.Prompt, provider: string): Prompt.
 }
 
 /** A prompt whose calls and results have other ids. */
-export const mapCallIds = (prompt: Prompt.Prompt, f: (id: string) => string): Prompt.Prompt => {
+const mapCallIds = (prompt: Prompt.Prompt, f: (id: string) => string): Prompt.Prompt => {
   const renamed = <P extends Prompt.Part>(part: P): P =>
     part.type === "tool-call" || part.type === "tool-result" ? { ...part, id: f(part.id) } : part
   return Prompt.fromMessages(prompt.content.map((message): Prompt.Message => {
