@@ -20,12 +20,11 @@ const saying = Effect.fnUntraced(function*(name: string, seconds: number, text: 
   return { model, statuses }
 })
 
-const after = <A, E>(effect: Effect.Effect<A, E>, seconds: number) =>
-  Effect.gen(function*() {
-    const fiber = yield* Effect.forkChild(effect)
-    yield* TestClock.adjust(`${seconds} seconds`)
-    return yield* Fiber.join(fiber)
-  })
+const after = Effect.fnUntraced(function*<A, E>(effect: Effect.Effect<A, E>, seconds: number) {
+  const fiber = yield* Effect.forkChild(effect)
+  yield* TestClock.adjust(`${seconds} seconds`)
+  return yield* Fiber.join(fiber)
+})
 
 describe("race", () => {
   it.effect("answers with the first answer, and cancels the others", () =>

@@ -17,7 +17,7 @@ import { type Promised, promised } from "./promise.ts"
  * @category options
  * @since 0.1.0
  */
-export interface ModelOptions extends Provider.Options, Options<Arguments, Hook.Hook<unknown, never, unknown>> {
+export interface ModelOptions extends Provider.Options, Options<Arguments, Hook.Hook<Error, never, unknown>> {
   /** For example `"openai"`, `"anthropic"`, `"gemini"`; any name with a `baseUrl`. See `Provider.known`. */
   readonly provider: string
   /** @default "chat", of Anthropic "messages", of Gemini "generateContent" */
@@ -28,7 +28,7 @@ export interface ModelOptions extends Provider.Options, Options<Arguments, Hook.
  * @category options
  * @since 0.1.0
  */
-export interface FallbackOptions extends Route.CommonOptions, Options<Arguments, Hook.Hook<unknown, never, unknown>> {}
+export interface FallbackOptions extends Route.CommonOptions, Options<Arguments, Hook.Hook<Error, never, unknown>> {}
 
 export const create = ({
   apiKey,

@@ -38,7 +38,7 @@ export interface HookInstance<out A> {
   readonly redaction: Redaction | undefined
 }
 
-export interface Redaction {
+interface Redaction {
   /** For the answer and the error of each attempt. */
   readonly value: Redactor
   /** For the parts of one stream. */
