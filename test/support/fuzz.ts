@@ -2,7 +2,7 @@
  * Seeded fuzzing: each run draws all of its choices from its seed, so that a failure is repeated by its number. A suite takes
  * seconds; `HOSTILE_MINUTES=5` runs each of its tests for five minutes, with other seeds every time.
  */
-import { Effect } from "effect"
+import { Cause, Effect, Exit, Random } from "effect"
 
 export class Draw {
   private state: number
@@ -41,18 +41,19 @@ const minutes = Number(process.env["HOSTILE_MINUTES"] ?? 0)
 /** The longest time of one test, in milliseconds. */
 export const testTimeout = 60_000 + minutes * 120_000
 
-/** Runs a program with many seeds, and names the seed that fails. */
-export const fuzz = <E, R>(runs: number, program: (draw: Draw) => Effect.Effect<void, E, R>) =>
-  Effect.gen(function*() {
+/** Runs a program with many seeds, and dies with the number of the seed that fails. */
+export const fuzz = Effect.fnUntraced(
+  function*<E, R>(runs: number, program: (draw: Draw) => Effect.Effect<void, E, R>) {
     const until = performance.now() + minutes * 60_000
-    const from = minutes > 0 ? Math.floor(Math.random() * 2 ** 30) : 1
+    const from = minutes > 0 ? yield* Random.nextIntBetween(0, 2 ** 30) : 1
     for (let i = 0; i < runs || performance.now() < until; i++) {
-      yield* Effect.mapError(
-        Effect.catchDefect(program(new Draw(from + i)), (defect) => Effect.fail(defect)),
-        (cause) => new Error(`seed ${from + i}`, { cause })
-      )
+      const exit = yield* Effect.exit(program(new Draw(from + i)))
+      if (Exit.isFailure(exit)) {
+        return yield* Effect.die(new Error(`seed ${from + i}`, { cause: Cause.squash(exit.cause) }))
+      }
     }
-  })
+  }
+)
 
 const throws = (): never => {
   throw new Error("trap")
