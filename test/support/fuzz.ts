@@ -2,7 +2,7 @@
  * Seeded fuzzing: each run draws all of its choices from its seed, so that a failure is repeated by its number. A suite takes
  * seconds; `HOSTILE_MINUTES=5` runs each of its tests for five minutes, with other seeds every time.
  */
-import { Cause, Effect, Random } from "effect"
+import { Cause, Effect, Exit, Random } from "effect"
 
 export class Draw {
   private state: number
@@ -41,16 +41,16 @@ const minutes = Number(process.env["HOSTILE_MINUTES"] ?? 0)
 /** The longest time of one test, in milliseconds. */
 export const testTimeout = 60_000 + minutes * 120_000
 
-/** Runs a program with many seeds, and names the seed that fails. */
+/** Runs a program with many seeds, and dies with the number of the seed that fails. */
 export const fuzz = Effect.fnUntraced(
   function*<E, R>(runs: number, program: (draw: Draw) => Effect.Effect<void, E, R>) {
     const until = performance.now() + minutes * 60_000
     const from = minutes > 0 ? yield* Random.nextIntBetween(0, 2 ** 30) : 1
     for (let i = 0; i < runs || performance.now() < until; i++) {
-      yield* Effect.catchCause(
-        program(new Draw(from + i)),
-        (cause) => Effect.die(new Error(`seed ${from + i}`, { cause: Cause.squash(cause) }))
-      )
+      const exit = yield* Effect.exit(program(new Draw(from + i)))
+      if (Exit.isFailure(exit)) {
+        return yield* Effect.die(new Error(`seed ${from + i}`, { cause: Cause.squash(exit.cause) }))
+      }
     }
   }
 )
