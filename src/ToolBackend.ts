@@ -227,7 +227,7 @@ export const fromToolkit: <Tools extends Readonly<Record<string, Tool.Any>>>(
  *
  * **Details**
  *
- * The server checks the arguments. What it calls an error (`isError`) is a `ToolFailure` with what it said. The `timeout` is that of
+ * Arguments that do not fit the JSON schema of the tool are a `ToolFailure`, and are not sent. What the server calls an error (`isError`) is a `ToolFailure` with what it said. The `timeout` is that of
  * the connection: see {@link mcpStdio} and {@link mcpHttp}.
  *
  * **Example** (The tools of a server)

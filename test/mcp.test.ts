@@ -87,4 +87,13 @@ describe("an MCP server", () => {
       const echo = yield* call(tools, "echo", { message: "still there" })
       assert.strictEqual(Result.isSuccess(echo) ? echo.success.text : "", "still there")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.live("is not sent arguments that do not fit its schema", () =>
+    Effect.gen(function*() {
+      const tools = yield* toolsOf(yield* ToolBackend.fromMcp(ToolBackend.mcpStdio(observed)))
+      const answer = yield* call(tools, "echo", { message: { text: "no text" } })
+      if (Result.isSuccess(answer) || answer.failure._tag !== "BackendError") return assert.fail("not a failed call")
+      assert.strictEqual(answer.failure.reason._tag, "ToolFailure")
+      assert.match(answer.failure.message, /arguments do not fit[^]*message/)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 })

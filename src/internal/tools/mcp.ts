@@ -14,6 +14,7 @@ import { ToolFailure } from "../../Errors.ts"
 import { make } from "../../ServiceBackend.ts"
 import { wellFormed } from "../http/jsonBody.ts"
 import { isTooDeep, tooDeep } from "../util/depth.ts"
+import { argumentsCheck } from "./argumentsCheck.ts"
 import type { McpOptions, McpTool } from "./options.ts"
 
 export const fromMcp = Effect.fnUntraced(function*<R>(
@@ -30,14 +31,23 @@ export const fromMcp = Effect.fnUntraced(function*<R>(
     descriptors.filter(({ name }) => only === undefined || only.includes(name)),
     (descriptor) => {
       const name = `${prefix}${descriptor.name}`
+      const mistakeIn = argumentsCheck(descriptor.inputSchema)
       const call = Effect.fnUntraced(
         function*(args: Readonly<Record<string, unknown>>) {
+          const mistake = mistakeIn(args)
+          if (mistake !== undefined) {
+            return yield* new ToolFailure({ tool: name, description: `Its arguments do not fit: ${mistake}` })
+          }
           const client = yield* RcRef.get(connection)
           return yield* client.callTool({ tool: descriptor, arguments: wellFormed(args) })
         },
         Effect.scoped,
-        Effect.tapError(({ reason }) => isBroken(reason) ? RcRef.invalidate(connection) : Effect.void),
-        Effect.mapError((cause) => new ToolFailure({ tool: name, description: toldOf(cause), cause })),
+        Effect.tapError((error) =>
+          error._tag !== "ToolFailure" && isBroken(error.reason) ? RcRef.invalidate(connection) : Effect.void
+        ),
+        Effect.mapError((cause) =>
+          cause._tag === "ToolFailure" ? cause : new ToolFailure({ tool: name, description: toldOf(cause), cause })
+        ),
         Effect.filterOrFail(
           ({ isError }) => isError !== true,
           (result) => new ToolFailure({ tool: name, description: textOf(result) })
