@@ -10,6 +10,7 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { Model } from "./Model.ts"
 import { composed } from "./internal/configuration/json.ts"
+import { checkBalance, checkFallback, checkModels } from "./internal/routing/options.ts"
 import * as Order from "./internal/routing/order.ts"
 import * as internal from "./internal/routing/route.ts"
 import type { Backend } from "./ServiceBackend.ts"
@@ -58,12 +59,12 @@ export const fallback = <const Several extends Models>(
   models: Several & Arr.NonEmptyReadonlyArray<Model<ArgsOf<Several>, DataOf<Several>>>,
   options: CommonOptions = {}
 ): Effect.Effect<Backend<ArgsOf<Several>, DataOf<Several>>, Cause.IllegalArgumentError> =>
-  Effect.suspend(() => {
+  Effect.gen(function*() {
+    yield* checkModels("a fallback", models)
+    yield* checkFallback(options)
     const routes = internal.routesOf<ArgsOf<Several>, DataOf<Several>>(models)
-    return Effect.map(
-      internal.make("fallback", routes, () => Effect.succeed(routes), options),
-      (backend) => composed(backend, "fallback", models, options)
-    )
+    const backend = yield* internal.make("fallback", routes, () => Effect.succeed(routes), options)
+    return composed(backend, "fallback", models, options)
   })
 
 /**
@@ -82,7 +83,9 @@ export const balance = <const Several extends Models>(
   models: Several & Arr.NonEmptyReadonlyArray<Model<ArgsOf<Several>, DataOf<Several>>>,
   options: BalanceOptions<Several> = {}
 ): Effect.Effect<Backend<ArgsOf<Several>, DataOf<Several>>, Cause.IllegalArgumentError> =>
-  Effect.suspend(() => {
+  Effect.gen(function*() {
+    yield* checkModels("a balance", models)
+    yield* checkBalance(options)
     const routes = internal.routesOf<ArgsOf<Several>, DataOf<Several>>(models)
     const { strategy = "capacity" } = options
     const order = strategy === "capacity"
@@ -90,8 +93,6 @@ export const balance = <const Several extends Models>(
       : strategy === "least-busy"
       ? Order.leastBusy(routes)
       : Order.weighted(routes, strategy.weights)
-    return Effect.map(
-      Effect.flatMap(order, (order) => internal.make("balance", routes, Order.apart(order), options)),
-      (backend) => composed(backend, "balance", models, options)
-    )
+    const backend = yield* internal.make("balance", routes, Order.apart(yield* order), options)
+    return composed(backend, "balance", models, options)
   })

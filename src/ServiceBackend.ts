@@ -425,7 +425,7 @@ export interface EffectAiOptions {
 export const fromLanguageModel = (
   options?: EffectAiOptions
 ): Effect.Effect<Backend<LanguageModelRequest, ReadonlyArray<Part>>, never, LanguageModel.LanguageModel> =>
-  attach(languageModelBackend(options), EffectAi.readParts)
+  attach(languageModelBackend(options), () => EffectAi.readParts)
 
 const languageModelBackend = Effect.fnUntraced(function*(options: EffectAiOptions | undefined) {
   const model = yield* LanguageModel.LanguageModel
@@ -467,7 +467,7 @@ export const fromEmbeddingModel = (
   Backend<EmbeddingModelRequest, ReadonlyArray<ReadonlyArray<number>>>,
   never,
   EmbeddingModel.EmbeddingModel
-> => attach(embeddingModelBackend(options), EffectAi.readVectors)
+> => attach(embeddingModelBackend(options), () => EffectAi.readVectors)
 
 const embeddingModelBackend = Effect.fnUntraced(function*(options: EffectAiOptions | undefined) {
   const model = yield* EmbeddingModel.EmbeddingModel

@@ -21,20 +21,15 @@ import type { CreateOptions, InvokeOptions, Model, Options, OptionsError, Stream
 import type { Backend, Cost } from "../ServiceBackend.ts"
 import { implOf, type Runner } from "./calling/lifecycle.ts"
 import { decodeOutput } from "./chat/arguments.ts"
-import { configurationOf, optionNames } from "./configuration/json.ts"
+import { configurationOf } from "./configuration/json.ts"
 import type { Args, HookInstance } from "./hooks/instance.ts"
 import * as Events from "./hooks/events.ts"
 import * as Pipeline from "./hooks/pipeline.ts"
 import { identify, ModelTypeId, uuid } from "./util/identity.ts"
-import {
-  durationOrZero,
-  illegal,
-  notNegative,
-  onlyKnown,
-  positive,
-  positiveDuration,
-  wholeNumber
-} from "./util/options.ts"
+import { durationOrZero, illegal, notNegative, positive, positiveDuration, wholeNumber } from "./util/options.ts"
+import * as Kind from "./util/optionKinds.ts"
+import { TypeId as BackendTypeId } from "./backend.ts"
+import { modelKinds } from "./modelOptions.ts"
 import { misfitOf } from "./callOptions.ts"
 import * as Dispatcher from "./executor/dispatcher.ts"
 import * as Settings from "./executor/settings.ts"
@@ -49,7 +44,8 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   OptionsError | Hook.Error<H>,
   Scope.Scope | Hook.Services<H>
 > {
-  yield* onlyKnown(options, optionNames)
+  yield* Kind.check("a model", options, modelKinds)
+  if (!Predicate.hasProperty(backend, BackendTypeId)) return yield* illegal("a model must be made of a backend")
   const defaultTimeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
   const { rateLimiter } = options
   const longestWait = options.queueTimeout ?? (rateLimiter === undefined ? undefined : Duration.seconds(30))
@@ -57,7 +53,6 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     ? undefined
     : yield* positiveDuration("queueTimeout", longestWait)
   const { capacityRefreshTime, cost, expectedOutputTokens, headroom, priority } = options
-  if (Number.isNaN(priority)) return yield* illegal("priority must be a number, got NaN")
   if (expectedOutputTokens !== undefined) yield* notNegative("expectedOutputTokens", expectedOutputTokens)
   if (options.repair !== undefined) yield* wholeNumber("repair", options.repair)
   if (capacityRefreshTime !== undefined) yield* positiveDuration("capacityRefreshTime", capacityRefreshTime)
@@ -71,9 +66,6 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   const idleTimeout = options.idleTimeout === undefined
     ? backend.idleTimeout
     : yield* positiveDuration("idleTimeout", options.idleTimeout)
-  if (!isListOrAbsent(options.hooks)) {
-    return yield* illegal("hooks must be an array of hooks, such as [hook]")
-  }
   const executor = yield* findExecutor(backend, options)
   // Without limits of its own a model has an executor all the same, which lets everything run at once.
   const admission =
@@ -242,8 +234,6 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
 })
 
 const noCost = () => 0
-
-const isListOrAbsent = (hooks: unknown): boolean => hooks === undefined || Array.isArray(hooks)
 
 const createChanged = <C extends Calling, E>(
   change: NonNullable<HookInstance<unknown>["create"]>,

@@ -29,6 +29,7 @@ import type { MockOptions } from "../internal/mock/options.ts"
 import * as Reader from "../internal/mock/reader.ts"
 import { demandsOf } from "../internal/anthropic/demands.ts"
 import { reasonOf } from "../internal/anthropic/reason.ts"
+import { checkProvider } from "../internal/providerKinds.ts"
 import * as Wire from "../internal/anthropic/schema.ts"
 import { makeDecoder } from "../internal/anthropic/stream.ts"
 import * as Capabilities from "../internal/chat/capabilities.ts"
@@ -146,7 +147,7 @@ export const makeMessages = (
   ServiceBackend.Backend<MessagesRequest, Message>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> => Reader.attach(messagesBackend(options), messageReader(options.model))
+> => Reader.attach(messagesBackend(options), () => messageReader(options.model))
 
 const normalize = (data: Message, payload: Wire.MessagesRequest["Type"]) =>
   normalizeChat(
@@ -159,6 +160,7 @@ const normalize = (data: Message, payload: Wire.MessagesRequest["Type"]) =>
 const messageReader = (model: string): Reader.Reader => Reader.make(Wire.messagesRequest(model), Wire.Answer, normalize)
 
 const messagesBackend = Effect.fnUntraced(function*(options: MessagesOptions) {
+  yield* checkProvider("Anthropic", options)
   const endpoint = { provider: "anthropic", name: options.model }
   const { baseUrl, query } = completeBaseUrl(options.baseUrl ?? (yield* defaultBaseUrl))
   const backend = yield* Endpoint.make(withFittingTools(dialects.anthropic, {
@@ -208,7 +210,7 @@ const messagesBackend = Effect.fnUntraced(function*(options: MessagesOptions) {
  * @since 0.1.0
  */
 export const message = (text: string, options: MockOptions = {}): Message =>
-  Reader.mark(messageOf(text, options), messageReader(options.model ?? "mock"))
+  Reader.mark(messageOf(text, options), () => messageReader(options.model ?? "mock"))
 
 /**
  * Provides messages as the program's `ServiceBackend`.

@@ -170,7 +170,10 @@ export const makeQuery = (
   Config.ConfigError | Cause.IllegalArgumentError,
   Platform
 > =>
-  MockReader.attach(queryBackend(options), MockReader.make(Request.queryRequest(options.model), QueryAnswer, normalize))
+  MockReader.attach(
+    queryBackend(options),
+    () => MockReader.make(Request.queryRequest(options.model), QueryAnswer, normalize)
+  )
 
 /** What a response has of a result. */
 const QueryAnswer = Schema.Struct({

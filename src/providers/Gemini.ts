@@ -29,6 +29,7 @@ import { completeBaseUrl, defaultBaseUrl } from "../internal/gemini/baseUrl.ts"
 import { demandsOf } from "../internal/gemini/demands.ts"
 import { conversationOf } from "../internal/gemini/prompt.ts"
 import { reasonOf } from "../internal/gemini/reason.ts"
+import { checkProvider } from "../internal/providerKinds.ts"
 import { answerOf } from "../internal/gemini/mock.ts"
 import type { MockOptions } from "../internal/mock/options.ts"
 import * as Reader from "../internal/mock/reader.ts"
@@ -94,8 +95,10 @@ export type { MockOptions, MockToolCall } from "../internal/mock/options.ts"
 const provider = "gemini"
 
 const endpointOf = Effect.fnUntraced(function*(
-  { apiKey, baseUrl, circuitBreaker, headers, maxResponseBytes, model, retry, transformClient }: Options
+  options: Options
 ) {
+  yield* checkProvider("Gemini", options)
+  const { apiKey, baseUrl, circuitBreaker, headers, maxResponseBytes, model, retry, transformClient } = options
   return {
     provider,
     name: Wire.bareModel(model),
@@ -184,7 +187,7 @@ export const makeGenerateContent = (
   ServiceBackend.Backend<GenerateContentRequest, GenerateContentResponse>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> => Reader.attach(generateContentBackend(options), answerReader(options.model))
+> => Reader.attach(generateContentBackend(options), () => answerReader(options.model))
 
 const answerReader = (model: string): Reader.Reader =>
   Reader.make(Wire.generateContentRequest(Wire.bareModel(model)), Answers.GenerateContentResponse, normalize)
@@ -234,7 +237,7 @@ const generateContentBackend = Effect.fnUntraced(function*(options: GenerateCont
  * @since 0.1.0
  */
 export const answer = (text: string, options: MockOptions = {}): GenerateContentResponse =>
-  Reader.mark(answerOf(text, options), answerReader(options.model ?? "mock"))
+  Reader.mark(answerOf(text, options), () => answerReader(options.model ?? "mock"))
 
 /**
  * Provides `generateContent` as the program's `ServiceBackend`.
@@ -428,11 +431,12 @@ export const makeEmbedContent = (
 > =>
   Reader.attach(
     embedContentBackend(options),
-    Reader.make(
-      Embeddings.embedContentRequest(Wire.bareModel(options.model)),
-      Embeddings.EmbedContentResponse,
-      normalizeEmbeddings
-    )
+    () =>
+      Reader.make(
+        Embeddings.embedContentRequest(Wire.bareModel(options.model)),
+        Embeddings.EmbedContentResponse,
+        normalizeEmbeddings
+      )
   )
 
 const normalizeEmbeddings = (

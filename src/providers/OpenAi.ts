@@ -34,6 +34,7 @@ import { responseError } from "../internal/openAi/responses/responseError.ts"
 import * as Responses from "../internal/openAi/responses/schema.ts"
 import { makeDecoder as makeResponseDecoder } from "../internal/openAi/responses/stream.ts"
 import { tokenizerOf } from "../internal/openAi/tokenizer.ts"
+import { checkProvider } from "../internal/providerKinds.ts"
 import { oneOf } from "../internal/util/options.ts"
 import * as Wire from "../internal/openAi/schema.ts"
 import { makeDecoder } from "../internal/openAi/stream.ts"
@@ -109,6 +110,7 @@ export interface ChatOptions extends ResponsesOptions {
 type OptionsError = Config.ConfigError | Cause.IllegalArgumentError
 
 const endpointOf = Effect.fnUntraced(function*(operation: string, path: string, options: Options) {
+  yield* checkProvider("OpenAi", options)
   const { circuitBreaker, headers, maxResponseBytes, model, retry, transformClient } = options
   const provider = yield* oneOf("provider", options.provider ?? "openai", vendors)
   const vendor: Vendors.Vendor = Vendors.vendors[provider]
@@ -196,7 +198,7 @@ export const makeChat = (
   ServiceBackend.Backend<ChatRequest, ChatCompletion>,
   Config.ConfigError | Cause.IllegalArgumentError,
   HttpClient.HttpClient
-> => Reader.attach(chatBackend(options), chatReader(options))
+> => Reader.attach(chatBackend(options), () => chatReader(options))
 
 const normalizeCompletion = (provider: Vendor) => (data: ChatCompletion, payload: Wire.ChatRequest["Type"]) =>
   Effect.flatMap(
@@ -277,7 +279,7 @@ const chatBackend = Effect.fnUntraced(function*(options: ChatOptions) {
  * @since 0.1.0
  */
 export const completion = (text: string, options: MockOptions = {}): ChatCompletion =>
-  Reader.mark(completionOf(text, options), chatReader({ model: options.model ?? "mock" }))
+  Reader.mark(completionOf(text, options), () => chatReader({ model: options.model ?? "mock" }))
 
 /**
  * Provides chat completions as the program's `ServiceBackend`.
@@ -384,7 +386,7 @@ export const Response: Schema.Codec<Response> = Schema.toType(Responses.Response
 export const makeResponses = (
   options: ResponsesOptions
 ): Effect.Effect<ServiceBackend.Backend<ResponseRequest, Response>, OptionsError, HttpClient.HttpClient> =>
-  Reader.attach(responsesBackend(options), responseReader(options))
+  Reader.attach(responsesBackend(options), () => responseReader(options))
 
 const normalizeResponseOf = (provider: Vendor) => (data: Response, payload: Responses.ResponseRequest["Type"]) =>
   Effect.map(normalizeResponse(provider, data, payload), (response) => ({
@@ -426,7 +428,7 @@ const responsesBackend = Effect.fnUntraced(function*(options: ResponsesOptions) 
  * @since 0.1.0
  */
 export const response = (text: string, options: MockOptions = {}): Response =>
-  Reader.mark(responseOf(text, options), responseReader({ model: options.model ?? "mock" }))
+  Reader.mark(responseOf(text, options), () => responseReader({ model: options.model ?? "mock" }))
 
 /**
  * Provides responses as the program's `ServiceBackend`.
@@ -519,11 +521,12 @@ export const makeEmbeddings = (
 ): Effect.Effect<ServiceBackend.Backend<EmbeddingRequest, Embeddings>, OptionsError, HttpClient.HttpClient> =>
   Reader.attach(
     embeddingsBackend(options),
-    Reader.make(
-      Vectors.embeddingRequest(options.provider ?? "openai", options.model),
-      Vectors.Embeddings,
-      Vectors.normalize
-    )
+    () =>
+      Reader.make(
+        Vectors.embeddingRequest(options.provider ?? "openai", options.model),
+        Vectors.Embeddings,
+        Vectors.normalize
+      )
   )
 
 const embeddingsBackend = Effect.fnUntraced(function*(options: Options) {

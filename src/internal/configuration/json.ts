@@ -144,8 +144,5 @@ const described = <Args, H>(options: Options<Args, H>) =>
     hooks: noData(options.hooks?.length === 0 ? undefined : options.hooks)
   }) satisfies { readonly [Name in keyof Options]: unknown }
 
-/** The names of the options that a model has. */
-export const optionNames: ReadonlyArray<string> = Object.keys(described({}))
-
 /** The fields that are written of a model, beside its backend. */
 export type OptionFields = keyof ReturnType<typeof described>

@@ -47,12 +47,14 @@ const restoreBackend = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Backend, Failure, Services> {
   switch (backend.type) {
     case "fallback": {
-      const models = yield* restoreMembers(backend.models, path, named)
-      return yield* saying(path, Route.fallback(models, backend))
+      const { models: members, type: _type, ...options } = backend
+      const models = yield* restoreMembers(members, path, named)
+      return yield* saying(path, Route.fallback(models, options))
     }
     case "balance": {
-      const models = yield* restoreMembers(backend.models, path, named)
-      return yield* saying(path, Route.balance(models, backend))
+      const { models: members, type: _type, ...options } = backend
+      const models = yield* restoreMembers(members, path, named)
+      return yield* saying(path, Route.balance(models, options))
     }
     default: {
       const { endpoint, provider, type: _type, ...options } = backend

@@ -3,6 +3,7 @@ import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { BackendErrorReason } from "../../Errors.ts"
+import * as Kind from "../util/optionKinds.ts"
 import { durationOrZero, illegal } from "../util/options.ts"
 import { retryAfterOf } from "./retryAfter.ts"
 
@@ -28,10 +29,19 @@ export interface Retry {
   readonly while?: ((reason: BackendErrorReason) => boolean) | undefined
 }
 
+const kinds = {
+  times: Kind.given("a number"),
+  delay: Kind.given("a duration"),
+  maxDelay: Kind.given("a duration"),
+  while: Kind.fn
+} satisfies { readonly [Name in keyof Retry]: Kind.Kind }
+
 /** Refuses what is wrong with it. */
 export const checkRetry = Effect.fnUntraced(function*(
-  { delay, maxDelay, times }: Retry
+  retry: Retry
 ): Effect.fn.Return<void, Cause.IllegalArgumentError> {
+  yield* Kind.check("retry", retry, kinds, "retry.")
+  const { delay, maxDelay, times } = retry
   if (times !== undefined && !(times >= 0)) {
     return yield* illegal(`retry.times must be a number, zero or more, got ${times}`)
   }

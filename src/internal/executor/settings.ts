@@ -7,6 +7,7 @@ import type { TokenBucket } from "../../TokenBucket.ts"
 import * as Buckets from "../limits/buckets.ts"
 import type { Buckets as LimitBuckets } from "../limits/limits.ts"
 import { duration, illegal, oneOf, positiveInteger } from "../util/options.ts"
+import * as Kind from "../util/optionKinds.ts"
 import type { Options } from "./options.ts"
 
 export interface Settings {
@@ -30,6 +31,7 @@ export interface Settings {
 export const make = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Settings, Cause.IllegalArgumentError | RateLimiter.RateLimiterError> {
+  yield* Kind.check("an executor", options, kinds)
   const { localShare = defaults.localShare, sharedConcurrency } = options
   if (!(localShare > 0 && localShare <= 1)) {
     return yield* illegal(`localShare must be a part of the limit, above zero and at most 1, got ${localShare}`)
@@ -56,6 +58,28 @@ export const make = Effect.fnUntraced(function*(
     buckets: yield* Buckets.make(options)
   }
 })
+
+const bucket: Kind.Kind = { is: Kind.object.is, words: "a TokenBucket, or its options" }
+
+/** Numbers and durations have checks of their own. */
+const kinds = {
+  name: Kind.text,
+  model: Kind.text,
+  key: Kind.text,
+  requests: bucket,
+  tokens: bucket,
+  inputTokens: bucket,
+  outputTokens: bucket,
+  queueCapacity: Kind.given("a number"),
+  concurrency: Kind.given("a number"),
+  sharedConcurrency: Kind.given("a number"),
+  onStoreFailure: Kind.oneOf("closed", "local", "open"),
+  localShare: Kind.number,
+  onLimit: Kind.oneOf("wait", "deny"),
+  maxDenials: Kind.given("a number"),
+  onFull: Kind.oneOf("suspend", "deny"),
+  aging: Kind.given("a duration")
+} satisfies { readonly [Name in keyof Options]: Kind.Kind }
 
 const defaults = {
   name: "executor",

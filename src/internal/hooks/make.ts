@@ -14,14 +14,27 @@ import { TypeId } from "./hook.ts"
 import type { Event } from "./event.ts"
 import type { Any, Data, Error, Hook, Middleware, Options, Services } from "./hook.ts"
 import type { Failure } from "../calling/lifecycle.ts"
+import * as Kind from "../util/optionKinds.ts"
 import { positiveDuration } from "../util/options.ts"
 import { callHook, HookBug, instrumentWith, rejecting } from "./instrument.ts"
 import * as Instance from "./instance.ts"
+
+const kinds = {
+  preEventCreate: Kind.fn,
+  preInvocation: Kind.fn,
+  postInvocation: Kind.fn,
+  onError: Kind.fn,
+  onPart: Kind.fn,
+  timeout: Kind.given("a duration"),
+  exit: Kind.flag,
+  name: Kind.text
+} satisfies { readonly [Name in keyof Options<never, never, never, never, never, never>]: Kind.Kind }
 
 export const make = <A = never, R1 = never, R2 = never, R3 = never, R4 = never, R5 = never>(
   options: Options<A, R1, R2, R3, R4, R5>
 ): Hook<Cause.IllegalArgumentError, R1 | R2 | R3 | R4 | R5, A> => ({
   [TypeId]: Effect.fnUntraced(function*(host) {
+    yield* Kind.check("a hook", options, kinds)
     const { exit: exits, onError, onPart, postInvocation, preEventCreate, preInvocation } = options
     const name = options.name ?? "hook"
     const own = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)

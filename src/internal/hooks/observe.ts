@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import type { Calling, NormalizedResponse } from "../../Calling.ts"
+import { PermissionDenied } from "../../Errors.ts"
 import type { Hook } from "./hook.ts"
 import type { Failure } from "../calling/lifecycle.ts"
 import { forHost, middleware } from "./make.ts"
@@ -58,7 +59,7 @@ export const logging = (): Hook =>
       const { inputTokens, outputTokens } = usageOf(exit, calling)
       const log = Exit.isSuccess(exit) || outcome === "interrupted"
         ? Effect.logInfo(`Call of ${name}: ${outcome}`)
-        : Effect.logWarning(`Call of ${name}: ${outcome}`, exit.cause)
+        : Effect.logWarning(`Call of ${name}: ${outcome}`, withoutStack(exit.cause))
       return Effect.annotateLogs(log, {
         provider,
         model: name,
@@ -70,6 +71,12 @@ export const logging = (): Hook =>
       })
     })
   )
+
+/** A denial is no bug: its message says all of it. */
+const withoutStack = (cause: Cause.Cause<Failure>): Cause.Cause<Failure> | string => {
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  return error instanceof PermissionDenied ? error.message : cause
+}
 
 const calls = Metric.counter("imodel_calls", { description: "Calls that have ended", incremental: true })
 const tokens = Metric.counter("imodel_tokens", { description: "Tokens of answers, as reported", incremental: true })

@@ -1,6 +1,7 @@
 /** Reads a mock's answer, given in a provider's own type, as the backend of that provider reads its answers. */
 import * as AiError from "effect/ai/AiError"
 import * as Effect from "effect/Effect"
+import type { LazyArg } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -20,7 +21,8 @@ export type Reader = (
 ) => Effect.Effect<Fields, BackendErrorReason>
 
 interface Readable {
-  readonly [TypeId]: Reader
+  /** Made when it is first used: most backends stand for no mock. */
+  readonly [TypeId]: LazyArg<Reader>
 }
 
 const isReadable = (u: unknown): u is Readable => Predicate.hasProperty(u, TypeId)
@@ -44,11 +46,13 @@ export const make = <Request extends ResponseSchema, Answer extends Schema.Top>(
 }
 
 /** Adds the reader to an effect that makes a backend, for mocks that stand for that backend. */
-export const attach = <A, E, R>(backend: Effect.Effect<A, E, R>, reader: Reader): Effect.Effect<A, E, R> =>
-  Object.assign(backend, { [TypeId]: reader })
+export const attach = <A, E, R>(
+  backend: Effect.Effect<A, E, R>,
+  reader: LazyArg<Reader>
+): Effect.Effect<A, E, R> => Object.assign(backend, { [TypeId]: reader })
 
 /** Adds the reader to an answer, where no comparison or encoding sees it. */
-export const mark = <Data extends object>(data: Data, reader: Reader): Data =>
+export const mark = <Data extends object>(data: Data, reader: LazyArg<Reader>): Data =>
   Object.defineProperty(data, TypeId, { value: reader })
 
 /** Reads an answer by its own reader, or that of the backend; without one it is bare data, or a response already. */
@@ -60,6 +64,6 @@ export const read = <Data>(
   if (isNormalizedResponse(data)) return Effect.succeed(data)
   const readable = isReadable(data) ? data : backend
   return isReadable(readable)
-    ? Effect.map(readable[TypeId](data, args), (fields) => makeResponse({ ...fields, data }))
+    ? Effect.map(readable[TypeId]()(data, args), (fields) => makeResponse({ ...fields, data }))
     : Effect.succeed(data)
 }

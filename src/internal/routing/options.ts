@@ -1,8 +1,14 @@
 /** The models and options of fallback, balance, hedge and vote. */
 import type * as Arr from "effect/Array"
+import type * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type { NormalizedResponse } from "../../Calling.ts"
 import type { Model } from "../../Model.ts"
+import { ModelTypeId } from "../util/identity.ts"
+import * as Kind from "../util/optionKinds.ts"
+import { illegal } from "../util/options.ts"
 
 /**
  * Several models, of any types.
@@ -113,3 +119,31 @@ export interface VoteOptions<in Data = unknown> {
   /** What of an answer is voted for: answers with equal keys are votes for the same. @default the text, without blanks around it */
   readonly key?: ((response: NormalizedResponse<Data>) => string) | undefined
 }
+
+/** Numbers and durations have checks of their own. */
+const commonKinds = {
+  attempts: Kind.given("a number"),
+  patience: Kind.given("a duration"),
+  cooldown: Kind.given("a duration"),
+  answerTimeout: Kind.given("a duration"),
+  restart: Kind.flag
+} satisfies { readonly [Name in keyof CommonOptions]: Kind.Kind }
+
+const strategyKind: Kind.Kind = {
+  is: (u) =>
+    u === "capacity" || u === "least-busy" || (Predicate.hasProperty(u, "weights") && Array.isArray(u.weights)),
+  words: `"capacity", "least-busy" or { weights: […] }`
+}
+
+const modelKind = Kind.branded(ModelTypeId, "a model")
+
+/** Refuses what is no list of models, at least one. */
+export const checkModels = (owner: string, models: unknown): Effect.Effect<void, Cause.IllegalArgumentError> =>
+  Array.isArray(models) && models.length > 0 && models.every(modelKind.is)
+    ? Effect.void
+    : illegal(`the models of ${owner} must be an array of at least one model`)
+
+export const checkFallback = (options: CommonOptions) => Kind.check("a fallback", options, commonKinds)
+
+export const checkBalance = (options: object) =>
+  Kind.check("a balance", options, { ...commonKinds, strategy: strategyKind })

@@ -1,5 +1,6 @@
 /** Calls several models at once; the first answer wins. */
 import type * as Arr from "effect/Array"
+import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { NormalizedResponse, StreamPart } from "../../Calling.ts"
@@ -9,10 +10,11 @@ import type { Backend } from "../../ServiceBackend.ts"
 import type { Attempt } from "../calling/work.ts"
 import { ModelTypeId } from "../util/identity.ts"
 import { allOf, ask, backendOf, type Failed, passedOn } from "./composite.ts"
+import { checkModels } from "./options.ts"
 
 export const make = <Args, Data>(
   models: Arr.NonEmptyReadonlyArray<Model<Args, Data>>
-): Effect.Effect<Backend<Args, Data>> => {
+): Effect.Effect<Backend<Args, Data>, Cause.IllegalArgumentError> => {
   const run = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
     const { sink } = whole
     const failed: Array<Failed> = []
@@ -55,5 +57,5 @@ export const make = <Args, Data>(
     return yield* Effect.raceAllFirst(models.map(attempt))
   })
 
-  return backendOf("race", models, run)
+  return Effect.flatMap(checkModels("a race", models), () => backendOf("race", models, run))
 }

@@ -1,5 +1,6 @@
 /** Calls several models at once and returns the answer that most of them give. */
 import * as Arr from "effect/Array"
+import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { NormalizedResponse } from "../../Calling.ts"
@@ -9,8 +10,9 @@ import type { Backend } from "../../ServiceBackend.ts"
 import { streamPartsOf } from "../calling/streaming.ts"
 import type { Attempt } from "../calling/work.ts"
 import { ModelTypeId } from "../util/identity.ts"
+import * as Kind from "../util/optionKinds.ts"
 import { allOf, ask, backendOf, type Failed, passedOn } from "./composite.ts"
-import type { VoteOptions } from "./options.ts"
+import { checkModels, type VoteOptions } from "./options.ts"
 
 /** Answers with the same key. */
 interface Party<out Data> {
@@ -19,8 +21,9 @@ interface Party<out Data> {
 
 export const make = <Args, Data>(
   models: Arr.NonEmptyReadonlyArray<Model<Args, Data>>,
-  { key = ({ text }) => text.trim() }: VoteOptions<Data>
-): Effect.Effect<Backend<Args, Data>> => {
+  options: VoteOptions<Data>
+): Effect.Effect<Backend<Args, Data>, Cause.IllegalArgumentError> => {
+  const { key = ({ text }) => text.trim() } = options
   const run = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
     const { sink } = whole
     const parties = new Map<string, Party<Data>>()
@@ -69,5 +72,8 @@ export const make = <Args, Data>(
     return response
   })
 
-  return backendOf("vote", models, run)
+  return Effect.flatMap(
+    Effect.andThen(checkModels("a vote", models), Kind.check("a vote", options, { key: Kind.fn })),
+    () => backendOf("vote", models, run)
+  )
 }
