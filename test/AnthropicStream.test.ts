@@ -66,6 +66,8 @@ const Block = Schema.Union([
   Schema.Struct({ type: Schema.Literal("compaction"), content: Schema.String })
 ])
 
+const Tokens = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100_000_000 }))
+
 const Message = Schema.Struct({
   id: Schema.String,
   type: Schema.Literal("message"),
@@ -75,10 +77,10 @@ const Message = Schema.Struct({
   stop_reason: Schema.Literals(["end_turn", "tool_use", "pause_turn", "refusal", "tomorrow"]),
   stop_sequence: Schema.NullOr(Schema.String),
   usage: Schema.Struct({
-    input_tokens: Schema.Int,
-    output_tokens: Schema.Int,
-    cache_read_input_tokens: Schema.optionalKey(Schema.Int),
-    cache_creation_input_tokens: Schema.optionalKey(Schema.Int)
+    input_tokens: Tokens,
+    output_tokens: Tokens,
+    cache_read_input_tokens: Schema.optionalKey(Tokens),
+    cache_creation_input_tokens: Schema.optionalKey(Tokens)
   })
 })
 

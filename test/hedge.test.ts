@@ -255,7 +255,7 @@ describe("a shared model", () => {
       const of = (tenant: string) => Effect.provideService(ask("a"), Hook.Params, { tenant })
       const tenants = yield* pass(Effect.all([of("one"), of("two"), of("one")], { concurrency: "unbounded" }))
       assert.deepStrictEqual((yield* tenants.exit).map(({ text }) => text), ["1", "2", "1"])
-      const schemas = [Schema.fromJsonString(Schema.Finite), Schema.fromJsonString(Schema.Finite)]
+      const schemas = [Schema.Finite.annotate({ description: "n" }), Schema.Finite.annotate({ description: "n" })]
       const values = yield* pass(
         Effect.forEach(schemas, (schema) => shared.respond({ value: "a", response_format: schema }), {
           concurrency: "unbounded"

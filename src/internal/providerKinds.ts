@@ -13,9 +13,10 @@ const kinds = {
   circuitBreaker: { is: (u) => u === true || Kind.object.is(u), words: "true, or an object" },
   capabilities: Kind.object,
   transformClient: Kind.fn,
+  maxResponseBytes: Kind.given("a number"),
   maxTokens: Kind.given("a number"),
   reasoning: Kind.flag
-} satisfies { readonly [Name in keyof Options]: Kind.Kind }
+} satisfies { readonly [Name in keyof Options]-?: Kind.Kind }
 
 export const checkProvider = (
   owner: string,

@@ -364,7 +364,7 @@ describe("a whole answer", () => {
         })
       )
       yield* (yield* chatOn(client, { provider: "ollama" })).respond(ask)
-      yield* (yield* chatOn(client)).respond(ask)
+      yield* (yield* chatOn(client, { baseUrl: "https://api.openai.com/v1" })).respond(ask)
       assert.deepStrictEqual(sent.map((body) => Object(body).stream), [false, undefined])
     }))
 })

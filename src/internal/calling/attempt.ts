@@ -70,8 +70,8 @@ class Running implements Attempt {
     return this.job.submission.policy
   }
 
-  get deadlineMillis() {
-    return this.job.submission.deadlineMillis
+  get deadline() {
+    return this.job.submission.deadline
   }
 
   get peer() {
@@ -137,7 +137,7 @@ export const run = (job: Job, onEnd: (ended: Ended) => void): void => {
 
 /** The rest before another attempt, if one may be made. */
 const restAfter = (
-  { calling, context, isWithdrawn, submission: { deadlineMillis, policy, repair = 1, sink } }: Job,
+  { calling, context, isWithdrawn, submission: { deadline, policy, repair = 1, sink } }: Job,
   exit: Exit.Exit<unknown, BackendErrorReason>
 ): Duration.Duration | undefined => {
   const { attempts, work: { retry } } = calling
@@ -151,7 +151,7 @@ const restAfter = (
   const now = monotonicMillis(Context.get(context, Clock.Clock))
   const isAllowed = attempts.length < policy.attempts &&
     (policy.patience === undefined || Duration.isLessThanOrEqualTo(rest, policy.patience)) &&
-    now + Duration.toMillis(rest) < deadlineMillis
+    now + Duration.toMillis(rest) < deadline.millis
   return isAllowed ? rest : undefined
 }
 

@@ -195,10 +195,10 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
       return Effect.fail(error)
     })
     const join = Effect.clockWith((clock) => {
-      const deadlineMillis = monotonicMillis(clock) + Duration.toMillis(limit)
+      const millis = monotonicMillis(clock) + Duration.toMillis(limit)
       return this.join(
         runner,
-        deadlineMillis < submission.deadlineMillis ? { ...submission, deadlineMillis } : submission
+        millis < submission.deadline.millis ? { ...submission, deadline: { millis } } : submission
       )
     })
     // The error is made before the loser of the race is interrupted, and so becomes what the calling is withdrawn for.

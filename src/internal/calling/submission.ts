@@ -8,12 +8,17 @@ export interface Submission {
   readonly sink: Sink | undefined
   /** Bounds the attempts, where a model of several can turn to another one. */
   readonly policy: Policy | undefined
-  /** When it must have settled, in milliseconds of the monotonic clock; infinite for no deadline. */
-  readonly deadlineMillis: number
+  readonly deadline: Deadline
   /** The other call of a hedge, which asks for the same answer. */
   readonly peer: Calling | undefined
   /** How often invalid structured output is asked for again; `undefined` for the model's own setting. */
   readonly repair: number | undefined
+}
+
+/** When it must have settled. It is read when it matters: of a calling that several share it moves. */
+export interface Deadline {
+  /** Milliseconds of the monotonic clock; infinite for none. */
+  readonly millis: number
 }
 
 /** How a model of several bounds the attempts of one of them. */
@@ -30,7 +35,7 @@ interface Policy {
 export const plain: Submission = {
   sink: undefined,
   policy: undefined,
-  deadlineMillis: Number.POSITIVE_INFINITY,
+  deadline: { millis: Number.POSITIVE_INFINITY },
   peer: undefined,
   repair: undefined
 }

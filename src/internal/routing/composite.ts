@@ -54,11 +54,11 @@ const isArguments = <Args>(u: unknown): u is Args & Readonly<Record<string, unkn
 
 /** The submission to one model on behalf of the whole: with the same policy and deadline. */
 export const passedOn = (
-  { deadlineMillis, peer, policy, repair }: Submission,
+  { deadline, peer, policy, repair }: Submission,
   model: string
 ): Omit<Submission, "sink"> => ({
   policy: { attempts: Number.POSITIVE_INFINITY, patience: undefined, ...policy, model },
-  deadlineMillis,
+  deadline,
   repair,
   peer
 })

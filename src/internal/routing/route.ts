@@ -135,7 +135,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       sink: inner,
       policy,
       repair: whole.repair,
-      deadlineMillis: Math.min(startedAt + (limit ?? never), whole.deadlineMillis),
+      deadline: { millis: Math.min(startedAt + (limit ?? never), whole.deadline.millis) },
       peer: undefined
     }
     const answered = Effect.flatMap(ask(model, calling, submission, whole), ({ response }) => response).pipe(
@@ -229,14 +229,14 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
    * model that is not in cooldown has all of it.
    */
   const limitOf = (
-    { deadlineMillis }: Attempt,
+    { deadline }: Attempt,
     others: number,
     next: boolean,
     now: number
   ): number | undefined => {
     if (next && answerTimeout !== undefined) return Duration.toMillis(answerTimeout)
     const most = next ? longestMillis : never
-    const share = others === 0 || deadlineMillis === never ? most : (deadlineMillis - now) / (others + 1)
+    const share = others === 0 || deadline.millis === never ? most : (deadline.millis - now) / (others + 1)
     const limit = Math.min(most, share)
     return Number.isFinite(limit) ? Math.ceil(limit) : undefined
   }

@@ -20,17 +20,18 @@ export const make = <Args, Data>(model: Model<Args, Data>): Effect.Effect<Backen
     const start = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
       const calling = yield* model[ModelTypeId].create(args)
       const sink = whole.sink && model[ModelTypeId].makeSink(whole.sink.take, whole.sink)
-      return { calling, submission: { ...passedOn(whole, model.name), sink } }
+      const deadline = { millis: whole.deadline.millis }
+      return { calling, deadline, submission: { ...passedOn(whole, model.name), sink, deadline } }
     })
 
     const join = Effect.fnUntraced(function*(args: Args, whole: Attempt) {
       const key = whole.sink === undefined ? keyOfCall(args, yield* Params) : undefined
-      const { calling, submission } = key === undefined
+      const { calling, deadline, submission } = key === undefined
         ? yield* start(args, whole)
         : running.get(key) ??
           (yield* Effect.tap(start(args, whole), (shared) => Effect.sync(() => running.set(key, shared))))
       // A caller that joins may have more time than the others.
-      submission.deadlineMillis = Math.max(submission.deadlineMillis, whole.deadlineMillis)
+      deadline.millis = Math.max(deadline.millis, whole.deadline.millis)
       const ended = Effect.sync(() => {
         if (key !== undefined && implOf(calling).isSettled && running.get(key)?.calling === calling) running.delete(key)
       })
@@ -54,7 +55,8 @@ export const make = <Args, Data>(model: Model<Args, Data>): Effect.Effect<Backen
 /** A calling that several callers wait for, until the latest of their deadlines. */
 interface Shared<out Data> {
   readonly calling: Calling<Data>
-  readonly submission: Submission & { deadlineMillis: number }
+  readonly deadline: { millis: number }
+  readonly submission: Submission
 }
 
 /** The key of a call; `undefined` for arguments that cannot be compared, whose call is not shared. */
