@@ -17,27 +17,29 @@ import { illegal, positiveDuration, positiveInteger } from "./internal/util/opti
 import { continuationOf, maxRepeats, mistakeIn } from "./internal/chat/turns.ts"
 
 /**
+ * The options of a conversation.
+ *
  * @category options
  * @since 0.1.0
  */
 export interface ConverseOptions extends Omit<InvokeOptions, "timeout">, CreateOptions {
-  /** Models of a `ToolBackend`, whatever their types. */
+  /** Models of `ToolBackend`s. */
   readonly tools: ReadonlyArray<Model<never>>
-  /** How often the model may be asked. */
+  /** Maximum number of calls of the model. */
   readonly maxTurns: number
   /**
-   * The longest time of the whole conversation: of all turns and of all tools, their waiting included.
+   * Maximum time of the whole conversation, with all turns, tools and time in queues.
    * @default none; each turn has the model's `timeout`
    */
   readonly timeout?: Duration.Input | undefined
-  /** How many tools run at once. @default 8 */
+  /** Maximum number of tools that run at once. @default 8 */
   readonly concurrency?: number | undefined
-  /** What else the model is asked with, for example its `temperature`. @default nothing */
+  /** Further arguments of each call of the model, for example `temperature`. @default none */
   readonly args?: Omit<Arguments, "prompt" | "messages" | "input" | "tools"> | undefined
 }
 
 /**
- * A conversation that has come to its end.
+ * A finished conversation.
  *
  * @category models
  * @since 0.1.0
@@ -45,14 +47,14 @@ export interface ConverseOptions extends Omit<InvokeOptions, "timeout">, CreateO
 export interface Conversation {
   /** The last answer, which calls no tool. */
   readonly response: NormalizedResponse
-  /** All that was said, to go on from there. */
+  /** All messages, to continue from. */
   readonly prompt: Prompt.Prompt
-  /** The turns, in their order. */
+  /** The turns, in order. */
   readonly steps: ReadonlyArray<Step>
 }
 
 /**
- * A turn of a conversation: what the model answered, and the tools that it called.
+ * A turn of a conversation: the call of the model, and the tools that it called.
  *
  * @category models
  * @since 0.1.0
@@ -70,24 +72,25 @@ export interface Step {
  */
 export interface ToolStep {
   readonly call: ToolCall
-  /** `undefined` where there is no such tool, its arguments were malformed, or the call was denied. */
+  /** `undefined` if the tool is unknown, its arguments were malformed, or the call was denied. */
   readonly calling: Calling | undefined
-  /** What the model was told. */
+  /** The result that was sent to the model. */
   readonly text: string
   readonly failed: boolean
 }
 
 /**
- * Asks the program's model, runs the tools that it calls, and asks it again with what they answered, until it calls none.
+ * Calls the program's model, runs the tools that it calls, and calls it again with their results, until it calls none.
  *
  * **Details**
  *
- * Every turn and every call of a tool is a calling of its own, with the hooks and the limits of its model. What goes wrong with a tool
- * is told to the model in its own words: wrong arguments, a failure, a denial, a tool that does not exist. A call that the token
- * limit cut is not run, and neither are those beyond the 128th of one answer. A conversation that takes longer than its `timeout`,
- * with all its tools, fails with `TimeoutError`. An answer that the provider paused (`finishReason` `"pause"`) goes on in the next turn; one that ended with an
- * error is asked for again, twice in a row at most. The model's own errors end the conversation, and so does `TurnsExceeded`. A tool without a name of its own among the `tools`, or a model that is no tool,
- * is an `IllegalArgumentError` before anything is asked.
+ * - Every turn and every tool call is a calling of its own, with the hooks and limits of its model.
+ * - Failures of tools are sent to the model as results: invalid arguments, failures, denials, unknown tools.
+ * - A tool call that was truncated by the token limit is not run, nor are calls beyond the 128th of one answer.
+ * - An answer that the provider paused (`finishReason` `"pause"`) continues in the next turn. An answer that ended with an error is
+ *   requested again, at most twice in a row.
+ * - Errors of the model, `TurnsExceeded`, and `TimeoutError` after the `timeout` end the conversation.
+ * - Two tools of the same name, or a model that is no tool, are an `IllegalArgumentError` before the first call.
  *
  * **Example** (A model that can calculate)
  *
@@ -122,7 +125,7 @@ export const converse = (
 > => Effect.flatMap(iModel, (model) => converseWith(model, prompt, options))
 
 /**
- * As `converse`, with a model at hand.
+ * As {@link converse}, for a given model.
  *
  * @category operations
  * @since 0.1.0
@@ -178,14 +181,16 @@ const index = Effect.fnUntraced(function*(tools: ReadonlyArray<Model<never>>) {
   const byName = new Map<string, Model<never>>()
   for (const model of tools) {
     const name = model.tool?.name
-    if (name === undefined) return yield* illegal(`The model '${model.name}' is no tool`)
-    if (byName.has(name)) return yield* illegal(`There are two tools of the name '${name}'`)
+    if (name === undefined) {
+      return yield* illegal(`tools must be models of ToolBackends, but '${model.name}' is no tool`)
+    }
+    if (byName.has(name)) return yield* illegal(`tools has two tools with the name '${name}'`)
     byName.set(name, model)
   }
   return byName
 })
 
-/** Tool calls of one answer that are run. A model that is stuck calls the same tool without end. */
+/** Maximum number of tool calls of one answer that are run: a model can repeat the same call without end. */
 const maxToolCalls = 128
 
 /** What goes wrong with a tool is told to the model. */

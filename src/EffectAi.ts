@@ -16,9 +16,9 @@ import { iModel, type Model } from "./Model.ts"
 import type { ChatArguments } from "./ServiceBackend.ts"
 
 /**
- * Makes a `LanguageModel` of Effect AI out of a model whose backend is one of chat. See `layerLanguageModel`.
+ * Makes a `LanguageModel` of Effect AI from a model with a chat backend. See `layerLanguageModel`.
  *
- * **Example** (Of a model with a tag of its own)
+ * **Example** (A model with its own tag)
  *
  * ```ts
  * import { Effect, Layer } from "effect"
@@ -41,20 +41,23 @@ import type { ChatArguments } from "./ServiceBackend.ts"
 export const makeLanguageModel: (model: Model<ChatArguments>) => Effect.Effect<LanguageModel.LanguageModel> = language
 
 /**
- * Provides the program's model as the `LanguageModel` of Effect AI, so that what is written for that (`generateText`,
- * `generateObject`, `streamText`, `Chat`, `Toolkit`) runs under its limits.
+ * Provides the program's model as the `LanguageModel` of Effect AI, so that `generateText`, `generateObject`, `streamText`, `Chat`
+ * and `Toolkit` run under its limits.
  *
- * An answer that its provider pauses goes on in further calls, and one that ended with an error is asked for again, twice in a
- * row at most; its usage is that of all of them.
+ * **Details**
  *
- * Below the span of Effect AI are those of the wait and of each attempt, and only the attempt has the usage. An object is asked for
- * in the dialect of the provider (OpenAI's knows nothing optional, for example); the text that is handed on is plain JSON.
+ * An answer that the provider paused continues in further calls, and one that ended with an error is requested again, at most
+ * twice in a row. Its usage is the sum of all calls.
  *
- * Priority, key and `CallArguments` are those of the region that calls. An error is an `AiError` of the same reason; what Effect
- * AI has no word for is found by `fromAiError`, in
+ * The spans of the wait and of each attempt are children of the span of Effect AI; only the attempt has the usage. Objects are
+ * requested in the JSON schema dialect of the provider (OpenAI's has no optional properties, for example); the returned text is
+ * plain JSON.
  *
- * - `RateLimitError`: out of time in the queue, `LimitExceeded`, `QueueFull`
- * - `InternalProviderError`: out of time while it ran
+ * Priority, key and `CallArguments` are those of the caller's region. Errors are an `AiError` of the same reason. Others become the
+ * following reasons, from which `fromAiError` returns the original:
+ *
+ * - `RateLimitError`: `TimeoutError` in the queue, `LimitExceeded`, `QueueFull`
+ * - `InternalProviderError`: `TimeoutError` of a running call
  * - `InvalidRequestError`: `CostExceedsCapacity`, `ContextLengthExceeded`, `Unsupported`
  * - `InvalidResponseError`: `StreamInterrupted`
  * - `UnknownError`: everything else
@@ -91,7 +94,7 @@ export const layerLanguageModel: Layer.Layer<
 }))
 
 /**
- * Makes an `EmbeddingModel` of Effect AI out of a model whose backend is one of embeddings. See `layerEmbeddingModel`.
+ * Makes an `EmbeddingModel` of Effect AI from a model with an embeddings backend. See `layerEmbeddingModel`.
  *
  * @category Effect AI
  * @since 0.1.0
@@ -101,9 +104,9 @@ export const makeEmbeddingModel: (
 ) => Effect.Effect<EmbeddingModel.EmbeddingModel> = embedding
 
 /**
- * Provides the program's model as the `EmbeddingModel` of Effect AI. Texts that are embedded one by one at the same moment go
- * together in one call, if their priority, key and `CallArguments` are the same; more texts or tokens than the provider takes in one
- * request (of OpenAI 2,048 and 300,000, of Gemini 100 texts) go in several. Its errors are those of `layerLanguageModel`.
+ * Provides the program's model as the `EmbeddingModel` of Effect AI. Texts that are embedded one by one at the same time are
+ * batched into one call, if their priority, key and `CallArguments` are the same. Batches are split by the provider's maximum per
+ * request (OpenAI 2,048 texts and 300,000 tokens, Gemini 100 texts). Errors are those of `layerLanguageModel`.
  *
  * **Example** (Two texts, one call)
  *

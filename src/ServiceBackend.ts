@@ -1,6 +1,5 @@
 /**
- * What does the work: an HTTP endpoint, a local tool, a command line, or the mock of a test. A program gets its backend
- * as a `Layer`.
+ * Backends: an HTTP endpoint, a local tool, a command line, or the mock of a test. A program gets its backend as a `Layer`.
  *
  * @since 0.1.0
  */
@@ -108,7 +107,7 @@ export interface Arguments {
 }
 
 /**
- * What Effect AI asks of a chat backend: some of its `Arguments`.
+ * The `Arguments` that Effect AI uses.
  *
  * @category models
  * @since 0.1.0
@@ -121,7 +120,7 @@ export type ChatArguments = {
 }
 
 /**
- * What is said in a wire's own words.
+ * A value in the format of one provider's wire.
  *
  * @category models
  * @since 0.1.0
@@ -132,7 +131,7 @@ export interface WireObject {
 }
 
 /**
- * A backend for arguments `Args` that answers with `Data`. Two are `Equal` when they have the same `id`.
+ * A backend for arguments `Args` that answers with `Data`. Backends with the same `id` are `Equal`.
  *
  * @category models
  * @since 0.1.0
@@ -142,30 +141,30 @@ export interface Backend<in Args = Arguments, out Data = unknown> extends intern
 export type { CallingOptions, Cost, ProviderMetadata } from "./internal/backend.ts"
 
 /**
- * What a model can do, as far as that is known. What is not is taken to be possible.
+ * Known capabilities of a model. What is not stated is assumed to be supported.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Capabilities {
   /**
-   * How much the model takes in at once, in tokens; mostly its answer is of that. When a request is too long for one model, a
-   * fallback asks larger ones. What a call is expected to cost is not compared with it.
+   * Context window in tokens. When a request is too long for one model, a fallback tries models with larger windows. The
+   * estimated cost of a call is not compared with it.
    */
   readonly contextWindow?: number | undefined
   /** Whether the model takes tools. */
   readonly tools?: boolean | undefined
   /** Whether the model takes images. */
   readonly images?: boolean | undefined
-  /** Whether the model goes on with an answer that is begun: with a last message of the assistant, which ends with a text. */
+  /** Whether the model continues a last message of the assistant (prefill). */
   readonly prefill?: boolean | undefined
 }
 
 export type { Retry }
 
 /**
- * An attempt that runs, as a backend of one's own may want to know it: the `number` of the attempt, and where it reports the
- * rate-limit headers of the answer (`reportRateLimits`), from which the limits in front of the backend learn.
+ * A running attempt: its `number`, and `reportRateLimits` for the rate-limit headers of the answer, by which the limits in front
+ * of the backend are adjusted.
  *
  * @category models
  * @since 0.1.0
@@ -173,7 +172,7 @@ export type { Retry }
 export type { Attempt }
 
 /**
- * The backend of the program, as a service.
+ * The backend of the program.
  *
  * @category services
  * @since 0.1.0
@@ -181,7 +180,7 @@ export type { Attempt }
 export class ServiceBackend extends Context.Service<ServiceBackend, Backend>()("effect-imodel/ServiceBackend") {}
 
 /**
- * A schema of arguments: of an object, decoded without services.
+ * A schema of arguments: an object, decoded without services.
  *
  * @category models
  * @since 0.1.0
@@ -201,8 +200,8 @@ export interface Options<S extends RequestSchema, Data> {
   /** @default "1" */
   readonly version?: string | undefined
   /**
-   * Tells it from backends of the same name that answer differently, such as at another address: `Hook.cache` gives the answers of
-   * one to no other. No secret.
+   * Distinguishes backends of the same name whose answers differ, such as by address: `Hook.cache` keeps their answers apart. It
+   * must not contain secrets.
    * @default ""
    */
   readonly fingerprint?: string | undefined
@@ -210,17 +209,17 @@ export interface Options<S extends RequestSchema, Data> {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
   /** @default one that is empty */
   readonly providerMetadata?: ProviderMetadata | undefined
-  /** The arguments. Excess ones are refused. */
+  /** Schema of the arguments. Unknown arguments are refused. */
   readonly request: S
-  /** Does the work. It answers with the data, or with a whole `NormalizedResponse`, and may fail with a bare reason. */
+  /** Makes one attempt. Returns the data or a whole `NormalizedResponse`; may fail with a reason alone. */
   readonly call: (
     payload: S["Type"],
     calling: Calling,
     attempt: Attempt
   ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>
   /**
-   * Does the work too, and emits the parts of the answer as they come.
-   * @default the `call`, whose answer is emitted when it is there
+   * Makes one attempt and emits the parts of the answer as they come.
+   * @default `call`, whose answer is emitted when it is complete
    */
   readonly stream?:
     | ((
@@ -231,39 +230,39 @@ export interface Options<S extends RequestSchema, Data> {
     ) => Effect.Effect<Data | NormalizedResponse<Data>, BackendError | BackendErrorReason>)
     | undefined
   /**
-   * The tokens that a call will cost, as an estimate; `undefined` for the default.
-   * @default the tokens of the arguments by the `tokenizer`, and their `max_tokens`
+   * Estimated tokens of a call; `undefined` for the default.
+   * @default the tokens of the arguments by the `tokenizer`, plus `max_tokens`
    */
   readonly cost?: ((payload: S["Type"]) => Cost | undefined) | undefined
   /** Loads the function that counts the tokens of a text. @default none: tokens are estimated by script */
   readonly tokenizer?: Effect.Effect<((text: string) => number) | undefined> | undefined
-  /** When a failed attempt is made again. @default never */
+  /** When failed attempts are retried. @default never */
   readonly retry?: Retry | undefined
   /**
-   * What a call is to those who trace and measure, in the words of OpenTelemetry's conventions for generative AI: for example
-   * `{ name: "chat" }`. The `provider` is that of the backend, unless the conventions have another name for it.
+   * The operation by OpenTelemetry's conventions for generative AI, for example `{ name: "chat" }`. The default of `provider` is
+   * that of the backend.
    * @default none: a span `iModel.call`, and no metrics
    */
   readonly operation?:
     | { readonly name: string; readonly provider?: string; /** Who is asked. */ readonly server?: URL }
     | undefined
-  /** What it is to a model that may call it. @default none: it is no tool */
+  /** The tool definition shown to models that can call this backend. @default none */
   readonly tool?: Tool.Any | undefined
-  /** How long a call may be on its way to those who count it. @default none */
+  /** Safety margin subtracted from each rate-limit window, for latency and clock skew. @default none */
   readonly headroom?: Duration.Input | undefined
-  /** The longest silence in the middle of a stream. @default for ever */
+  /** Maximum time between two parts of a stream. @default no limit */
   readonly idleTimeout?: Duration.Input | undefined
-  /** Keeps calls away from it while it is down. Each attempt passes it. @default nothing does */
+  /** Circuit breaker of its attempts. @default none */
   readonly circuit?: Circuit | undefined
-  /** How much its model takes in at once, in tokens. @default it is not known */
+  /** Context window in tokens. @default unknown */
   readonly contextWindow?: number | undefined
-  /** What valid arguments ask for that it cannot do. Such a call has failed before anything is spent. @default nothing */
+  /** The feature that valid arguments need and the backend lacks. Such a call fails before anything is spent. @default none */
   readonly unsupported?: ((payload: S["Type"]) => Unsupported | undefined) | undefined
 }
 
 /**
- * Hands parts of an answer to who reads the stream, and completes when they are taken. With none it tells only that the
- * backend is alive. The second argument is what was used so far, where the backend learns that before the end.
+ * Hands parts of an answer to the reader of the stream, and completes when they are taken. An empty list resets the idle timeout.
+ * The second argument is the usage so far, for backends that know it before the end.
  *
  * @category models
  * @since 0.1.0
@@ -271,10 +270,10 @@ export interface Options<S extends RequestSchema, Data> {
 export type { Emit }
 
 /**
- * Makes a backend of a request schema and a function. What it lacks (identity, validation, the calling's life, the
- * normal shape of the answer) is added here.
+ * Makes a backend from a request schema and a function that makes one attempt. Identity, validation, spans, metrics and the
+ * normalized response are added.
  *
- * **Example** (A backend of one's own)
+ * **Example** (A custom backend)
  *
  * ```ts
  * import { Effect, Schema } from "effect"

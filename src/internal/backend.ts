@@ -1,4 +1,4 @@
-/** A backend: what it is, and how it makes the callings that it works for. */
+/** The interface of backends, and the constructor that all of them share. */
 import * as AiError from "effect/ai/AiError"
 import type * as Tool from "effect/ai/Tool"
 import * as Clock from "effect/Clock"
@@ -36,47 +36,46 @@ export interface Backend<in Args, out Data> extends Equal.Equal {
   readonly id: string
   readonly createdAt: DateTime.Utc
   readonly metadata: Readonly<Record<string, unknown>>
-  /** Who answers, for example `"openai"`. */
+  /** The provider, for example `"openai"`. */
   readonly provider: string
-  /** What is asked there, for example the model. */
+  /** The name, for example that of the model. */
   readonly name: string
   readonly version: string
-  /** Tells apart backends that answer differently under one name: by their address, their account, their defaults. No secret. */
+  /** Distinguishes backends of the same name by address, account and defaults. Contains no secret. */
   readonly fingerprint: string
   /** The models that may answer, as their providers name them: its `name`, unless it asks other models. */
   readonly models: ReadonlyArray<string>
   readonly tags: ReadonlySet<string>
-  /** What it keeps from one call to the next, for example the session that it continues. */
+  /** State that it keeps between calls, for example a session. */
   readonly providerMetadata: ProviderMetadata
-  /** What it is to a model that may call it; `undefined` for one that is no tool. */
+  /** The tool definition shown to models that can call it, or `undefined`. */
   readonly tool: Tool.Any | undefined
-  /** The `headroom` of limits in front of this backend, unless they state their own. */
+  /** Default `headroom` of limits in front of it. */
   readonly headroom: Duration.Duration
-  /** The `idleTimeout` of its streams, unless a call states its own; `undefined` for none. */
+  /** Default `idleTimeout` of its streams, or `undefined`. */
   readonly idleTimeout: Duration.Duration | undefined
-  /** Keeps calls away from it while it is down; `undefined` when nothing does. */
+  /** The circuit breaker of its attempts, or `undefined`. */
   readonly circuit: Circuit | undefined
   /**
-   * How many callings can usefully be under way at once, where it admits them itself, as one of several models does: they pass
-   * the `Executor` in context there and not here. `undefined` for others.
+   * Number of calls worth submitting at once, for a backend of several models: these have executors of their own, so that the
+   * `Executor` in context does not apply. `undefined` for other backends.
    */
   readonly capacity: number | undefined
-  /** How much its model takes in at once, in tokens; of one of several models the largest. `undefined` when it is not known. */
+  /** Context window in tokens, the largest for several models; `undefined` if unknown. */
   readonly contextWindow: number | undefined
-  /** What it was made of, as data; `null` when that is no data. See `iModel.toJson`. */
+  /** Its configuration as JSON, or `null` if it cannot be written as JSON. See `iModel.toJson`. */
   readonly configuration: Schema.JsonObject | null
-  /** Loads the tokenizer, if there is one: for a model that limits tokens. Until then they are estimated. */
+  /** Loads its tokenizer, for a model that limits tokens. Until then tokens are estimated. */
   readonly loadTokenizer: Effect.Effect<void>
   /**
-   * Makes a pending calling of arguments. Arguments that the backend's schema refuses make a calling that has failed,
-   * with a `BackendError` of reason `InvalidRequestError` which names the `parameter`; those that ask for what the model cannot
-   * do, one of reason `Unsupported`.
+   * Makes a pending calling. Invalid arguments make a failed calling with reason `InvalidRequestError`, which names the
+   * `parameter`; arguments that need a missing feature, one with reason `Unsupported`.
    */
   readonly createCalling: (args: unknown, options?: CallingOptions) => Effect.Effect<Calling<Data>>
 }
 
 /**
- * What a backend keeps from one call to the next: to be read, watched (`SubscriptionRef.changes`) and set.
+ * State that a backend keeps between calls: it can be read, watched (`SubscriptionRef.changes`) and set.
  *
  * @category models
  * @since 0.1.0
@@ -84,7 +83,7 @@ export interface Backend<in Args, out Data> extends Equal.Equal {
 export interface ProviderMetadata extends SubscriptionRef.SubscriptionRef<Readonly<Record<string, unknown>>> {}
 
 /**
- * What a call is expected to cost, in tokens. A bare number counts as input, where input and output have limits of their own.
+ * Estimated cost of a call, in tokens. A number alone counts as input where input and output have separate limits.
  *
  * @category models
  * @since 0.1.0
@@ -103,7 +102,7 @@ export interface CallingOptions {
   readonly metadata?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** What a backend is made of. What is left out has the default of `ServiceBackend.make`. */
+/** The parts of a backend. The defaults are those of `ServiceBackend.make`. */
 interface Options<in out Payload extends Readonly<Record<string, unknown>>, out Data> {
   readonly provider: string
   readonly name: string
@@ -121,7 +120,7 @@ interface Options<in out Payload extends Readonly<Record<string, unknown>>, out 
   readonly contextWindow?: number | undefined
   readonly tokenizer?: Effect.Effect<Tokenizer | undefined> | undefined
   readonly cost?: ((payload: Payload) => Cost | undefined) | undefined
-  /** The payload of arguments, or why they are refused. */
+  /** Decodes arguments, or returns the reason why they are refused. */
   readonly decode: (args: unknown) => Result.Result<Payload, BackendErrorReason>
   readonly work: Work<Data, Payload>
 }
@@ -141,7 +140,7 @@ const guarded = <A>(
 
 const argumentsTooDeep = new AiError.InvalidRequestError({ description: `The arguments are ${tooDeep}` })
 
-/** Makes a backend of how it decodes arguments, and of its work. */
+/** Makes a backend from its decoder of arguments and its work. */
 export const make = <Args, Payload extends Readonly<Record<string, unknown>>, Data>(
   options: Options<Payload, Data>
 ): Effect.Effect<Backend<Args, Data>> =>

@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     ? backend.idleTimeout
     : yield* positiveDuration("idleTimeout", options.idleTimeout)
   const executor = yield* findExecutor(backend, options)
-  // Without limits of its own a model has an executor all the same, which lets everything run at once.
+  // A model without an executor has one without limits, which runs every call at once.
   const admission =
     (executor ?? (yield* Dispatcher.make(Settings.unbounded(options.name ?? backend.name, rateLimiter))))[
       Executor.TypeId
@@ -256,7 +256,7 @@ const join = <A>(
     ? implOf(calling).join(runner, submission)
     : Effect.suspend(() => implOf(calling).joinWithin(runner, submission, Duration.fromInputUnsafe(limit)))
 
-/** With its place in the lines of whoever it is admitted by. */
+/** Passes priority and key to the executors of the models behind the backend. */
 const placed = <A, E>(joined: Effect.Effect<A, E>, options: InvokeOptions | undefined) =>
   Effect.updateContext(joined, (context: Context.Context<never>) => {
     const { key, priority } = options ?? {}
@@ -268,7 +268,7 @@ const placed = <A, E>(joined: Effect.Effect<A, E>, options: InvokeOptions | unde
 const limitOf = (input: Duration.Input | undefined) =>
   input === undefined ? undefined : Option.getOrUndefined(Duration.fromInput(input))
 
-/** One that nobody has started fails; one that is under way is joined. */
+/** Fails a calling that was not started; a running one is joined. */
 const refused = <A>(calling: Calling<A>, runner: Runner, reason: BackendErrorReason) =>
   Effect.suspend(() => {
     implOf(calling).refuse(reason)

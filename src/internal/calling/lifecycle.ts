@@ -41,7 +41,7 @@ export type Runner = (
   context: Context.Context<never>
 ) => Effect.Effect<void>
 
-/** Why there is no answer. */
+/** The errors of a call. */
 export type Failure = TimeoutError | PermissionDenied | BackendError
 
 /** How an invocation ends: with the settled calling, or because it was not permitted, or too late. */
@@ -172,7 +172,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     return this.outcome !== undefined
   }
 
-  /** Starts the calling if nobody has, and waits until it has settled. */
+  /** Starts the calling if it was not started, and waits until it has settled. */
   join(runner: Runner, submission: Submission): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
     return Effect.withFiber((fiber) => {
       if (this.withdraw === undefined && this.outcome === undefined) {
@@ -230,7 +230,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     return Effect.fail(execution.status === "failed" ? execution.error : this.unanswered(execution.status))
   }
 
-  /** Settles a calling that nobody has started, in place of starting it. */
+  /** Fails a calling that was not started. */
   refuse(reason: BackendErrorReason): void {
     if (this.withdraw !== undefined || this.outcome !== undefined) return
     this.conclude(Exit.fail(reason))

@@ -1,4 +1,4 @@
-/** What is asked of a calling by whoever submits it, beside its arguments. */
+/** What a submitter asks of a calling, beside its arguments. */
 import type * as Duration from "effect/Duration"
 import type { Calling } from "../../Calling.ts"
 import type { Sink } from "./streaming.ts"

@@ -306,7 +306,7 @@ export const make = Effect.fnUntraced(function*(
     pool.rest(ticket, Duration.seconds(2 ** (ticket.denials - 1)))
   }
 
-  /** Before it sleeps, the store is told what it does not know yet. */
+  /** Sends recorded changes to the store before the dispatcher sleeps. */
   const tellAnd = (sleep: (millis: number) => Effect.Effect<void>) =>
     Effect.suspend(() => {
       const running = pool.running()

@@ -1,8 +1,8 @@
-/** Settings of a region of a program. */
+/** References: settings of a region of a program. */
 import * as Context from "effect/Context"
 
 /**
- * The priority of the calls of a region of a program, where they state none. A lower number goes first.
+ * Priority of the calls of a region of a program that state none. Lower numbers go first.
  *
  * **Example** (Background work)
  *
@@ -21,7 +21,7 @@ import * as Context from "effect/Context"
 export const Priority = Context.Reference<number>("effect-imodel/Executor/Priority", { defaultValue: () => 0 })
 
 /**
- * The key (tenant) of the calls of a region of a program, where they state none.
+ * Tenant of the calls of a region of a program that state none.
  *
  * @category references
  * @since 0.1.0
@@ -31,8 +31,7 @@ export const Key = Context.Reference<string | undefined>("effect-imodel/Executor
 })
 
 /**
- * Whether the spans of a region of a program show what is said, in and out. Prompts and answers may hold what nobody but their
- * owner should see, so they do not unless asked for.
+ * Whether spans contain prompts and answers. These may be confidential, so the default is `false`.
  *
  * **Example** (Showing content while debugging)
  *
@@ -51,8 +50,8 @@ export const CaptureContent = Context.Reference<boolean>("effect-imodel/iModel/C
 })
 
 /**
- * Arguments of the calls that a region of a program makes through Effect AI, beside what Effect AI says itself: `temperature`,
- * `max_tokens`, and the fields of the provider's wire.
+ * Further arguments of the calls that a region of a program makes through Effect AI: `temperature`, `max_tokens`, and fields of
+ * the provider's wire.
  *
  * **Example** (Short answers)
  *
