@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Scope from "effect/Scope"
 import * as Effect from "effect/Effect"
-import * as Dispatcher from "./internal/executor/dispatcher.ts"
+import * as internal from "./internal/executor/executor.ts"
 import { Executor, type Options } from "./internal/executor/options.ts"
 import * as Settings from "./internal/executor/settings.ts"
 
@@ -47,7 +47,7 @@ export { Key, Priority } from "./internal/executor/references.ts"
 export const make = (
   options: Options
 ): Effect.Effect<Executor, Cause.IllegalArgumentError | RateLimiter.RateLimiterError, Scope.Scope> =>
-  Effect.flatMap(Settings.make(options), Dispatcher.make)
+  Effect.flatMap(Settings.make(options), internal.make)
 
 /**
  * Provides an executor to all models built over it that state no limits of their own.

@@ -31,7 +31,7 @@ import * as Kind from "./util/optionKinds.ts"
 import { TypeId as BackendTypeId } from "./backend.ts"
 import { modelKinds } from "./modelOptions.ts"
 import { misfitOf } from "./callOptions.ts"
-import * as Dispatcher from "./executor/dispatcher.ts"
+import * as Executors from "./executor/executor.ts"
 import * as Settings from "./executor/settings.ts"
 import { makeSink, type Sink } from "./calling/streaming.ts"
 import { plain, type Submission } from "./calling/submission.ts"
@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   const executor = yield* findExecutor(backend, options)
   // A model without an executor has one without limits, which runs every call at once.
   const admission =
-    (executor ?? (yield* Dispatcher.make(Settings.unbounded(options.name ?? backend.name, rateLimiter))))[
+    (executor ?? (yield* Executors.make(Settings.unbounded(options.name ?? backend.name, rateLimiter))))[
       Executor.TypeId
     ]
   const { events, publish } = yield* Events.make

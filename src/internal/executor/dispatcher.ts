@@ -1,320 +1,94 @@
 /**
- * The executor. Callings stand in a priority queue; one dispatcher fiber looks at the first of them, takes what it costs from
- * the limits, and has the pool run it.
+ * The dispatcher of an executor: a loop that takes the cost of the first calling of the queue from the limits and starts it, or
+ * sleeps until it is due or something has changed.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
-import {
-  type BackendErrorReason,
-  CostExceedsCapacity,
-  LimitExceeded,
-  PermissionDenied,
-  type PermissionDeniedReason,
-  QueueFull,
-  TimeoutError
-} from "../../Errors.ts"
-import type { Runner } from "../calling/lifecycle.ts"
-import { implOf } from "../calling/lifecycle.ts"
-import { plain } from "../calling/submission.ts"
-import { traceWait } from "../calling/telemetry.ts"
-import { longestRest } from "../errors/retry.ts"
-import { retryAfterOf } from "../errors/retryAfter.ts"
-import * as Buckets from "../limits/buckets.ts"
-import * as Limits from "../limits/limits.ts"
-import * as Outage from "../limits/outage.ts"
-import { usedOf } from "../limits/reservation.ts"
+import type { Limits } from "../limits/limits.ts"
+import type { Outage } from "../limits/outage.ts"
 import type { Receipt } from "../limits/session.ts"
-import { monotonicMillis } from "../util/monotonic.ts"
-import * as Counters from "./counters.ts"
-import * as Metrics from "./metrics.ts"
-import { type Executor, type SubmitOptions, TypeId } from "./options.ts"
-import * as Pool from "./pool.ts"
-import { PriorityQueue } from "./priorityQueue.ts"
-import { Key, Priority } from "./references.ts"
+import type { Pool } from "./pool.ts"
+import type { PriorityQueue } from "./priorityQueue.ts"
 import type { Settings } from "./settings.ts"
-import { snapshotOf } from "./snapshot.ts"
-import { Ticket } from "./ticket.ts"
+import type { Ticket } from "./ticket.ts"
 
-export const make = Effect.fnUntraced(function*(
-  settings: Settings
-): Effect.fn.Return<Executor, Cause.IllegalArgumentError | RateLimiter.RateLimiterError, Scope.Scope> {
-  const {
-    buckets,
-    concurrency,
-    denies,
-    deniesFull,
-    localShare,
-    name,
-    onStoreFailure,
-    queueCapacity,
-    sharedConcurrency
-  } = settings
-  const clock = yield* Clock.Clock
-  const now = () => monotonicMillis(clock)
+/** The executor of a dispatcher. */
+export interface Host {
+  readonly settings: Settings
+  /** The most callings that run at once in this process. */
+  readonly places: number
+  readonly queue: PriorityQueue<Ticket>
+  readonly limits: Limits
+  /** The limits during an outage of the store, with `onStoreFailure: "local"`. */
+  readonly localLimits: Limits | undefined
+  readonly outage: Outage
+  readonly pool: Pool
+  /** Holds a message when the queue, the pool or the limits have changed since the dispatcher looked at them. */
+  readonly changes: Queue.Dequeue<void>
+  /** The monotonic clock, in milliseconds. */
+  readonly now: () => number
+  /** When the pause ends that the provider asked for. */
+  readonly pausedUntil: () => number
+  readonly start: (ticket: Ticket, receipt: Receipt, limits: Limits | undefined) => void
+  /** Lets a calling rest before the next try, or denies it after the last one. */
+  readonly backOff: (ticket: Ticket) => void
+  readonly denyFull: (ticket: Ticket) => void
+  /** Settles a calling with a defect. */
+  readonly fail: (ticket: Ticket, defect: unknown) => void
+}
 
-  const queue = new PriorityQueue<Ticket>(settings.agingMillis)
-  const counters = Counters.make()
-  let pausedUntil = 0
-  // Callings that rest after a denial.
-  let backingOff = 0
-  // Whether it takes callings; and whether it still runs those that it has.
-  let open = true
-  let closed = false
-  // Whether the first of the queue cannot start now.
+export interface Dispatcher {
+  readonly run: Effect.Effect<never, RateLimiter.RateLimiterError>
+  /** Whether the first of the queue could not start when the dispatcher looked last. */
+  readonly isBlocked: () => boolean
+}
+
+export const make = (
+  { changes, limits, localLimits, now, outage, pausedUntil, places, pool, queue, settings, ...host }: Host
+): Dispatcher => {
+  const { concurrency, denies, deniesFull, name, onStoreFailure, queueCapacity } = settings
   let blocked = false
-  // Holds one message when the queue, the pool or the limits have changed since the dispatcher looked at them.
-  const changes = yield* Queue.dropping<void>(1)
-  const changed = () => {
-    Queue.offerUnsafe(changes, undefined)
-  }
-
-  const limits = yield* Limits.make(buckets, {
-    key: settings.key,
-    sharedConcurrency,
-    onSooner: () => {
-      if (queue.size > 0) changed()
-    },
-    onPause: (millis) => {
-      pausedUntil = Math.max(pausedUntil, now() + millis)
-    }
-  })
-  const localLimits = onStoreFailure === "local"
-    ? yield* Limits.make(yield* Buckets.makeLocal(buckets, localShare), {
-      key: undefined,
-      sharedConcurrency: undefined
-    })
-    : undefined
-  const outage = yield* Outage.make({
-    name,
-    isLocal: limits.isLocal,
-    meanwhile: {
-      closed: "calls wait",
-      local: `calls are admitted by ${localShare} of the limits`,
-      open: "calls are admitted without limits"
-    }[onStoreFailure],
-    ask: limits.ask,
-    onReturn: changed
-  })
-  // Those that run here at once: a store in this process knows of no others.
-  const places = limits.isShared ? concurrency : Math.min(concurrency, sharedConcurrency ?? concurrency)
-  // Nothing waits where nothing is limited.
-  const isUnlimited = places === Number.POSITIVE_INFINITY &&
-    Object.values(buckets).every((bucket) => bucket === undefined)
-
-  // ---------------------------------------------------------------------------
-  // The end of a calling
-  // ---------------------------------------------------------------------------
-
-  const ended = (ticket: Ticket) => {
-    ticket.stopTimer()
-    counters.ended(ticket)
-  }
-
-  /** Settles one that does not run. */
-  const settle = (ticket: Ticket, exit: Exit.Exit<never, TimeoutError | PermissionDenied>) => {
-    if (ticket.calling.isSettled) return
-    if (ticket === queue.head()) changed()
-    queue.remove(ticket)
-    Pool.settle(ticket, exit, ended)
-  }
-
-  const deny = (ticket: Ticket, reason: PermissionDeniedReason) =>
-    settle(ticket, Exit.fail(new PermissionDenied({ reason, denials: ticket.denials, callingId: ticket.calling.id })))
-
-  const denyFull = (ticket: Ticket) => {
-    counters.totals.denials++
-    deny(ticket, new QueueFull({ queueCapacity }))
-  }
-
-  const denyShutdown = (ticket: Ticket) => settle(ticket, Exit.fail(ticket.shutdown))
-
-  // ---------------------------------------------------------------------------
-  // The pool
-  // ---------------------------------------------------------------------------
-
-  // Finalizers run in reverse: what waits is refused, the dispatcher ends, the pool is interrupted, and what that gives
-  // back to the limits is given back.
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() =>
-      Number.isFinite(limits.rest(0)) ? Effect.timeoutOption(Effect.ignore(limits.leave(0)), 1000) : Effect.void
-    )
-  )
-  const pool = yield* Pool.make({
-    attempted: (ticket, answer, retry) => {
-      if (pool.running() === places - 1 || sharedConcurrency !== undefined) changed()
-      const { grant, reservation, submission } = ticket
-      const used = usedOf(reservation, answer, submission.sink)
-      if (used.requests !== 1 || used.input !== reservation.input || used.output !== reservation.output) {
-        grant?.limits?.settle(reservation, used, grant)
-        changed()
-      }
-      ticket.grant = undefined
-      if (Exit.isSuccess(answer) && limits.confirm()) changed()
-      if (retry !== undefined) counters.totals.retries++
-      const pause = isUnlimited ? 0 : pauseOf(answer, retry)
-      if (pause > 0) {
-        counters.totals.pauses++
-        pausedUntil = Math.max(pausedUntil, now() + pause)
-        limits.pause(pause)
-      }
-    },
-    rested: (ticket) => {
-      if (!ticket.hasRun) backingOff--
-      if (closed || (!open && !ticket.hasRun)) return denyShutdown(ticket)
-      ticket.arrivedAt = now()
-      if (isUnlimited) return run(ticket, [], undefined)
-      queue.addReturning(ticket)
-      changed()
-    },
-    ended: (ticket) => {
-      if (!ticket.hasRun) backingOff--
-      ended(ticket)
-    }
-  })
-
-  const noteWait = yield* Metrics.register({ executor: name, ...(settings.model && { model: settings.model }) }, {
-    queued: () => queue.size,
-    running: () => pool.running(),
-    requests: () => counters.totals.requests,
-    tokens: () => counters.totals.tokens,
-    denials: () => counters.totals.denials,
-    retries: () => counters.totals.retries,
-    pauses: () => counters.totals.pauses,
-    storeAway: () => outage.isAway() ? 1 : 0
-  })
-
-  /** Takes the ticket out of the queue and runs it. */
-  const start = (ticket: Ticket, receipt: Receipt, by: Limits.Limits | undefined) => {
-    const { calling, context } = ticket
-    const waitedMillis = now() - ticket.arrivedAt
-    noteWait(waitedMillis)
-    traceWait(context, waitedMillis, () => ({ "imodel.calling.id": calling.id, "imodel.executor": name }))
-    queue.shift(ticket)
-    ticket.stopTimer()
-    run(ticket, receipt, by)
-  }
-
-  const run = (ticket: Ticket, receipt: Receipt, by: Limits.Limits | undefined) => {
-    ticket.grant = { receipt, limits: by, report: undefined }
-    counters.began(ticket)
-    pool.run(ticket)
-  }
-
-  // ---------------------------------------------------------------------------
-  // Submission
-  // ---------------------------------------------------------------------------
-
-  const report: Ticket["onReport"] = (ticket, report) => {
-    if (limits.confirm()) changed()
-    const { grant } = ticket
-    if (grant === undefined) return
-    ticket.grant = { ...grant, report }
-    if (grant.limits?.learn(grant.receipt, report)) changed()
-  }
-
-  const startTimer = (ticket: Ticket, limit: Duration.Duration) => {
-    const timer = Effect.runForkWith(ticket.context)(Effect.sleep(limit))
-    ticket.timer = timer
-    timer.addObserver((exit) => {
-      if (Exit.isFailure(exit) || ticket.calling.isSettled) return
-      const error = new TimeoutError({ phase: "queue", limit, callingId: ticket.calling.id })
-      if (queue.has(ticket)) settle(ticket, Exit.fail(error))
-      else Effect.runForkWith(ticket.context)(ticket.interrupt(error))
-    })
-  }
-
-  const admit = (ticket: Ticket, queueTimeout: Duration.Duration | undefined) => {
-    counters.submitted()
-    ticket.arrivedAt = now()
-    if (!open) return denyShutdown(ticket)
-    if (isUnlimited) return run(ticket, [], undefined)
-    const tooSmall = limits.tooSmall(ticket.reservation)
-    if (tooSmall !== undefined) return deny(ticket, new CostExceedsCapacity(tooSmall))
-    const waits = blocked || backingOff > 0
-    if (deniesFull && waits && queue.size + backingOff >= queueCapacity) return denyFull(ticket)
-    queue.add(ticket)
-    if (queue.head() === ticket) changed()
-    if (queueTimeout !== undefined) startTimer(ticket, queueTimeout)
-  }
-
-  const runner = (options?: SubmitOptions): Runner => {
-    const queueTimeout = options?.queueTimeout === undefined
-      ? undefined
-      : Duration.fromInputUnsafe(options.queueTimeout)
-    return (calling, submission, context) => {
-      const ticket = new Ticket(calling, submission, context, {
-        priority: bounded(options?.priority ?? Context.get(context, Priority)),
-        key: options?.key ?? Context.get(context, Key)
-      }, report)
-      admit(ticket, queueTimeout)
-      return Effect.suspend(() =>
-        queue.has(ticket) ? Effect.sync(() => settle(ticket, Exit.interrupt())) : ticket.interrupt()
-      )
-    }
-  }
-
-  // A calling that was admitted before belongs to what runs, and is let finish unless the scope closes.
-  const refuseWaiting = () => {
-    open = false
-    for (const ticket of queue) if (closed || !ticket.hasRun) denyShutdown(ticket)
-  }
-
-  // ---------------------------------------------------------------------------
-  // The dispatcher
-  // ---------------------------------------------------------------------------
 
   // Before the dispatcher knew that it cannot go on, more may have come in than the queue holds: the last ones go.
   const denyOverflow = () => {
     if (!deniesFull || queue.size <= queueCapacity) return
     for (const ticket of [...queue].toSorted((a, b) => a.arrivedAt - b.arrivedAt).slice(queueCapacity)) {
-      if (queue.has(ticket)) denyFull(ticket)
+      if (queue.has(ticket)) host.denyFull(ticket)
     }
   }
 
   /** The first of the queue cannot start for so many milliseconds, or until something changes. */
   const wait = (ticket: Ticket, millis: number) =>
-    denies && !ticket.hasRun ? Effect.sync(() => backOff(ticket)) : hold(millis)
+    denies && !ticket.hasRun
+      ? Effect.sync(() => {
+        if (queue.has(ticket)) host.backOff(ticket)
+      })
+      : hold(millis)
 
   const hold = (millis: number) =>
     Effect.suspend(() => {
       denyOverflow()
       blocked = true
-      return change(millis)
+      return awaitChange(millis)
     })
 
   /** Something has changed, or so many milliseconds have passed. */
-  const change = (millis: number) =>
+  const awaitChange = (millis: number) =>
     Number.isFinite(millis)
       ? Effect.asVoid(Effect.timeoutOption(Queue.take(changes), Math.ceil(millis)))
       : Queue.take(changes)
 
-  const backOff = (ticket: Ticket) => {
-    if (!queue.has(ticket)) return
-    counters.totals.denials++
-    ticket.denials++
-    if (ticket.denials >= settings.maxDenials) return deny(ticket, new LimitExceeded())
-    queue.shift(ticket)
-    backingOff++
-    pool.rest(ticket, Duration.seconds(2 ** (ticket.denials - 1)))
-  }
-
   /** Sends recorded changes to the store before the dispatcher sleeps. */
-  const tellAnd = (sleep: (millis: number) => Effect.Effect<void>) =>
+  const flushThen = (sleep: (millis: number) => Effect.Effect<void>) =>
     Effect.suspend(() => {
       const running = pool.running()
       const millis = limits.rest(running)
       return millis > 0 ? sleep(millis) : Effect.asVoid(outage.within(limits.leave(running), () => {}))
     })
 
-  const sleepUntilChange = tellAnd(change)
+  const sleepUntilChange = flushThen(awaitChange)
 
   const dispatchNext = Effect.suspend(() => {
     blocked = false
@@ -322,11 +96,11 @@ export const make = Effect.fnUntraced(function*(
     const next = queue.head()
     if (next === undefined) return sleepUntilChange
     const running = pool.running()
-    if (running >= places) return tellAnd((millis) => wait(next, millis))
+    if (running >= places) return flushThen((millis) => wait(next, millis))
     const at = now()
-    if (pausedUntil > at) return tellAnd((millis) => wait(next, Math.min(millis, pausedUntil - at)))
+    if (pausedUntil() > at) return flushThen((millis) => wait(next, Math.min(millis, pausedUntil() - at)))
     const unconfirmed = limits.hold(next.reservation, at)
-    if (unconfirmed > 0) return tellAnd((millis) => hold(Math.min(millis, unconfirmed)))
+    if (unconfirmed > 0) return flushThen((millis) => hold(Math.min(millis, unconfirmed)))
     const waits = !denies || next.hasRun
     const follower = limits.isShared && waits && running + 1 < places ? next.node?.after : undefined
     const asked = limits.take(next.reservation, { next: follower?.reservation, waits, running })
@@ -337,8 +111,8 @@ export const make = Effect.fnUntraced(function*(
       if (taken === undefined) return Effect.void
       if (typeof taken === "number") return wait(next, taken)
       // The store may have taken its time over this.
-      if (!queue.has(next) || pausedUntil > now()) limits.putBack(next.reservation)
-      else start(next, taken, limits)
+      if (!queue.has(next) || pausedUntil() > now()) limits.putBack(next.reservation)
+      else host.start(next, taken, limits)
       return Effect.void
     })
   })
@@ -348,10 +122,10 @@ export const make = Effect.fnUntraced(function*(
     if (next === undefined) return yield* Queue.take(changes)
     if (onStoreFailure === "closed" || pool.running() >= concurrency) return yield* wait(next, Number.POSITIVE_INFINITY)
     const at = now()
-    if (pausedUntil > at) return yield* wait(next, pausedUntil - at)
-    if (localLimits === undefined) return start(next, [], undefined)
+    if (pausedUntil() > at) return yield* wait(next, pausedUntil() - at)
+    if (localLimits === undefined) return host.start(next, [], undefined)
     const taken = yield* localLimits.take(next.reservation, { next: undefined, waits: true, running: 0 })
-    return typeof taken === "number" ? yield* wait(next, taken) : start(next, taken, localLimits)
+    return typeof taken === "number" ? yield* wait(next, taken) : host.start(next, taken, localLimits)
   })
 
   // A defect of a limit is that of the calling that was to be admitted: the others go on without it.
@@ -363,59 +137,13 @@ export const make = Effect.fnUntraced(function*(
         Effect.suspend(() => {
           const next = queue.head()
           if (next === undefined) return Effect.sleep(1000)
-          settle(next, Exit.die(Cause.squash(cause)))
+          host.fail(next, Cause.squash(cause))
           return Effect.void
         })
       )
 
-  if (!isUnlimited) {
-    yield* Effect.forkScoped(Effect.forever(Effect.catchCause(dispatchNext, failNext), { disableYield: true }))
-  }
-
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      closed = true
-      refuseWaiting()
-    })
-  )
-
-  const defaultRunner = runner()
-  const runnerFor = (options?: SubmitOptions) => options === undefined ? defaultRunner : runner(options)
-
   return {
-    [TypeId]: { runner: runnerFor },
-    submit: (calling, options) =>
-      Effect.suspend(() =>
-        options?.timeout === undefined
-          ? implOf(calling).join(runnerFor(options), plain)
-          : implOf(calling).joinWithin(runnerFor(options), plain, Duration.fromInputUnsafe(options.timeout))
-      ),
-    counts: Effect.sync(counters.counts),
-    size: Effect.sync(() => Math.min(queue.size, queueCapacity)),
-    countsTokens: (buckets.tokens ?? buckets.inputTokens ?? buckets.outputTokens) !== undefined,
-    capacity: concurrency + queueCapacity,
-    snapshot: snapshotOf(buckets, () => ({
-      counts: counters.counts(),
-      running: pool.running(),
-      waiting: queue.size,
-      pausedFor: Duration.millis(Math.max(0, pausedUntil - now())),
-      denials: counters.totals.denials,
-      retries: counters.totals.retries
-    })),
-    awaitIdle: counters.awaitIdle,
-    shutdown: Effect.suspend(() => {
-      refuseWaiting()
-      return counters.awaitIdle
-    })
+    run: Effect.forever(Effect.catchCause(dispatchNext, failNext), { disableYield: true }),
+    isBlocked: () => blocked
   }
-})
-
-/** For how many milliseconds everything is to be held back: the provider asks for it, or refused the call for being over its limit. */
-const pauseOf = (answer: Exit.Exit<unknown, BackendErrorReason>, retry: Duration.Duration | undefined): number => {
-  const reason = Option.getOrUndefined(Exit.findErrorOption(answer))
-  if (reason?._tag !== "RateLimitError" && reason?._tag !== "InternalProviderError") return 0
-  const pause = retryAfterOf(reason) ?? (reason._tag === "RateLimitError" ? retry : undefined)
-  return pause === undefined ? 0 : Duration.toMillis(Duration.min(pause, longestRest))
 }
-
-const bounded = (priority: number): number => Math.max(-1e9, Math.min(1e9, Number.isNaN(priority) ? 0 : priority))
