@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { messageOf } from "./internal/errors/reasonMessage.ts"
-import { retryAfterOf } from "./internal/errors/retryAfter.ts"
+import { requestedDelayOf } from "./internal/errors/requestedDelay.ts"
 import { describe } from "./internal/errors/describe.ts"
 
 /**
@@ -384,7 +384,7 @@ export class AllFailed extends Schema.TaggedError<AllFailed>()("AllFailed", {
   /** The shortest `retryAfter` of the reasons. */
   get retryAfter(): Duration.Duration | undefined {
     return this.failures.reduce<Duration.Duration | undefined>((least, { reason }) => {
-      const asked = retryAfterOf(reason)
+      const asked = requestedDelayOf(reason)
       return asked === undefined || (least !== undefined && Duration.isLessThan(least, asked)) ? least : asked
     }, undefined)
   }
@@ -460,7 +460,7 @@ export class BackendError extends Schema.TaggedError<BackendError>()("BackendErr
 
   /** Delay before the next call: the provider's `retry-after`, or until the circuit breaker closes. */
   get retryAfter(): Duration.Duration | undefined {
-    return retryAfterOf(this.reason)
+    return requestedDelayOf(this.reason)
   }
 
   override get message(): string {

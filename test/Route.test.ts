@@ -4,7 +4,7 @@ import { Array as Arr, Deferred, Duration, Effect, Exit, Fiber, Queue, Ref, Sche
 import { AiError, Response } from "effect/ai"
 import { TestClock } from "effect/testing"
 import { Calling, Circuit, Errors, Executor, iModel, type Route, ServiceBackend } from "effect-imodel"
-import { withRetryAfter } from "../src/internal/errors/retryAfter.ts"
+import { withRequestedDelay } from "../src/internal/errors/requestedDelay.ts"
 
 type Answer = Effect.Effect<string, Errors.BackendErrorReason>
 
@@ -367,7 +367,7 @@ describe("a fallback", () => {
 describe("the time of a fallback", () => {
   it.effect("is not spent on one that is not well and asks for a long rest: it has that rest", () =>
     Effect.gen(function*() {
-      const unwell = withRetryAfter(new AiError.InternalProviderError({ description: "503" }), Duration.minutes(1))
+      const unwell = withRequestedDelay(new AiError.InternalProviderError({ description: "503" }), Duration.minutes(1))
       const a = yield* made("a", fails(unwell))
       const b = yield* made("b", answers("b"))
       const model = yield* iModel.fallback([a.model, b.model])

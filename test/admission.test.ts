@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Fiber, Layer, Metric, Random, Redacted, Schema, Tracer } from "effect"
 import { BackendError, Calling, Executor, iModel, OpenAi, ServiceBackend, Simulator, TokenBucket } from "effect-imodel"
-import { withRetryAfter } from "../src/internal/errors/retryAfter.ts"
+import { withRequestedDelay } from "../src/internal/errors/requestedDelay.ts"
 import { AiError } from "effect/ai"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
@@ -277,7 +277,7 @@ describe("retries", () => {
 
   it.effect("wait for a provider that is not well and asks for it, and hold everybody back likewise", () =>
     Effect.gen(function*() {
-      const unwell = withRetryAfter(new AiError.InternalProviderError({ description: "503" }), Duration.seconds(30))
+      const unwell = withRequestedDelay(new AiError.InternalProviderError({ description: "503" }), Duration.seconds(30))
       const { backend, log } = yield* makeScripted([unwell], { retry })
       const executor = yield* Executor.make({ concurrency: 1 })
       const callings = yield* Effect.forEach([0, 1], (id) => backend.createCalling({ id }))

@@ -26,9 +26,10 @@ import type { Args, HookInstance } from "./hooks/instance.ts"
 import * as Events from "./hooks/events.ts"
 import * as Pipeline from "./hooks/pipeline.ts"
 import { identify, ModelTypeId, uuid } from "./util/identity.ts"
-import { durationOrZero, illegal, notNegative, positive, positiveDuration, wholeNumber } from "./util/options.ts"
+import { durationOrZero, illegal, notNegative, positiveDuration, wholeNumber } from "./util/options.ts"
 import * as Kind from "./util/optionKinds.ts"
 import { TypeId as BackendTypeId } from "./backend.ts"
+import { findExecutor } from "./modelExecutor.ts"
 import { modelKinds } from "./modelOptions.ts"
 import { misfitOf } from "./callOptions.ts"
 import * as Executors from "./executor/executor.ts"
@@ -88,18 +89,17 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   if (countsTokens && cost === undefined) yield* backend.loadTokenizer
 
   const change = instance?.create
-  const createOf = (args: unknown, createOptions: CreateOptions | undefined, costOf: (() => Cost) | undefined) =>
-    backend.createCalling(args, {
+  const create = (args: unknown, createOptions: CreateOptions | undefined, costOf: (() => Cost) | undefined) => {
+    const callingOptions = {
       metadata: createOptions?.metadata,
       expectedOutput: expectedOutputTokens,
       cost: countsTokens ? costOf : noCost
-    })
-  const createUnknown = (args: unknown, createOptions?: CreateOptions, costOf?: () => Cost) =>
-    change === undefined || !Predicate.isReadonlyObject(args)
-      ? createOf(args, createOptions, costOf)
-      : createChanged(change, args, (changed) => createOf(changed, createOptions, costOf))
-  const create = (args: Args, createOptions?: CreateOptions) =>
-    createUnknown(args, createOptions, cost && (() => cost(args)))
+    }
+    return change === undefined || !Predicate.isReadonlyObject(args)
+      ? backend.createCalling(args, callingOptions)
+      : createChanged(change, args, (changed) => backend.createCalling(changed, callingOptions))
+  }
+  const costOf = (args: Args) => cost && (() => cost(args))
 
   const withDefaults = (invokeOptions: InvokeOptions | undefined): InvokeOptions | undefined =>
     invokeOptions === undefined ? defaults : {
@@ -110,14 +110,19 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     }
 
   const { circuit } = backend
-  const admit = <A>(calling: Calling<A>, submission: Submission, invokeOptions: InvokeOptions | undefined) => {
-    const asked = { ...submission, repair: invokeOptions?.repair ?? submission.repair ?? options.repair }
-    const joined = join(calling, admission.runner(invokeOptions), asked, invokeOptions?.timeout)
-    const admitted = backend.capacity === undefined ? joined : placed(joined, invokeOptions)
-    // What would be refused when its turn has come need not wait for it.
-    return circuit === undefined ? admitted : Effect.flatMap(circuit.refusal, (refusal) => {
+  /** Submits a calling to the executor. */
+  const toExecutor = <A>(
+    calling: Calling<A>,
+    submission: Submission,
+    given: InvokeOptions | undefined
+  ) => {
+    const asked = { ...submission, repair: given?.repair ?? submission.repair ?? options.repair }
+    const joined = join(calling, admission.runner(given), asked, given?.timeout)
+    const submitted = backend.capacity === undefined ? joined : placed(joined, given)
+    // A call that the circuit breaker would refuse does not wait for its turn.
+    return circuit === undefined ? submitted : Effect.flatMap(circuit.refusal, (refusal) => {
       if (refusal !== undefined) implOf(calling).refuse(refusal)
-      return admitted
+      return submitted
     })
   }
 
@@ -125,10 +130,10 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     const misfit = invokeOptions && misfitOf(invokeOptions)
     if (misfit !== undefined) return refused(calling, admission.runner(), misfit)
     const given = withDefaults(invokeOptions)
-    if (pipeline === undefined) return admit(calling, submission, given)
-    // The time limit covers the hooks too: where the calling is admitted it is not counted again.
+    if (pipeline === undefined) return toExecutor(calling, submission, given)
+    // The timeout covers the hooks too, and is not applied a second time to the part that is admitted.
     const untimed = given && { ...given, timeout: undefined }
-    const runner = pipeline((part, asked) => admit(part, asked, untimed))
+    const runner = pipeline((part, asked) => toExecutor(part, asked, untimed))
     return join(calling, runner, submission, given?.timeout)
   }
 
@@ -143,7 +148,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
   function invoke(argsOrCalling: Calling | Args, options?: InvokeOptions & CreateOptions) {
     return isCalling(argsOrCalling)
       ? submit(argsOrCalling, plain, options)
-      : settled(argsOrCalling, options)
+      : invokeArgs(argsOrCalling, options)
   }
 
   const makeReader = (take: Sink["take"], limits: Pick<Sink, "firstPartTimeout" | "idleTimeout"> | undefined) =>
@@ -160,7 +165,7 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
             firstPartTimeout: limitOf(streamOptions?.firstPartTimeout),
             idleTimeout: limitOf(streamOptions?.idleTimeout)
           })
-          return create(args, streamOptions).pipe(
+          return create(args, streamOptions, costOf(args)).pipe(
             Effect.flatMap((calling) => submit(calling, { ...plain, sink }, streamOptions)),
             Effect.flatMap((calling) => calling.response),
             Effect.andThen(Queue.end(queue))
@@ -170,20 +175,20 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
       )
     )
 
-  const settled = (args: Args, invokeOptions?: InvokeOptions & CreateOptions) =>
-    Effect.flatMap(create(args, invokeOptions), (calling) => submit(calling, plain, invokeOptions))
+  const invokeArgs = (args: Args, invokeOptions?: InvokeOptions & CreateOptions) =>
+    Effect.flatMap(create(args, invokeOptions, costOf(args)), (calling) => submit(calling, plain, invokeOptions))
 
   const respondAs = Effect.fnUntraced(function*<A>(
     schema: Schema.ConstraintCodec<A, unknown>,
     args: Args,
     respondOptions?: InvokeOptions & CreateOptions
   ) {
-    const calling = yield* settled({ ...args, response_format: schema }, respondOptions)
+    const calling = yield* invokeArgs({ ...args, response_format: schema }, respondOptions)
     const response = yield* calling.response
     const { text, toolCalls, value: decoded } = response
     if (decoded !== undefined && Schema.is(schema)(decoded)) return { ...response, value: decoded }
     const called = toolCalls.map(({ name }) => name).join(", ")
-    // A mock, or a backend of one's own, may leave the decoding to us.
+    // A mock or a custom backend may leave decoding to the model.
     const value = yield* Effect.mapError(
       called === ""
         ? decodeOutput(schema, defaultCodecTransformer, text)
@@ -197,12 +202,12 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
 
   return {
     [ModelTypeId]: {
-      create,
+      create: (args) => create(args, undefined, costOf(args)),
       makeSink: makeReader,
       submit,
       fingerprint: backend.fingerprint,
       models: backend.models,
-      // Not before it is asked for: whatever there is in the metadata is walked through for it.
+      // Computed on demand: it walks through the metadata.
       get configuration() {
         return configurationOf(backend.configuration, options)
       }
@@ -221,13 +226,13 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     events,
     createCalling: (args, createOptions) =>
       Effect.tap(
-        create(args, createOptions),
+        create(args, createOptions, costOf(args)),
         ({ execution }) => execution.status === "failed" ? Effect.fail(execution.error) : Effect.void
       ),
     invoke,
     invokeUnknown: (args, invokeOptions) =>
-      Effect.flatMap(createUnknown(args, invokeOptions), (calling) => submit(calling, plain, invokeOptions)),
-    respond: (args, respondOptions) => Effect.flatMap(settled(args, respondOptions), (calling) => calling.response),
+      Effect.flatMap(create(args, invokeOptions, undefined), (calling) => submit(calling, plain, invokeOptions)),
+    respond: (args, respondOptions) => Effect.flatMap(invokeArgs(args, respondOptions), (calling) => calling.response),
     respondAs,
     stream
   }
@@ -274,51 +279,3 @@ const refused = <A>(calling: Calling<A>, runner: Runner, reason: BackendErrorRea
     implOf(calling).refuse(reason)
     return implOf(calling).join(runner, plain)
   })
-
-const findExecutor = Effect.fnUntraced(function*<Args, Data, H>(
-  backend: Backend<Args, Data>,
-  options: Options<Args, H>
-) {
-  const { concurrency, limitInputTokens, limitOutputTokens, limitRequests, limitTokens, queueCapacity } = options
-  const given = { limitRequests, limitTokens, limitInputTokens, limitOutputTokens, concurrency, queueCapacity }
-  const [own] = Object.entries(given).flatMap(([name, option]) => option === undefined ? [] : [name])
-  const others = (["executor", "rateLimiter"] as const).filter((name) => options[name] !== undefined)
-  const [first, second] = own === undefined ? others : [...others, own]
-  if (first !== undefined && second !== undefined) return yield* illegal(`a model has ${first} or ${second}, not both`)
-  if (own !== undefined) return yield* makeExecutor(backend, options)
-  return options.executor ?? (options.rateLimiter === undefined && backend.capacity === undefined
-    ? Option.getOrUndefined(yield* Effect.serviceOption(Executor.Executor))
-    : undefined)
-})
-
-const makeExecutor = Effect.fnUntraced(function*<Args, Data, H>(
-  { headroom, name }: Backend<Args, Data>,
-  options: Options<Args, H>
-) {
-  const { limitRequests } = options
-  const window = yield* positiveDuration("capacityRefreshTime", options.capacityRefreshTime ?? Duration.minutes(1))
-  const bucket = (name: string, limit: number | undefined) =>
-    limit === undefined
-      ? Effect.undefined
-      : Effect.map(positive(name, limit), (capacity) => ({ capacity, window, headroom: options.headroom ?? headroom }))
-  if (limitRequests !== undefined && limitRequests < 1) {
-    return yield* illegal(
-      `limitRequests must be at least 1, got ${limitRequests}: for less, lengthen capacityRefreshTime`
-    )
-  }
-  return yield* Executor.make({
-    name: options.name ?? name,
-    model: options.name ?? name,
-    key: options.key,
-    requests: yield* bucket("limitRequests", limitRequests),
-    tokens: yield* bucket("limitTokens", options.limitTokens),
-    inputTokens: yield* bucket("limitInputTokens", options.limitInputTokens),
-    outputTokens: yield* bucket("limitOutputTokens", options.limitOutputTokens),
-    concurrency: options.concurrency,
-    queueCapacity: options.queueCapacity,
-    onLimit: options.onLimit,
-    maxDenials: options.maxDenials,
-    onFull: options.onFull,
-    onStoreFailure: options.onStoreFailure
-  })
-})

@@ -10,7 +10,7 @@ import * as Gemini from "../../src/internal/gemini/reason.ts"
 import { failedAnswer } from "../../src/internal/http/failure.ts"
 import * as OpenAi from "../../src/internal/openAi/reason.ts"
 import { retrying } from "../../src/internal/errors/retry.ts"
-import { retryAfterOf } from "../../src/internal/errors/retryAfter.ts"
+import { requestedDelayOf } from "../../src/internal/errors/requestedDelay.ts"
 import { makeScrub } from "../../src/internal/util/scrub.ts"
 
 interface Report {
@@ -293,7 +293,7 @@ describe.each([["openai", OpenAi.reasonOf], ["anthropic", Anthropic.reasonOf], [
         const { message } = new BackendError({ reason, callingId: "1" })
         if (report.words !== undefined) assert.include(message, report.words)
         if (reason._tag === "ContextLengthExceeded") assert.strictEqual(reason.contextWindow, report.contextWindow)
-        const retryAfter = retryAfterOf(reason)
+        const retryAfter = requestedDelayOf(reason)
         assert.strictEqual(retryAfter && Duration.toSeconds(retryAfter), report.retryAfterSeconds)
       }))
 

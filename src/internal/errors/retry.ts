@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { BackendErrorReason } from "../../Errors.ts"
 import * as Kind from "../util/optionKinds.ts"
 import { durationOrZero, illegal } from "../util/options.ts"
-import { retryAfterOf } from "./retryAfter.ts"
+import { requestedDelayOf } from "./requestedDelay.ts"
 
 /**
  * How failed attempts are made again. The rest before the first is `delay`, and twice as long before each further one, drawn
@@ -62,7 +62,7 @@ export const retrying = (
   const isRepeated = retry.while ?? wasNotWorkedOn
   return (reason, failures, random) => {
     if (!(failures <= times) || !isRepeated(reason)) return undefined
-    const asked = retryAfterOf(reason)
+    const asked = requestedDelayOf(reason)
     if (asked !== undefined) {
       const askedMillis = Duration.toMillis(asked)
       // A little later, with jitter: calls with the same delay would come at the same moment.

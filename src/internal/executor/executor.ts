@@ -23,7 +23,7 @@ import { implOf } from "../calling/lifecycle.ts"
 import { plain } from "../calling/submission.ts"
 import { traceWait } from "../calling/telemetry.ts"
 import { longestRest } from "../errors/retry.ts"
-import { retryAfterOf } from "../errors/retryAfter.ts"
+import { requestedDelayOf } from "../errors/requestedDelay.ts"
 import * as Buckets from "../limits/buckets.ts"
 import * as Limits from "../limits/limits.ts"
 import * as Outage from "../limits/outage.ts"
@@ -331,7 +331,7 @@ export const make = Effect.fnUntraced(function*(
 const pauseOf = (answer: Exit.Exit<unknown, BackendErrorReason>, retry: Duration.Duration | undefined): number => {
   const reason = Option.getOrUndefined(Exit.findErrorOption(answer))
   if (reason?._tag !== "RateLimitError" && reason?._tag !== "InternalProviderError") return 0
-  const pause = retryAfterOf(reason) ?? (reason._tag === "RateLimitError" ? retry : undefined)
+  const pause = requestedDelayOf(reason) ?? (reason._tag === "RateLimitError" ? retry : undefined)
   return pause === undefined ? 0 : Duration.toMillis(Duration.min(pause, longestRest))
 }
 

@@ -16,7 +16,7 @@ import type { Any, Data, Error, Hook, Middleware, Options, Services } from "./ho
 import type { Failure } from "../calling/lifecycle.ts"
 import * as Kind from "../util/optionKinds.ts"
 import { positiveDuration } from "../util/options.ts"
-import { callHook, HookBug, instrumentWith, rejecting } from "./instrument.ts"
+import { callHook, HookBug, rejecting, runHookWith } from "./runHook.ts"
 import * as Instance from "./instance.ts"
 
 const kinds = {
@@ -39,11 +39,11 @@ export const make = <A = never, R1 = never, R2 = never, R3 = never, R4 = never, 
     const name = options.name ?? "hook"
     const own = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
     const limit = own ?? Duration.seconds(30)
-    const instrument = instrumentWith(host, name, yield* Effect.context<R1 | R2 | R3 | R4 | R5>())
+    const runPhase = runHookWith(host, name, yield* Effect.context<R1 | R2 | R3 | R4 | R5>())
 
     const create = preEventCreate && ((args: Instance.Args, callingId: string) =>
       Effect.map(
-        instrument(
+        runPhase(
           callHook(() => preEventCreate(args), {
             name: "preEventCreate",
             expected: "arguments or nothing",
@@ -62,7 +62,7 @@ export const make = <A = never, R1 = never, R2 = never, R3 = never, R4 = never, 
 
     const before = preInvocation &&
       ((calling: Calling) =>
-        instrument(
+        runPhase(
           callHook(() => preInvocation(calling), {
             name: "preInvocation",
             expected: "anything",
@@ -73,8 +73,8 @@ export const make = <A = never, R1 = never, R2 = never, R3 = never, R4 = never, 
         ))
 
     const after = postInvocation && ((calling: Calling, exit: Exit.Exit<NormalizedResponse, Failure>) => {
-      const instrumented = Effect.asVoid(
-        instrument(
+      const observed = Effect.asVoid(
+        runPhase(
           callHook(() => postInvocation(calling, exit), {
             name: "postInvocation",
             expected: "anything",
@@ -84,12 +84,12 @@ export const make = <A = never, R1 = never, R2 = never, R3 = never, R4 = never, 
           { phase: "postInvocation", callingId: calling.id, limit, outcome: passed }
         )
       )
-      return exits && Exit.isSuccess(exit) ? instrumented : logged(instrumented, name, "postInvocation")
+      return exits && Exit.isSuccess(exit) ? observed : logged(observed, name, "postInvocation")
     })
 
     const recover = onError &&
       ((calling: Calling, error: Failure): Effect.Effect<NormalizedResponse<A>, Failure> =>
-        instrument(
+        runPhase(
           callHook(() => onError(calling, error), {
             name: "onError",
             expected: "a response or nothing",
@@ -112,7 +112,7 @@ export const make = <A = never, R1 = never, R2 = never, R3 = never, R4 = never, 
         ))
 
     const change = onPart && ((part: StreamPart, calling: Calling) => {
-      const instrumented = instrument(
+      const observed = runPhase(
         callHook(() => onPart(part, calling), {
           name: "onPart",
           expected: "a part, an array of parts or nothing",
@@ -127,7 +127,7 @@ export const make = <A = never, R1 = never, R2 = never, R3 = never, R4 = never, 
         }
       )
       return Effect.map(
-        exits ? instrumented : logged(instrumented, name, "onPart"),
+        exits ? observed : logged(observed, name, "onPart"),
         (parts) => parts === undefined ? [part] : isPart(parts) ? [parts] : parts
       )
     })
@@ -209,14 +209,14 @@ export const middleware = <E = never, R = never, A = never>(
 ): Hook<never, R, A> => ({
   [TypeId]: Effect.fnUntraced(function*(host) {
     const name = options?.name ?? "hook"
-    const instrument = instrumentWith(host, name, yield* Effect.context<R>())
+    const runPhase = runHookWith(host, name, yield* Effect.context<R>())
     return {
       ...Instance.identity,
       around: <D>(next: Instance.Answer<D>) => (calling: Calling) =>
         Effect.suspend(() => {
           const calls: Calls<D> = { isAsked: false, answer: undefined, defects: [] }
           const reject = rejecting(name, "middleware", calling.id)
-          return instrument(
+          return runPhase(
             callHook(() => wrap(watching(next, calls))(calling), {
               name: "middleware",
               expected: "a response",

@@ -6,7 +6,7 @@ import { isTooDeep, tooDeep } from "../util/depth.ts"
 import type { Hook } from "./hook.ts"
 import { TypeId } from "./hook.ts"
 import type { Answer, Args } from "./instance.ts"
-import { rejecting } from "./instrument.ts"
+import { rejecting } from "./runHook.ts"
 import { makeRedactor, type Redactor } from "./redactor.ts"
 
 /**

@@ -21,7 +21,7 @@ import { eventsOf, eventsOfJson, isDone, type Over, readEvents, type StreamEvent
 import { impliedError } from "./statedError.ts"
 import { type Emit, streamPartsOf } from "../calling/streaming.ts"
 import { Notes, type TolerantDecoder } from "./tolerantDecoder.ts"
-import { withRetryAfter } from "../errors/retryAfter.ts"
+import { withRequestedDelay } from "../errors/requestedDelay.ts"
 import type { Attempt } from "../calling/work.ts"
 
 /** What the answers of an API look like. */
@@ -68,7 +68,7 @@ export const makeReader = <Payload, Data>(format: Format<Payload, Data>) => {
   const failed = (response: HttpClientResponse.HttpClientResponse, text: string) =>
     Effect.flatMap(
       failedAnswer(response, text, format.scrub),
-      (answer) => Effect.fail(withRetryAfter(format.reasonOf(answer), answer.retryAfter))
+      (answer) => Effect.fail(withRequestedDelay(format.reasonOf(answer), answer.retryAfter))
     )
 
   const normalized = (

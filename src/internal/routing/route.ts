@@ -21,7 +21,7 @@ import { healthOf } from "../errors/health.ts"
 import { ModelTypeId } from "../util/identity.ts"
 import { monotonicMillis } from "../util/monotonic.ts"
 import { positiveDuration, positiveInteger } from "../util/options.ts"
-import { retryAfterOf } from "../errors/retryAfter.ts"
+import { requestedDelayOf } from "../errors/requestedDelay.ts"
 
 /** A model, and its callings that are queued or running. */
 export interface Route<in Args, out Data> {
@@ -294,9 +294,9 @@ const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breake
   const unlessItAnswers = answersOthers ? Breaker.ignored : Breaker.failure()
   switch (reason._tag) {
     case "RateLimitError":
-      return restingFor(retryAfterOf(reason)) ?? unlessItAnswers
+      return restingFor(requestedDelayOf(reason)) ?? unlessItAnswers
     case "InternalProviderError":
-      return restingFor(retryAfterOf(reason)) ?? (exhausted ? unlessItAnswers : Breaker.ignored)
+      return restingFor(requestedDelayOf(reason)) ?? (exhausted ? unlessItAnswers : Breaker.ignored)
     case "QuotaExhaustedError":
       return Breaker.failure()
     case "TimeoutError":

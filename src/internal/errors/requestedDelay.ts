@@ -7,7 +7,7 @@ import * as Predicate from "effect/Predicate"
  * Adds the delay that the provider asks for to a reason that has no field for it: it stands in the reason's `metadata`, and so
  * is kept when the error is encoded.
  */
-export const withRetryAfter = <Reason extends { readonly _tag: string }>(
+export const withRequestedDelay = <Reason extends { readonly _tag: string }>(
   reason: Reason,
   retryAfter: Duration.Duration | undefined
 ): Reason | AiError.InternalProviderError =>
@@ -19,7 +19,7 @@ export const withRetryAfter = <Reason extends { readonly _tag: string }>(
     : reason
 
 /** The delay that the provider asks for, or `undefined`. */
-export const retryAfterOf = (
+export const requestedDelayOf = (
   reason: { readonly _tag: string; readonly retryAfter?: Duration.Duration | undefined }
 ): Duration.Duration | undefined => {
   if (reason.retryAfter !== undefined) return reason.retryAfter

@@ -11,7 +11,7 @@ import { shown } from "../util/options.ts"
 import type { Event } from "./event.ts"
 import type { Host } from "./instance.ts"
 
-interface Instrumented<B> {
+interface HookRun<B> {
   readonly phase: Event["phase"]
   readonly callingId: string
   readonly limit: Duration.Duration | undefined
@@ -20,10 +20,10 @@ interface Instrumented<B> {
 }
 
 /** Runs an Effect of a hook, and publishes the outcome. */
-export const instrumentWith = <R>(host: Host, hook: string, services: Context.Context<R>) =>
+export const runHookWith = <R>(host: Host, hook: string, services: Context.Context<R>) =>
 <B, E>(
   effect: Effect.Effect<B, E, R>,
-  { callingId, limit, outcome, phase }: Instrumented<B>
+  { callingId, limit, outcome, phase }: HookRun<B>
 ): Effect.Effect<B, E | TimeoutError> =>
   Effect.clockWith((clock) => {
     const startedAt = clock.currentTimeMillisUnsafe()
