@@ -25,8 +25,8 @@ import { positiveDuration, positiveInteger } from "./internal/util/options.ts"
 // -----------------------------------------------------------------------------
 
 /**
- * The circuit of a backend. It is closed while the backend is well, and open while it is left alone. Then one call is let
- * through, to see.
+ * The circuit breaker of a backend: closed while calls run, open after too many failures. After `openFor` it is half-open, and a
+ * single trial call decides.
  *
  * @category models
  * @since 0.1.0
@@ -34,24 +34,26 @@ import { positiveDuration, positiveInteger } from "./internal/util/options.ts"
 export interface Circuit {
   readonly name: string
   readonly state: Effect.Effect<Breaker.State, Breaker.CircuitBreakerError>
-  /** Each opening, trial and closing that this process brings about, from now on. */
+  /** Transitions caused by this process, from now on. */
   readonly transitions: Stream.Stream<Breaker.Transition>
-  /** Why nothing would run at this moment; `undefined` when it would. */
+  /** The reason why a call would be refused now, or `undefined`. */
   readonly refusal: Effect.Effect<CircuitOpen | undefined>
-  /** Runs an attempt and takes note of how it ends; fails with `CircuitOpen` when the circuit is open. */
+  /** Runs an attempt and records its outcome. Fails with `CircuitOpen` while the circuit is open. */
   readonly attempt: <A>(
     attempt: Effect.Effect<A, BackendError | BackendErrorReason>
   ) => Effect.Effect<A, BackendError | BackendErrorReason>
 }
 
 /**
+ * The options of a circuit breaker.
+ *
  * @category options
  * @since 0.1.0
  */
 export interface Options {
-  /** How many failed attempts in a row open the circuit. @default 5 */
+  /** Number of consecutive failed attempts that open the circuit. @default 5 */
   readonly failures?: number | undefined
-  /** How long it stays open. Then one call is let through: it closes the circuit, or opens it again. @default 15 seconds */
+  /** Time until a trial call, which closes the circuit or opens it again. @default 15 seconds */
   readonly openFor?: Duration.Input | undefined
 }
 
@@ -60,16 +62,15 @@ export interface Options {
 // -----------------------------------------------------------------------------
 
 /**
- * Makes a circuit. It is kept in the `CircuitBreakerStore` of Effect that is in context, such as the one on Redis, where what
- * has one name is one circuit for all processes; and in memory, for itself alone, when there is none. While the store is away
- * everything runs.
+ * Makes a circuit breaker. With Effect's `CircuitBreakerStore` in context, such as the one on Redis, circuits with the same name are
+ * shared by all processes. Without one, the circuit is in memory and private. While the store fails, all calls run.
  *
- * Fails with `IllegalArgumentError` when an option is wrong.
+ * Fails with `IllegalArgumentError` for an invalid option.
  *
  * Its metrics are `imodel_circuit_open` (1 while it is open, 0.5 while it is tried, 0 while it is closed) and
  * `imodel_circuit_transitions`, by the attribute `circuit`.
  *
- * **Example** (A backend of one's own, left alone when it is down)
+ * **Example** (A custom backend)
  *
  * ```ts
  * import { Effect, Schema } from "effect"

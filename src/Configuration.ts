@@ -37,12 +37,17 @@ import { iModel, type Model } from "./Model.ts"
 export const toJson: (model: Model<never>) => Schema.JsonObject = internal.toJson
 
 /**
- * Provides `iModel` of JSON, as `toJson` has it or as people write it. The model is a new one: its `id` is fresh, its limits are
- * full. Times are milliseconds, or such as `"1 minute"`.
+ * Provides `iModel` from JSON, as `toJson` writes it or as people write it. The model is new: it has a fresh `id` and full limits.
+ * Durations are milliseconds or strings such as `"1 minute"`.
  *
- * Fails with `ConfigurationError`, which has the path of the field, when there is one that it does not know or a wrong value in
- * one, another version, a provider that is not known, a key in place of the name of a variable, a variable that is not there, or a
- * `null`; and with `RateLimiterError` when the store of a `RateLimiter` in context does.
+ * Fails with `ConfigurationError`, which has the path of the field, for
+ *
+ * - an unknown field, an invalid value, or another version
+ * - an unknown provider
+ * - a key in place of the name of its environment variable, or a variable that is not set
+ * - a `null`, which stands for a part that could not be written
+ *
+ * Fails with `RateLimiterError` when the store of a `RateLimiter` in context fails.
  *
  * `ServiceRegistry.layerFromFile` has several models by name, from one file.
  *

@@ -96,8 +96,9 @@ export const Params: Context.Reference<Readonly<Record<string, unknown>>> = inte
  * A failure of `preEventCreate` or `preInvocation` rejects the calling: it is `aborted` without cost, and the failure is the `cause`
  * of a `PermissionDenied` of reason `HookRejected`. A calling that `onError` recovers before its first attempt is `skipped`.
  *
- * A function that throws, dies, or returns what its type does not allow has failed. Before the backend is asked that rejects the calling;
- * later it is logged and published as an event, and the answer or the error stays as it was, unless `exit` is set.
+ * A function that throws, dies, or returns a value that its type does not allow has failed. If it fails before the backend is
+ * called, the calling is rejected. After that, the failure is logged and published as an event, and the answer or the error stays
+ * as it was, unless `exit` is set.
  *
  * **Gotchas**
  *

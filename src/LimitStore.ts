@@ -9,13 +9,13 @@
  *
  * **Gotchas**
  *
- * While the store fails, or does not answer within a second, `onStoreFailure` of the model says what happens: calls wait and fail by
- * their own `timeout` (`"closed"`), are admitted by a tenth of each limit, in memory (`"local"`), or without limits (`"open"`). The log
- * has one line when that begins and one when it ends, and `imodel_store_away` is 1 meanwhile. A store that comes back empty is not
- * taken for full buckets by the processes that knew it before.
+ * While the store fails, or does not reply within a second, `onStoreFailure` of the model applies: calls wait up to their own
+ * `timeout` (`"closed"`), are admitted by a tenth of each limit in memory (`"local"`), or without limits (`"open"`). The log has one
+ * line at the beginning and one at the end, and `imodel_store_away` is 1 in between. When a store has lost its data, processes that
+ * knew its buckets do not take them for full.
  *
- * With Effect's own `RateLimiter` over its Redis store in context, in place of a `LimitStore`, buckets of one key are shared by a round
- * trip for each bucket, by the clocks of the clients, without a line, and what is learned stays in its process.
+ * Effect's own `RateLimiter` over its Redis store, in place of a `LimitStore`, also shares buckets by key, with less: one round trip
+ * per bucket, the clocks of the clients, no common queue, and corrections that stay in their process.
  *
  * @since 0.1.0
  */

@@ -88,13 +88,18 @@ export function layer<E, R>(
  *
  * **Details**
  *
- * A model is as `iModel.toJson` writes it, but for its version and its name, which the file has. The backend of several models
- * (`"type": "fallback"`, `"balance"`) names those of the same file, which are the same models then, with the same limits; or has
- * them written in it. The type `"provider"` may be left out. Keys are there by the names of their environment variables.
+ * A model has the form that `iModel.toJson` writes, without version and name, which the file has. The backend of a model of several
+ * (`"type": "fallback"`, `"balance"`) refers to models of the same file by name, which share their limits, or contains them. The
+ * type `"provider"` is the default. Keys are given by the names of their environment variables.
  *
- * Fails with `ConfigurationError`, which has the file and the path, when that cannot be read or is no JSON, is of another
- * version, has a field that is not known or is there twice, a wrong value, a key in place of its name, a model that nobody knows,
- * or one that asks itself. A model whose variable is missing is `ModelUnavailable`, with the `ConfigurationError` as its `cause`.
+ * Fails with `ConfigurationError`, which has the file and the path, for
+ *
+ * - a file that cannot be read, is not JSON, or has another version
+ * - an unknown or repeated field, or an invalid value
+ * - a key in place of the name of its environment variable
+ * - a reference to a model that is not in the file, or of a model to itself
+ *
+ * A model whose environment variable is not set is `ModelUnavailable`, with the `ConfigurationError` as its `cause`.
  *
  * **Example** (The models of a program)
  *

@@ -77,15 +77,16 @@ export type {
 // -----------------------------------------------------------------------------
 
 /**
- * Makes a backend of a tool of `effect/ai` and its handler. What the handler needs is taken while it is made.
+ * Makes a backend from a tool of `effect/ai` and its handler. The services of the handler are taken when the backend is made.
  *
  * **Details**
  *
- * Arguments are decoded by the schema of the tool; unknown ones are refused, by name. What the handler fails with, throws, rejects
- * or dies with is the `cause` of a `BackendError` of reason `ToolFailure`, and so is an answer that the tool's schema does not know.
- * The model is told its message, or where it has none its tag and fields, what is `Redacted` left out. An interruption stays one.
+ * Arguments are decoded by the schema of the tool; unknown ones are refused by name. A failure, exception, rejection or defect of
+ * the handler is the `cause` of a `BackendError` of reason `ToolFailure`, and so is an answer that does not fit the schema of the
+ * tool. The model sees the message of the failure; if there is none, its tag and fields without `Redacted` values. An interruption
+ * stays an interruption.
  *
- * The `data` is the answer, and the `text` what a model sees of it: a text as it is, anything else as JSON.
+ * `data` is the answer of the handler. `text` is what a model sees: a string as it is, other values as JSON.
  *
  * **Example** (Handlers of all kinds)
  *
@@ -222,13 +223,13 @@ export const fromToolkit: <Tools extends Readonly<Record<string, Tool.Any>>>(
 // -----------------------------------------------------------------------------
 
 /**
- * Makes a backend of each tool of an MCP server. They have one connection, which lives in the current scope; when it breaks, the call
- * that met it fails with a `ToolFailure`, of which the `cause` says why, and the next one connects again.
+ * Makes a backend of each tool of an MCP server. They share one connection, which is closed with the current scope. When it breaks,
+ * the running call fails with a `ToolFailure`, whose `cause` says why, and the next call reconnects.
  *
  * **Details**
  *
- * Arguments that do not fit the JSON schema of the tool are a `ToolFailure`, and are not sent. What the server calls an error (`isError`) is a `ToolFailure` with what it said. The `timeout` is that of
- * the connection: see {@link mcpStdio} and {@link mcpHttp}.
+ * Arguments that do not fit the JSON schema of the tool are a `ToolFailure`, and are not sent. An error of the server (`isError`) is
+ * a `ToolFailure` with its message. The `timeout` of a call is that of the connection: see {@link mcpStdio} and {@link mcpHttp}.
  *
  * **Example** (The tools of a server)
  *

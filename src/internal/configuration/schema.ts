@@ -1,4 +1,4 @@
-/** The form of a configuration, version 1: of a model, and of a file of several. Editors show what is said of the fields here. */
+/** The schema of a configuration, version 1: of a model, and of a file of several. Editors show the descriptions of its fields. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
@@ -57,73 +57,73 @@ const VariableName = Schema.String.annotate({
 // -----------------------------------------------------------------------------
 
 const name = Schema.String.annotate({
-  description: "The name of the model, in metrics and answers. By default its backend's."
+  description: "The name of the model, in metrics and answers. By default that of the backend."
 })
 
 /** The options of a model. */
 const options = {
-  metadata: optionalKey(Schema.JsonObject.annotate({ description: "Whatever is to be known of the model." })),
+  metadata: optionalKey(Schema.JsonObject.annotate({ description: "Metadata of the model." })),
   limitRequests: optionalKey(
     Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1)).annotate({
-      description: "Calls a window. By default no limit."
+      description: "Requests per window. By default no limit."
     })
   ),
-  limitTokens: optionalKey(positive("Tokens a window. By default no limit.")),
+  limitTokens: optionalKey(positive("Tokens per window, input and output together. By default no limit.")),
   limitInputTokens: optionalKey(
-    positive("Input tokens a window, where the provider counts them apart. By default no limit.")
+    positive("Input tokens per window, for providers that count them separately. By default no limit.")
   ),
   limitOutputTokens: optionalKey(
-    positive("Output tokens a window, where the provider counts them apart. By default no limit.")
+    positive("Output tokens per window, for providers that count them separately. By default no limit.")
   ),
   capacityRefreshTime: optionalKey(
-    time("The window: the time in which an exhausted limit is whole again. By default 1 minute.")
+    time("The window: the time in which an empty limit refills. By default 1 minute.")
   ),
   headroom: optionalKey(timeOrZero(
-    "How much of the window is kept back for the provider's clock, at most a twentieth of it. By default 150 milliseconds."
+    "Safety margin subtracted from the window, for latency and clock skew, at most a twentieth. By default 150 milliseconds."
   )),
   key: optionalKey(Schema.String.annotate({
-    description: "The name under which the limits are shared by all who state the same ones. By default they are not."
+    description: "The name under which limits are shared between processes. By default they are not shared."
   })),
   onStoreFailure: optionalKey(
     Schema.Literals(["closed", "local", "open"]).annotate({
       description:
-        "While the store of shared limits fails: calls wait (closed), or are admitted by a tenth of the limits " +
-        "(local), or without limits (open). By default closed."
+        "While the store of shared limits fails: calls wait (closed), are admitted by a tenth of the limits (local), " +
+        "or without limits (open). By default closed."
     })
   ),
-  queueCapacity: optionalKey(positiveInteger("How many calls may wait in the queue. By default 100.")),
-  concurrency: optionalKey(positiveInteger("How many calls run at once. By default 100.")),
+  queueCapacity: optionalKey(positiveInteger("Maximum number of queued calls. By default 100.")),
+  concurrency: optionalKey(positiveInteger("Maximum number of running calls. By default 100.")),
   onLimit: optionalKey(
     Schema.Literals(["wait", "deny"]).annotate({
       description:
-        "A call that cannot start at once waits its turn (wait), or is tried again maxDenials times and denied then " +
-        "(deny). By default wait."
+        "A call that cannot start at once waits for its turn (wait), or is denied after maxDenials tries (deny). " +
+        "By default wait."
     })
   ),
-  maxDenials: optionalKey(positiveInteger("With onLimit: deny, how often a call is tried. By default 3.")),
+  maxDenials: optionalKey(positiveInteger("Number of tries with onLimit: deny. By default 3.")),
   onFull: optionalKey(
     Schema.Literals(["suspend", "deny"]).annotate({
-      description: "When the queue is full, a call waits outside (suspend), or is denied (deny). By default suspend."
+      description: "When the queue is full, a submitter waits (suspend), or is denied (deny). By default suspend."
     })
   ),
   expectedOutputTokens: optionalKey(
-    notNegative("The output tokens to reserve for a call that states no max_tokens. By default 0.")
+    notNegative("Output tokens reserved for a call without max_tokens. By default 0.")
   ),
   repair: optionalKey(
     Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({
       description: "How often an answer that its schema does not decode is asked for again. By default 1."
     })
   ),
-  timeout: optionalKey(time("The longest time from submission to settlement. By default for ever.")),
-  queueTimeout: optionalKey(time("The longest time that a call waits to be admitted. By default for ever.")),
+  timeout: optionalKey(time("Maximum time from submission to settlement. By default no limit.")),
+  queueTimeout: optionalKey(time("Maximum time in the queue. By default no limit.")),
   firstPartTimeout: optionalKey(
-    time("The longest time from the start of a streamed attempt to the first part of its answer. By default for ever.")
+    time("Maximum time from the start of a streamed attempt to its first part. By default no limit.")
   ),
   idleTimeout: optionalKey(
-    time("The longest silence of the provider in the middle of a streamed answer. By default 2 minutes.")
+    time("Maximum time between two parts of a streamed answer. By default 2 minutes.")
   ),
   priority: optionalKey(
-    Schema.Finite.annotate({ description: "The priority of its calls: a lower number goes first. By default 0." })
+    Schema.Finite.annotate({ description: "Priority of its calls. Lower numbers go first. By default 0." })
   )
 }
 
@@ -201,7 +201,7 @@ const ProviderBackend = Schema.Struct({
   ),
   capabilities: optionalKey(
     Schema.Struct({
-      contextWindow: optionalKey(positiveInteger("How much the model takes in at once, in tokens.")),
+      contextWindow: optionalKey(positiveInteger("Context window in tokens.")),
       tools: optionalKey(Schema.Boolean.annotate({ description: "Whether the model takes tools." })),
       images: optionalKey(Schema.Boolean.annotate({ description: "Whether the model takes images." })),
       prefill: optionalKey(
