@@ -16,6 +16,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { type Calling, isNormalizedResponse, makeResponse, type NormalizedResponse, type Part } from "./Calling.ts"
 import type { Circuit } from "./Circuit.ts"
 import type { BackendError, BackendErrorReason, Unsupported } from "./Errors.ts"
@@ -361,7 +362,7 @@ const withValue = (format: OutputSchema) =>
  */
 export const layer = <Args, Data, E, R>(
   backend: Effect.Effect<Backend<Args, Data>, E, R>
-): Layer.Layer<ServiceBackend, E, R> =>
+): Layer.Layer<ServiceBackend, E, Exclude<R, Scope.Scope>> =>
   Layer.effect(ServiceBackend, Effect.map(backend, (backend) => ({ ...backend, [TypeId]: variance })))
 
 // -----------------------------------------------------------------------------

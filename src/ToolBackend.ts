@@ -119,7 +119,7 @@ export const make = Effect.fnUntraced(function*<
   tool: Tool.Tool<Name, { parameters: P; success: S; failure: F; failureMode: M }>,
   handler: Handler<P["Type"], S["Type"], E, R>,
   options: Options = {}
-): Effect.fn.Return<Backend<P["Encoded"], S["Type"]>, Cause.IllegalArgumentError, R> {
+): Effect.fn.Return<Backend<P["Encoded"], S["Type"]>, Cause.IllegalArgumentError, NoInfer<R>> {
   const timeout = options.timeout === undefined ? undefined : yield* positiveDuration("timeout", options.timeout)
   const services = yield* Effect.context<R>()
   const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(tool.successSchema))

@@ -144,6 +144,18 @@ describe("a schema of Zod", () => {
     assert.match(String(error), /must begin with #[\s\S]*hex/)
   })
 
+  it("that throws fails the answer, and nothing else", async () => {
+    const schema = iModel.fromStandardSchema(
+      z.object({ hex: z.string().transform((text): unknown => JSON.parse(text)) })
+    )
+    const error = await Effect.runPromise(Effect.flip(Schema.decodeEffect(schema)({ hex: "no json" })))
+    assert.match(String(error), /has thrown, or is asynchronous/)
+  })
+
+  it("of values that JSON does not have is refused", () => {
+    assert.throws(() => iModel.fromStandardSchema(z.object({ at: z.date() })), /must have a JSON schema/)
+  })
+
   it("without a JSON schema is refused", () => {
     const { "~standard": { jsonSchema: _, ...standard } } = Colour
     const unknown: unknown = { "~standard": standard }

@@ -53,7 +53,7 @@ const printed: Readonly<Record<string, ReadonlyArray<RegExp>>> = {
   registry: [
     /^gpt, by gpt: Amber\.$/m,
     /^main, by gpt/m,
-    /available: 498/,
+    /available: \d+, capacity: 500/,
     /with full limits: Amber/,
     /Did you mean gpt\?/
   ],

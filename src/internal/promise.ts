@@ -1,9 +1,11 @@
 /** A model for a program that is not written in Effect. */
 import type * as Prompt from "effect/ai/Prompt"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import type * as Result from "effect/Result"
+import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import type { Calling, NormalizedResponse, StreamPart } from "../Calling.ts"
 import { type Conversation, type ConverseOptions, converseWith } from "../Conversation.ts"
@@ -21,6 +23,7 @@ import type { Arguments } from "../ServiceBackend.ts"
 import { type AnySchema, toSchema } from "./chat/standardSchema.ts"
 import * as Many from "./invokeMany.ts"
 import * as Models from "./model.ts"
+import { illegal } from "./util/options.ts"
 import { type PromisedTool, ToolTypeId } from "./promisedTool.ts"
 
 /**
@@ -138,8 +141,10 @@ export const promised = <Self, Args, Data, E>(
   ): Promise<Array<Calling<Data>>>
   function invokeAll(args: Iterable<Args>, { signal, ...options }: BatchOptions & Abortable = {}) {
     return run(
-      (model): Effect.Effect<Array<unknown>, TimeoutError | PermissionDenied> =>
-        options.mode === "result"
+      (model): Effect.Effect<Array<unknown>, TimeoutError | PermissionDenied | Cause.IllegalArgumentError> =>
+        !Predicate.isIterable(args)
+          ? illegal("the arguments of invokeAll must be iterable, such as an array of { prompt }")
+          : options.mode === "result"
           ? Many.invokeAllResults(model, args, options)
           : Many.invokeAll(model, args, options),
       signal

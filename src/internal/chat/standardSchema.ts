@@ -8,6 +8,7 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "effect/StandardSchema"
+import { describe } from "../errors/describe.ts"
 
 /**
  * A schema of another library that implements Standard Schema and Standard JSON Schema, such as Zod and ArkType do, and Valibot
@@ -44,7 +45,7 @@ export const fromStandard = <A>({ "~standard": standard }: StandardSchema<A>): S
       "A schema must have a JSON schema: its library implements Standard Schema, but not Standard JSON Schema"
     )
   }
-  const json = standard.jsonSchema.input({ target: "draft-2020-12" })
+  const json = jsonSchemaOf(standard)
   const encoded = SchemaRepresentation.fromJsonSchemaDocument(JsonSchema.fromSchemaDraft2020_12(json), {
     // The schema is of the program itself.
     patterns: "apply",
@@ -56,8 +57,8 @@ export const fromStandard = <A>({ "~standard": standard }: StandardSchema<A>): S
   const isDecoded = (value: unknown): value is A => !SchemaIssue.isIssue(value)
   return structure.pipe(Schema.decodeTo(Schema.declare(isDecoded), {
     decode: SchemaGetter.transformEffect((input: unknown, options) => {
-      const result = standard.validate(input)
-      if (result instanceof Promise) return Effect.fail(new SchemaIssue.InvalidValue({ message: asynchronous }, input))
+      const result = validated(() => standard.validate(input))
+      if (typeof result === "string") return Effect.fail(new SchemaIssue.InvalidValue({ message: result }, input))
       if (result.issues === undefined) return Effect.succeed(result.value)
       const [first] = result.issues
       const issue = new SchemaIssue.InvalidValue({ message: first?.message ?? "Invalid value" }, input, options)
@@ -68,4 +69,25 @@ export const fromStandard = <A>({ "~standard": standard }: StandardSchema<A>): S
   }))
 }
 
-const asynchronous = "The schema validates asynchronously, which is not supported"
+const jsonSchemaOf = (standard: StandardJSONSchemaV1.Props) => {
+  try {
+    return standard.jsonSchema.input({ target: "draft-2020-12" })
+  } catch (error) {
+    throw new Cause.IllegalArgumentError(`A schema must have a JSON schema: ${describe(error)}`)
+  }
+}
+
+/** The result of a validation, or what is wrong with it. Zod returns a promise when a transformation throws. */
+const validated = <A>(
+  validate: () => StandardSchemaV1.Result<A> | Promise<StandardSchemaV1.Result<A>>
+): StandardSchemaV1.Result<A> | string => {
+  try {
+    const result = validate()
+    if (!(result instanceof Promise)) return result
+    // It may reject, and nobody else handles that.
+    result.catch(() => {})
+    return "The validation of the schema has thrown, or is asynchronous, which is not supported"
+  } catch (error) {
+    return `The validation of the schema has thrown: ${describe(error)}`
+  }
+}

@@ -4,7 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { ConfigurationError } from "../../Errors.ts"
-import { once, wholly } from "../util/memoize.ts"
+import { memoize, wholly } from "../util/memoize.ts"
 import { type Path, readModels, refused } from "./read.ts"
 import { type Making, restore } from "./restore.ts"
 
@@ -29,7 +29,7 @@ export const readFile = Effect.fnUntraced(function*(
       restore(configuration, ["models", name], models),
       (error) => error._tag === "ConfigurationError" ? inFile(error) : error
     )
-    models.set(name, once(Scope.provide(wholly(made), scope)))
+    models.set(name, memoize(Scope.provide(wholly(made), scope)))
   }
   return models
 })

@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import { ConfigurationError } from "../../Errors.ts"
 import { version } from "./json.ts"
 import { deepestIssue } from "../util/schemaIssue.ts"
-import { near } from "../util/suggest.ts"
+import { suggest } from "../util/suggest.ts"
 import { File, type Model, Single } from "./schema.ts"
 
 export type Path = ReadonlyArray<PropertyKey>
@@ -103,7 +103,7 @@ const checkNames = (known: References, references: ReadonlyArray<Reference>): Ef
 
 const unknownName = (name: string, known: References): string => {
   if (known.size === 0) return "There are no models to be named here: write it in place of its name"
-  const meant = near(name, [...known.keys()])
+  const meant = suggest(name, [...known.keys()])
   return meant.length > 0
     ? `There is no such model. Did you mean ${meant.join(" or ")}?`
     : `There is no such model. There are: ${[...known.keys()].join(", ")}`

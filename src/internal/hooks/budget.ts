@@ -102,6 +102,9 @@ interface Estimate {
  *
  * A call without `max_tokens` reserves no output, and can overdraw the budget by its output.
  *
+ * Calls reserve when they are submitted, before they wait in the queue: in a large batch most of a small budget is reserved at once,
+ * and further calls are denied though little is spent. Submit fewer calls at once: `concurrency: 4, queueCapacity: 1`.
+ *
  * **Example** (Five dollars a day)
  *
  * ```ts

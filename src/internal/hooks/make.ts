@@ -32,7 +32,7 @@ const kinds = {
 
 export const make = <A = never, R1 = never, R2 = never, R3 = never, R4 = never, R5 = never>(
   options: Options<A, R1, R2, R3, R4, R5>
-): Hook<Cause.IllegalArgumentError, R1 | R2 | R3 | R4 | R5, A> => ({
+): Hook<Cause.IllegalArgumentError, NoInfer<R1 | R2 | R3 | R4 | R5>, NoInfer<A>> => ({
   [TypeId]: Effect.fnUntraced(function*(host) {
     yield* Kind.check("a hook", options, kinds)
     const { exit: exits, onError, onPart, postInvocation, preEventCreate, preInvocation } = options
@@ -206,7 +206,7 @@ const backendErrorOf = (calling: Calling) => (error: unknown): BackendError | Ho
 export const middleware = <E = never, R = never, A = never>(
   wrap: Middleware<E, R, A>,
   options?: { readonly name?: string | undefined }
-): Hook<never, R, A> => ({
+): Hook<never, NoInfer<R>, NoInfer<A>> => ({
   [TypeId]: Effect.fnUntraced(function*(host) {
     const name = options?.name ?? "hook"
     const runPhase = runHookWith(host, name, yield* Effect.context<R>())

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import { DuplicateModel, ModelNotFound, type ModelUnavailable, NotATool } from "../../Errors.ts"
 import { release } from "./ownership.ts"
 import type { Format, Registered, Registry, ToolSchema } from "./options.ts"
-import { near } from "../util/suggest.ts"
-import { once } from "../util/memoize.ts"
+import { suggest } from "../util/suggest.ts"
+import { memoize } from "../util/memoize.ts"
 import { dialects, fitSchema } from "../tools/toolSchema.ts"
 
 type Found = Effect.Effect<Registered, ModelUnavailable>
@@ -24,7 +24,7 @@ export const make = (layers: ReadonlyMap<string, Found>): Omit<Registry, "scope"
       Effect.sync(() => {
         entry.model = model
       }))
-    const entry: Entry = { name, found: once(made), model: undefined }
+    const entry: Entry = { name, found: memoize(made), model: undefined }
     entries.set(name, entry)
   }
 
@@ -33,7 +33,7 @@ export const make = (layers: ReadonlyMap<string, Found>): Omit<Registry, "scope"
       const entry = entries.get(nameOrId) ?? [...entries.values()].find(({ model }) => model?.id === nameOrId)
       if (entry !== undefined) return Effect.succeed(entry)
       const names = [...entries.keys()]
-      return Effect.fail(new ModelNotFound({ name: nameOrId, suggestions: near(nameOrId, names), names }))
+      return Effect.fail(new ModelNotFound({ name: nameOrId, suggestions: suggest(nameOrId, names), names }))
     })
 
   const get = (nameOrId: string) => Effect.flatMap(find(nameOrId), ({ found }) => found)

@@ -44,8 +44,6 @@ interface Failure {
   readonly reason: Reason
   /** Whether parts of its answer were received. */
   readonly begun: boolean
-  /** Whether all its attempts were used. */
-  readonly exhausted: boolean
   /** Whether the model answered other calls meanwhile. */
   readonly answersOthers: boolean
 }
@@ -106,7 +104,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     const calling = yield* Effect.mapError(
       model[ModelTypeId].create(args),
       // A hook of the model rejected it.
-      (reason): Failure => ({ _tag: "Failure", reason, begun, exhausted: false, answersOthers: false })
+      (reason): Failure => ({ _tag: "Failure", reason, begun, answersOthers: false })
     )
     const policy = {
       model: model.name,
@@ -128,7 +126,6 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
         ? new StreamInterrupted({ description: reason.message, text })
         : reason,
       begun,
-      exhausted: calling.attempts.length >= policy.attempts,
       answersOthers: !begun && route.answeredAt !== undefined && route.answeredAt >= startedAt
     })
     const submission = {
@@ -290,13 +287,13 @@ const exceededBy = (reason: Reason, known: number | undefined): number | undefin
 const isWithin = (window: number, other: number | undefined): boolean => other !== undefined && other <= window
 
 /** Whether a failure starts the cooldown of its model. It does not while the model answers other calls. */
-const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breaker.Outcome => {
+const coolingOf = ({ answersOthers, begun, reason }: Failure): Breaker.Outcome => {
   const unlessItAnswers = answersOthers ? Breaker.ignored : Breaker.failure()
   switch (reason._tag) {
     case "RateLimitError":
       return restingFor(requestedDelayOf(reason)) ?? unlessItAnswers
     case "InternalProviderError":
-      return restingFor(requestedDelayOf(reason)) ?? (exhausted ? unlessItAnswers : Breaker.ignored)
+      return restingFor(requestedDelayOf(reason)) ?? unlessItAnswers
     case "QuotaExhaustedError":
       return Breaker.failure()
     case "TimeoutError":
@@ -310,7 +307,7 @@ const coolingOf = ({ answersOthers, begun, exhausted, reason }: Failure): Breake
     default: {
       const health = healthOf(reason)
       if (health === "well") return Breaker.success
-      return health === "unwell" && exhausted ? unlessItAnswers : Breaker.ignored
+      return health === "unwell" ? unlessItAnswers : Breaker.ignored
     }
   }
 }

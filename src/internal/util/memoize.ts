@@ -1,11 +1,11 @@
-/** What is made once, however many ask for it. */
+/** Memoized effects and scoped constructors. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 
 /** Makes it at the first time of asking; what failed is tried again when it is asked for again. */
-export const once = <A, E, R>(make: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+export const memoize = <A, E, R>(make: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
   const lock = Semaphore.makeUnsafe(1)
   let made: { readonly value: A } | undefined
   const remembered = Effect.tap(make, (value) =>

@@ -4,7 +4,7 @@
 const maxNameLength = 100
 
 /** The names that may have been meant, the nearest first. */
-export const near = (name: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
+export const suggest = (name: string, names: ReadonlyArray<string>): ReadonlyArray<string> =>
   name.length > maxNameLength ? [] : names
     .filter((known) => known.length <= maxNameLength)
     .map((known) => ({ known, steps: distance(name.toLowerCase(), known.toLowerCase()) }))
@@ -18,7 +18,7 @@ export const near = (name: string, names: ReadonlyArray<string>): ReadonlyArray<
 
 /** A question to append to the message that a name is unknown, or an empty text when no name is near. */
 export const didYouMean = (name: string, names: ReadonlyArray<string>): string => {
-  const meant = near(name, names)
+  const meant = suggest(name, names)
   return meant.length === 0 ? "" : `. Did you mean ${meant.join(" or ")}?`
 }
 
