@@ -1,21 +1,26 @@
 /** Wrong options, as a program without types gives them, are refused by name. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Redacted, type Scope } from "effect"
+import { Cause, Effect, Exit, Redacted, type Scope, Struct } from "effect"
 import * as Library from "effect-imodel"
 import { platform } from "./support/chatWires.ts"
 
 /** The library as it is to a program without types. */
-type Untyped = Record<string, Record<string, (...args: ReadonlyArray<unknown>) => Effect.Effect<unknown, unknown>>>
+type Untyped = Record<
+  string,
+  Record<string, (...args: ReadonlyArray<unknown>) => Effect.Effect<unknown, Library.iModel.OptionsError>>
+>
 const isUntyped = (_library: object): _library is Untyped => true
 const library: Untyped = isUntyped(Library) ? Library : {}
 
-type Maker = (option: Readonly<Record<string, unknown>>) => Effect.Effect<unknown, unknown, Scope.Scope>
+type Maker = (
+  option: Readonly<Record<string, unknown>>
+) => Effect.Effect<unknown, Library.iModel.OptionsError, Scope.Scope>
 
 const call = (module: string, name: string, ...args: ReadonlyArray<unknown>) =>
   (library[module]?.[name] ?? assert.fail(`there is no ${module}.${name}`))(...args)
 
 const mock = Effect.map(Library.ServiceBackend.makeMock(() => Effect.succeed("blue")), ({ backend }) => backend)
-const withModel = (use: (model: unknown) => Effect.Effect<unknown, unknown>) =>
+const withModel = (use: (model: unknown) => Effect.Effect<unknown, Library.iModel.OptionsError>) =>
   Effect.flatMap(Effect.flatMap(mock, (backend) => Library.iModel.make(backend)), use)
 const ofProvider = (module: string, name: string): Maker => (option) =>
   call(module, name, { model: "m", apiKey: Redacted.make("sk-0123456789"), ...option })
@@ -82,13 +87,13 @@ const wrong: { readonly [Name in keyof typeof makers]: Readonly<Record<string, R
   "Gemini.makeGenerateContent": provider
 }
 
-const refusal = (effect: () => Effect.Effect<unknown, unknown, Scope.Scope>) =>
+const refusal = (effect: () => Effect.Effect<unknown, Library.iModel.OptionsError, Scope.Scope>) =>
   Effect.map(Effect.exit(Effect.scoped(Effect.suspend(effect))), (exit) => {
     const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
     return { error, isDefect: Exit.isFailure(exit) && Cause.hasDies(exit.cause) }
   })
 
-const cases = Object.keys(makers) as ReadonlyArray<keyof typeof makers>
+const cases = Struct.keys(makers)
 
 describe("an option of the wrong kind", () => {
   it.effect.each(cases)("of %s is refused by its name", (name) =>

@@ -16,7 +16,7 @@ export interface Submission {
 }
 
 /** When it must have settled. It is read when it matters: of a calling that several share it moves. */
-export interface Deadline {
+interface Deadline {
   /** Milliseconds of the monotonic clock; infinite for none. */
   readonly millis: number
 }

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { AiError } from "effect/ai"
 import { TestClock } from "effect/testing"
@@ -50,8 +50,8 @@ describe("a layer of a backend", () => {
   it.effect("needs no scope, which the layer has", () =>
     Effect.gen(function*() {
       const backend = Effect.flatMap(answering, (model) => Route.fallback([model]))
-      const layer: Layer.Layer<ServiceBackend.ServiceBackend, unknown, never> = ServiceBackend.layer(backend)
-      const made = yield* Effect.scoped(Layer.build(layer))
-      assert.isDefined(made)
+      const layer = ServiceBackend.layer(backend)
+      expectTypeOf<Layer.Services<typeof layer>>().toEqualTypeOf<never>()
+      assert.isDefined(yield* Effect.scoped(Layer.build(layer)))
     }))
 })
