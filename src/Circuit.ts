@@ -18,6 +18,7 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { type BackendError, type BackendErrorReason, CircuitOpen } from "./Errors.ts"
 import { healthOf } from "./internal/errors/health.ts"
+import { ownStore } from "./internal/util/breakerStore.ts"
 import { positiveDuration, positiveInteger } from "./internal/util/options.ts"
 
 // -----------------------------------------------------------------------------
@@ -130,9 +131,6 @@ export const make = Effect.fnUntraced(function*(
       )
   }
 })
-
-/** A store in memory, for one circuit. */
-const ownStore = Effect.provide(Breaker.CircuitBreakerStore, Breaker.layerStoreMemory(), { local: true })
 
 const outcomeOf = (exit: Exit.Exit<unknown, BackendError | BackendErrorReason>): Breaker.Outcome => {
   if (exit._tag === "Success") return Breaker.success

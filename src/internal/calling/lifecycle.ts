@@ -26,7 +26,7 @@ import {
 import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError } from "../../Errors.ts"
 import { uuid } from "../util/identity.ts"
 import { monotonicMillis } from "../util/monotonic.ts"
-import type { Submission } from "./submission.ts"
+import { LatestDeadline, type Submission } from "./submission.ts"
 import type { Tokens } from "./tokens.ts"
 import { Waiters } from "./waiters.ts"
 import type { Work } from "./work.ts"
@@ -98,6 +98,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   private startedAtNanos = 0n
   private outcome: Outcome<Data> | undefined = undefined
   private readonly waiters = new Waiters()
+  /** When it must have settled, unless there is no limit. */
+  private deadline: LatestDeadline | undefined = undefined
 
   constructor(
     payload: P,
@@ -172,15 +174,25 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     return this.outcome !== undefined
   }
 
+  /** Whether all waiters have left, so that it is being withdrawn. */
+  get isLeft(): boolean {
+    return this.withdraw !== undefined && this.outcome === undefined && this.waiters.isEmpty
+  }
+
   /** Starts the calling if it was not started, and waits until it has settled. */
   join(runner: Runner, submission: Submission): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
-    return Effect.withFiber((fiber) => {
-      if (this.withdraw === undefined && this.outcome === undefined) {
-        this.withdraw = Effect.void
-        this.withdraw = runner(this, submission, fiber.context)
-      }
-      return this.outcome ?? this.wait
-    })
+    return Effect.withFiber((fiber) =>
+      this.outcome ?? this.waiting(() => this.start(runner, submission, fiber.context))
+    )
+  }
+
+  private start(runner: Runner, submission: Submission, context: Context.Context<never>): void {
+    if (this.outcome !== undefined) return
+    // A later waiter may have more time than the first one.
+    if (this.withdraw !== undefined) return this.deadline?.add(submission.deadline)
+    if (submission.deadline.millis < Number.POSITIVE_INFINITY) this.deadline = new LatestDeadline(submission.deadline)
+    this.withdraw = Effect.void
+    this.withdraw = runner(this, this.deadline ? { ...submission, deadline: this.deadline } : submission, context)
   }
 
   /** Joins, and leaves again with a `TimeoutError` when that takes longer than the limit. */
@@ -212,10 +224,17 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   }
 
   private get wait(): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
+    return this.waiting(() => {})
+  }
+
+  /** Waits, and then starts it: between the two the fiber could be interrupted, and nobody would withdraw the calling. */
+  private waiting(start: () => void): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
     return Effect.callback((resume) => {
+      if (this.outcome !== undefined) return resume(this.outcome)
       const waiter = this.waiters.add(() => {
         if (this.outcome !== undefined) resume(this.outcome)
       })
+      start()
       return Effect.suspend(() => {
         if (this.outcome !== undefined) return Effect.void
         this.waiters.remove(waiter)
@@ -243,6 +262,8 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
   /** Its work begins, or begins again. */
   begin(clock: Clock.Clock): void {
+    // A hook may have let the call go on behind an answer of its own.
+    if (this.outcome !== undefined) return
     if (this.clock === undefined) {
       this.clock = clock
       this.startedAtNanos = clock.monotonicTimeNanosUnsafe()
@@ -253,6 +274,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
   /** Adds attempts, also to the calling on whose behalf this one runs. */
   addAttempts(attempts: ReadonlyArray<AttemptRecord>): void {
+    if (this.outcome !== undefined) return
     const added = this.redact?.(attempts) ?? attempts
     this.attempts = [...this.attempts, ...added]
     this.whole?.addAttempts(added)

@@ -21,6 +21,25 @@ interface Deadline {
   readonly millis: number
 }
 
+/** The latest of several deadlines. */
+export class LatestDeadline implements Deadline {
+  private readonly deadlines = new Set<Deadline>()
+
+  constructor(first: Deadline) {
+    this.add(first)
+  }
+
+  add(deadline: Deadline): void {
+    if (deadline !== this) this.deadlines.add(deadline)
+  }
+
+  get millis(): number {
+    let latest = Number.NEGATIVE_INFINITY
+    for (const { millis } of this.deadlines) latest = Math.max(latest, millis)
+    return latest
+  }
+}
+
 /** How a model of several bounds the attempts of one of them. */
 interface Policy {
   /** Which of the models makes them. */

@@ -48,13 +48,15 @@ export interface Dispatcher {
 export const make = (
   { changes, limits, localLimits, now, outage, pausedUntil, places, pool, queue, settings, ...host }: Host
 ): Dispatcher => {
-  const { concurrency, denies, deniesFull, name, onStoreFailure, queueCapacity } = settings
+  const { denies, deniesFull, name, onStoreFailure, queueCapacity } = settings
   let blocked = false
 
   // Before the dispatcher knew that it cannot go on, more may have come in than the queue holds: the last ones go.
   const denyOverflow = () => {
     if (!deniesFull || queue.size <= queueCapacity) return
-    for (const ticket of [...queue].toSorted((a, b) => a.arrivedAt - b.arrivedAt).slice(queueCapacity)) {
+    // Callings that were admitted before are let finish.
+    const waiting = [...queue].filter(({ hasRun }) => !hasRun)
+    for (const ticket of waiting.toSorted((a, b) => a.arrivedAt - b.arrivedAt).slice(queueCapacity)) {
       if (queue.has(ticket)) host.denyFull(ticket)
     }
   }
@@ -120,12 +122,14 @@ export const make = (
   const dispatchInOutage = Effect.gen(function*() {
     const next = queue.head()
     if (next === undefined) return yield* Queue.take(changes)
-    if (onStoreFailure === "closed" || pool.running() >= concurrency) return yield* wait(next, Number.POSITIVE_INFINITY)
+    if (onStoreFailure === "closed" || pool.running() >= places) return yield* wait(next, Number.POSITIVE_INFINITY)
     const at = now()
     if (pausedUntil() > at) return yield* wait(next, pausedUntil() - at)
     if (localLimits === undefined) return host.start(next, [], undefined)
     const taken = yield* localLimits.take(next.reservation, { next: undefined, waits: true, running: 0 })
-    return typeof taken === "number" ? yield* wait(next, taken) : host.start(next, taken, localLimits)
+    if (typeof taken === "number") return yield* wait(next, taken)
+    if (queue.has(next)) host.start(next, taken, localLimits)
+    else localLimits.putBack(next.reservation)
   })
 
   // A defect of a limit is that of the calling that was to be admitted: the others go on without it.

@@ -250,9 +250,11 @@ export const make = Effect.fnUntraced(function*(
         key: options?.key ?? Context.get(context, Key)
       }, report)
       admit(ticket, queueTimeout)
-      return Effect.suspend(() =>
-        queue.has(ticket) ? Effect.sync(() => settle(ticket, Exit.interrupt())) : ticket.interrupt()
-      )
+      return Effect.suspend(() => {
+        if (!queue.has(ticket)) return ticket.interrupt()
+        settle(ticket, Exit.interrupt())
+        return Effect.void
+      })
     }
   }
 
@@ -260,6 +262,8 @@ export const make = Effect.fnUntraced(function*(
   const refuseWaiting = () => {
     open = false
     for (const ticket of queue) if (closed || !ticket.hasRun) denyShutdown(ticket)
+    // Callings in the backoff after a denial wait too.
+    for (const ticket of pool.resting()) if (!ticket.hasRun) ticket.withdraw(ticket.shutdown)
   }
 
   const backOff = (ticket: Ticket) => {

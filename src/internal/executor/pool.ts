@@ -31,6 +31,8 @@ export interface Pool {
   readonly running: () => number
   readonly run: (ticket: Ticket) => void
   readonly rest: (ticket: Ticket, duration: Duration.Duration) => void
+  /** Those that rest. */
+  readonly resting: () => ReadonlyArray<Ticket>
 }
 
 /** Settles the calling of a ticket. */
@@ -77,5 +79,5 @@ export const make = Effect.fnUntraced(function*(host: Host): Effect.fn.Return<Po
       discard: true
     })
   )
-  return { running: () => running.size, run, rest }
+  return { running: () => running.size, resting: () => [...resting], run, rest }
 })

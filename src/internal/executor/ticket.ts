@@ -64,10 +64,17 @@ export class Ticket implements Job {
   /** Interrupts its work, or its rest between two attempts, and waits until that has ended. */
   interrupt(reason?: TimeoutError | PermissionDenied): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.isWithdrawn = true
-      this.withdrawal ??= reason
-      return this.fiber === undefined ? Effect.void : Fiber.interrupt(this.fiber)
+      const { fiber } = this
+      this.withdraw(reason)
+      return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
     })
+  }
+
+  /** Interrupts it, and does not wait. */
+  withdraw(reason?: TimeoutError | PermissionDenied): void {
+    this.isWithdrawn = true
+    this.withdrawal ??= reason
+    this.fiber?.interruptUnsafe()
   }
 
   stopTimer(): void {

@@ -9,6 +9,7 @@ import type { Calling, NormalizedResponse } from "../../Calling.ts"
 import { PermissionDenied } from "../../Errors.ts"
 import type { Hook } from "./hook.ts"
 import type { Failure } from "../calling/lifecycle.ts"
+import { monotonicMillis } from "../util/monotonic.ts"
 import { forHost, middleware } from "./make.ts"
 
 type Outcome = Exit.Exit<NormalizedResponse, Failure>
@@ -28,8 +29,8 @@ const usageOf = (exit: Outcome, calling: Calling): NormalizedResponse["usage"] =
 const watching = (name: string, watch: (exit: Outcome, millis: number, calling: Calling) => Effect.Effect<void>) =>
   middleware((next) => (calling) =>
     Effect.clockWith((clock) => {
-      const startedAt = clock.currentTimeMillisUnsafe()
-      return Effect.onExit(next, (exit) => watch(exit, clock.currentTimeMillisUnsafe() - startedAt, calling))
+      const startedAt = monotonicMillis(clock)
+      return Effect.onExit(next, (exit) => watch(exit, monotonicMillis(clock) - startedAt, calling))
     }), { name })
 
 /**

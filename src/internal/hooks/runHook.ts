@@ -10,6 +10,7 @@ import { HookRejected, PermissionDenied, TimeoutError } from "../../Errors.ts"
 import { shown } from "../util/options.ts"
 import type { Event } from "./event.ts"
 import type { Host } from "./instance.ts"
+import { monotonicMillis } from "../util/monotonic.ts"
 
 interface HookRun<B> {
   readonly phase: Event["phase"]
@@ -26,17 +27,16 @@ export const runHookWith = <R>(host: Host, hook: string, services: Context.Conte
   { callingId, limit, outcome, phase }: HookRun<B>
 ): Effect.Effect<B, E | TimeoutError> =>
   Effect.clockWith((clock) => {
-    const startedAt = clock.currentTimeMillisUnsafe()
+    const startedAt = monotonicMillis(clock)
     const publish = (exit: Exit.Exit<B, E | TimeoutError>) => {
       const what = Exit.isSuccess(exit) ? outcome(exit.value) : failed(phase, exit.cause)
       if (what === undefined) return Effect.void
-      const now = clock.currentTimeMillisUnsafe()
       return host.publish({
         hook,
         phase,
         callingId,
-        at: DateTime.makeUnsafe(now),
-        duration: Duration.millis(now - startedAt),
+        at: DateTime.makeUnsafe(clock.currentTimeMillisUnsafe()),
+        duration: Duration.millis(monotonicMillis(clock) - startedAt),
         outcome: what,
         error: Exit.isFailure(exit) ? errorOf(exit.cause) : undefined
       })

@@ -83,7 +83,8 @@ export const make = Effect.fnUntraced(function*(
     }
     const exit = inTime.value
     if (Exit.isSuccess(exit)) return exit.value
-    if (Exit.hasInterrupts(exit)) return yield* Effect.interrupt
+    // A store may interrupt itself too.
+    if (Exit.hasInterrupts(exit) && scope.state._tag === "Closed") return yield* Effect.interrupt
     yield* lose(exit.cause, Effect.succeed(exit))
     return undefined
   })

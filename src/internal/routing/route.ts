@@ -18,6 +18,7 @@ import type { Backend } from "../../ServiceBackend.ts"
 import type { Attempt } from "../calling/work.ts"
 import { allOf, ask, backendOf, type Failed, isBackendReason, type Reason } from "./composite.ts"
 import { healthOf } from "../errors/health.ts"
+import { ownStore } from "../util/breakerStore.ts"
 import { ModelTypeId } from "../util/identity.ts"
 import { monotonicMillis } from "../util/monotonic.ts"
 import { positiveDuration, positiveInteger } from "../util/options.ts"
@@ -73,7 +74,7 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
     : yield* positiveDuration("answerTimeout", options.answerTimeout)
   const buffered = options.restart ?? false
   const breaker = yield* Breaker.make({ tripPolicy: Breaker.consecutive(1), openDuration: cooldown }).pipe(
-    Effect.provide(Breaker.layerStoreMemory(), { local: true }),
+    Effect.provideServiceEffect(Breaker.CircuitBreakerStore, ownStore),
     // It holds no resources.
     Effect.provideService(Scope.Scope, yield* Scope.make())
   )
@@ -132,7 +133,11 @@ export const make = Effect.fnUntraced(function*<Args, Data>(
       sink: inner,
       policy,
       repair: whole.repair,
-      deadline: { millis: Math.min(startedAt + (limit ?? never), whole.deadline.millis) },
+      deadline: {
+        get millis() {
+          return Math.min(startedAt + (limit ?? never), whole.deadline.millis)
+        }
+      },
       peer: undefined
     }
     const answered = Effect.flatMap(ask(model, calling, submission, whole), ({ response }) => response).pipe(
