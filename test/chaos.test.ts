@@ -40,7 +40,7 @@ const generator = (seed: number) => () => {
   return seed / 2 ** 32
 }
 
-/** A provider with a strict limit, which fails one time in five, and in every tenth of its requests all the time. */
+/** A provider with a strict limit, which fails one time in five, and for ten requests in a row from time to time. */
 const provider = Effect.fnUntraced(function*<E>(
   seed: number,
   backend: Effect.Effect<ServiceBackend.ServiceBackend["Service"], E, HttpClient.HttpClient>
@@ -51,7 +51,7 @@ const provider = Effect.fnUntraced(function*<E>(
     answer: () => answer,
     limitRequests,
     faults: () => {
-      const isOutage = n++ % 2_000 < 200
+      const isOutage = n++ % 500 < 10
       const kind = kinds[Math.floor(random() * kinds.length)]
       return isOutage ? Fault.Overloaded() : random() < 0.2 ? kind?.(random) : undefined
     }
@@ -84,9 +84,19 @@ describe("five thousand calls in chaos", () => {
         const third = yield* provider(3, erased(Anthropic.makeMessages({ model: "third", apiKey })))
         const last = yield* provider(4, erased(Gemini.makeGenerateContent({ model: "last", apiKey })))
         const all = [first, second, third, last]
-        const options = { timeout: "40 seconds", idleTimeout: "5 seconds", answerTimeout: "8 seconds" } as const
+        const cooldown = "1 second"
+        const options = {
+          timeout: "40 seconds",
+          idleTimeout: "5 seconds",
+          answerTimeout: "8 seconds",
+          cooldown
+        } as const
         const model = yield* iModel.fallback([
-          yield* iModel.balance([first.model, second.model], { answerTimeout: "4 seconds", restart: true }),
+          yield* iModel.balance([first.model, second.model], {
+            answerTimeout: "4 seconds",
+            cooldown,
+            restart: true
+          }),
           third.model,
           last.model
         ], { ...options, restart: true })

@@ -116,7 +116,8 @@ export const make = Effect.fnUntraced(function*<Args, Data, H extends Hook.Any =
     submission: Submission,
     given: InvokeOptions | undefined
   ) => {
-    const asked = { ...submission, repair: given?.repair ?? submission.repair ?? options.repair }
+    const repair = given?.repair ?? submission.repair ?? options.repair
+    const asked = repair === submission.repair ? submission : { ...submission, repair }
     const joined = join(calling, admission.runner(given), asked, given?.timeout)
     const submitted = backend.capacity === undefined ? joined : placed(joined, given)
     // A call that the circuit breaker would refuse does not wait for its turn.
