@@ -255,7 +255,7 @@ export const run = (it: Vitest.MethodsNonLive, wire: Wire) => {
         const pieces = [bytes.subarray(0, at), bytes.subarray(at)]
         assert.deepStrictEqual(yield* streamOutcome(pieces, contentType), expected, `streamed: ${named(chosen)}`)
       }),
-    { arbitrary: { runs: 400 } }
+    { arbitrary: { runs: 100 } }
   )
 
   it.effect.prop(
@@ -288,7 +288,7 @@ export const run = (it: Vitest.MethodsNonLive, wire: Wire) => {
           named(chosen)
         )
       }),
-    { arbitrary: { runs: 200 } }
+    { arbitrary: { runs: 100 } }
   )
 
   // An answer with all of its fields, whose places are known.
@@ -326,7 +326,7 @@ export const run = (it: Vitest.MethodsNonLive, wire: Wire) => {
         const text = textOf(Array.isArray(deviant) ? deviant : [], end)
         isSame(yield* streamOutcome([bytesOf(text)], undefined, true), streamDeviations)
       }),
-    { arbitrary: { runs: 200 } }
+    { arbitrary: { runs: 100 } }
   )
 
   const Spoiled = Schema.Struct({ case: Case, at: Schema.Finite, value: Schema.Json })
@@ -341,7 +341,7 @@ export const run = (it: Vitest.MethodsNonLive, wire: Wire) => {
         const text = textOf(events.map((event) => spoiled(event, at, value)), end)
         yield* streamOutcome([bytesOf(text)], undefined, true)
       }),
-    { arbitrary: { runs: 300 } }
+    { arbitrary: { runs: 150 } }
   )
 }
 
