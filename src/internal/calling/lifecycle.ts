@@ -5,7 +5,7 @@
 import * as AiError from "effect/ai/AiError"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,20 +26,26 @@ import {
 import { BackendError, type BackendErrorReason, PermissionDenied, TimeoutError } from "../../Errors.ts"
 import { uuid } from "../util/identity.ts"
 import { monotonicMillis } from "../util/monotonic.ts"
-import { LatestDeadline, type Submission } from "./submission.ts"
+import { LatestDeadline, plain, type Submission } from "./submission.ts"
 import type { Tokens } from "./tokens.ts"
 import { Waiters } from "./waiters.ts"
 import type { Work } from "./work.ts"
 
-/**
- * Starts a calling that is pending, and returns how it is withdrawn: its waiting, or its work. The work runs with the
- * context of the fiber that invoked the calling first.
- */
+/** Starts a calling that is pending. Its work runs with the context of the fiber that invoked the calling first. */
 export type Runner = (
   calling: CallingImpl<unknown>,
   submission: Submission,
   context: Context.Context<never>
-) => Effect.Effect<void>
+) => Started
+
+/** A calling that was started. */
+export interface Started {
+  /** Ends its waiting, or its work. */
+  leave(): Effect.Effect<void>
+}
+
+/** The state between the start of a calling and its end where there is nothing to withdraw. */
+const nothingToLeave: Started = { leave: () => Effect.void }
 
 /** The errors of a call. */
 export type Failure = TimeoutError | PermissionDenied | BackendError
@@ -90,8 +96,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   /** The last calling that this one waits for: the part that asks the backend, or that of one of several models. */
   private delegate: CallingImpl<unknown> | undefined = undefined
   private inHooks = false
-  /** How it is withdrawn, once it was started. */
-  private withdraw: Effect.Effect<void> | undefined = undefined
+  private started: Started | undefined = undefined
   /** Why it is withdrawn, when that is not the interruption of those who wait for it. */
   private withdrawal: TimeoutError | undefined = undefined
   private clock: Clock.Clock | undefined = undefined
@@ -141,7 +146,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
   get response(): Effect.Effect<NormalizedResponse<Data>, BackendError> {
     return Effect.suspend(() =>
-      this.outcome === undefined ? Effect.flatMap(Effect.exit(this.wait), () => this.answer) : this.answer
+      this.outcome === undefined ? Effect.flatMap(Effect.exit(this.wait()), () => this.answer) : this.answer
     )
   }
 
@@ -176,23 +181,21 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
   /** Whether all waiters have left, so that it is being withdrawn. */
   get isLeft(): boolean {
-    return this.withdraw !== undefined && this.outcome === undefined && this.waiters.isEmpty
+    return this.started !== undefined && this.outcome === undefined && this.waiters.isEmpty
   }
 
   /** Starts the calling if it was not started, and waits until it has settled. */
   join(runner: Runner, submission: Submission): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
-    return Effect.withFiber((fiber) =>
-      this.outcome ?? this.waiting(() => this.start(runner, submission, fiber.context))
-    )
+    return Effect.withFiber((fiber) => this.outcome ?? this.wait(runner, submission, fiber.context))
   }
 
   private start(runner: Runner, submission: Submission, context: Context.Context<never>): void {
     if (this.outcome !== undefined) return
     // A later waiter may have more time than the first one.
-    if (this.withdraw !== undefined) return this.deadline?.add(submission.deadline)
+    if (this.started !== undefined) return this.deadline?.add(submission.deadline)
     if (submission.deadline.millis < Number.POSITIVE_INFINITY) this.deadline = new LatestDeadline(submission.deadline)
-    this.withdraw = Effect.void
-    this.withdraw = runner(this, this.deadline ? { ...submission, deadline: this.deadline } : submission, context)
+    this.started = nothingToLeave
+    this.started = runner(this, this.deadline ? { ...submission, deadline: this.deadline } : submission, context)
   }
 
   /** Joins, and leaves again with a `TimeoutError` when that takes longer than the limit. */
@@ -223,22 +226,25 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
     return this.inHooks ? "hook" : this.execution.status === "pending" ? "queue" : "invocation"
   }
 
-  private get wait(): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
-    return this.waiting(() => {})
-  }
-
-  /** Waits, and then starts it: between the two the fiber could be interrupted, and nobody would withdraw the calling. */
-  private waiting(start: () => void): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
+  /**
+   * Waits until it has settled. With a runner it is started once the waiter is known: between the two the fiber could be
+   * interrupted, and nothing would withdraw the calling.
+   */
+  private wait(
+    runner?: Runner,
+    submission: Submission = plain,
+    context: Context.Context<never> = Context.empty()
+  ): Effect.Effect<Calling<Data>, TimeoutError | PermissionDenied> {
     return Effect.callback((resume) => {
       if (this.outcome !== undefined) return resume(this.outcome)
       const waiter = this.waiters.add(() => {
         if (this.outcome !== undefined) resume(this.outcome)
       })
-      start()
+      if (runner !== undefined) this.start(runner, submission, context)
       return Effect.suspend(() => {
         if (this.outcome !== undefined) return Effect.void
         this.waiters.remove(waiter)
-        return this.waiters.isEmpty && this.withdraw !== undefined ? this.withdraw : Effect.void
+        return this.waiters.isEmpty && this.started !== undefined ? this.started.leave() : Effect.void
       })
     })
   }
@@ -251,7 +257,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
 
   /** Fails a calling that was not started. */
   refuse(reason: BackendErrorReason): void {
-    if (this.withdraw !== undefined || this.outcome !== undefined) return
+    if (this.started !== undefined || this.outcome !== undefined) return
     this.conclude(Exit.fail(reason))
     this.notify()
   }
@@ -340,7 +346,7 @@ export class CallingImpl<out Data, out P extends Payload = Payload> extends Insp
   /** Notifies those who wait that it has ended. */
   notify(): void {
     this.delegate = undefined
-    this.withdraw = Effect.void
+    this.started = nothingToLeave
     this.waiters.notify()
   }
 

@@ -39,7 +39,7 @@ import { PriorityQueue } from "./priorityQueue.ts"
 import { Key, Priority } from "./references.ts"
 import type { Settings } from "./settings.ts"
 import { snapshotOf } from "./snapshot.ts"
-import { Ticket } from "./ticket.ts"
+import { type Host as TicketHost, Ticket } from "./ticket.ts"
 
 export const make = Effect.fnUntraced(function*(
   settings: Settings
@@ -207,12 +207,20 @@ export const make = Effect.fnUntraced(function*(
   // Submission
   // ---------------------------------------------------------------------------
 
-  const report: Ticket["onReport"] = (ticket, report) => {
-    if (limits.confirm()) changed()
-    const { grant } = ticket
-    if (grant === undefined) return
-    ticket.grant = { ...grant, report }
-    if (grant.limits?.learn(grant.receipt, report)) changed()
+  const host: TicketHost = {
+    report: (ticket, report) => {
+      if (limits.confirm()) changed()
+      const { grant } = ticket
+      if (grant === undefined) return
+      ticket.grant = { ...grant, report }
+      if (grant.limits?.learn(grant.receipt, report)) changed()
+    },
+    leave: (ticket) =>
+      Effect.suspend(() => {
+        if (!queue.has(ticket)) return ticket.interrupt()
+        settle(ticket, Exit.interrupt())
+        return Effect.void
+      })
   }
 
   const startTimer = (ticket: Ticket, limit: Duration.Duration) => {
@@ -248,13 +256,9 @@ export const make = Effect.fnUntraced(function*(
       const ticket = new Ticket(calling, submission, context, {
         priority: bounded(options?.priority ?? Context.get(context, Priority)),
         key: options?.key ?? Context.get(context, Key)
-      }, report)
+      }, host)
       admit(ticket, queueTimeout)
-      return Effect.suspend(() => {
-        if (!queue.has(ticket)) return ticket.interrupt()
-        settle(ticket, Exit.interrupt())
-        return Effect.void
-      })
+      return ticket
     }
   }
 

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { PermissionDenied, Shutdown, type TimeoutError } from "../../Errors.ts"
 import type { Job } from "../calling/attempt.ts"
-import type { CallingImpl } from "../calling/lifecycle.ts"
+import type { CallingImpl, Started } from "../calling/lifecycle.ts"
 import type { Submission } from "../calling/submission.ts"
 import type { RateLimitReport } from "../http/rateLimitHeaders.ts"
 import type { Grant } from "../limits/limits.ts"
@@ -17,13 +17,20 @@ interface Place {
   readonly key: string | undefined
 }
 
-export class Ticket implements Job {
+/** The executor of a ticket. */
+export interface Host {
+  /** The rate-limit headers of the answer have come. */
+  readonly report: (ticket: Ticket, report: RateLimitReport) => void
+  /** Nobody waits for it any more. */
+  readonly leave: (ticket: Ticket) => Effect.Effect<void>
+}
+
+export class Ticket implements Job, Started {
   readonly calling: CallingImpl<unknown>
   readonly submission: Submission
   readonly context: Context.Context<never>
   readonly priority: number
   readonly key: string | undefined
-  readonly reservation: Reservation
   /** When it came into the queue last, in milliseconds of the monotonic clock. */
   arrivedAt = 0
   node: Node<Ticket> | undefined = undefined
@@ -39,26 +46,34 @@ export class Ticket implements Job {
   withdrawal: TimeoutError | PermissionDenied | undefined = undefined
   /** Ends its waiting. */
   timer: Fiber.Fiber<void> | undefined = undefined
-  readonly onReport: (ticket: Ticket, report: RateLimitReport) => void
+  private readonly host: Host
 
   constructor(
     calling: CallingImpl<unknown>,
     submission: Submission,
     context: Context.Context<never>,
     { key, priority }: Place,
-    onReport: (ticket: Ticket, report: RateLimitReport) => void
+    host: Host
   ) {
     this.calling = calling
     this.submission = submission
     this.context = context
     this.priority = priority
     this.key = key
-    this.reservation = { requests: 1, ...calling.tokens }
-    this.onReport = onReport
+    this.host = host
+  }
+
+  get reservation(): Reservation {
+    const { input, output } = this.calling.tokens
+    return { requests: 1, input, output }
   }
 
   onRateLimits(report: RateLimitReport): void {
-    this.onReport(this, report)
+    this.host.report(this, report)
+  }
+
+  leave(): Effect.Effect<void> {
+    return this.host.leave(this)
   }
 
   /** Interrupts its work, or its rest between two attempts, and waits until that has ended. */

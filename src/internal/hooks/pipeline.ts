@@ -37,7 +37,7 @@ export const make = (
     }
     if (!isOpen) {
       settle(Exit.interrupt())
-      return Effect.void
+      return { leave: () => Effect.void }
     }
     calling.enterHooks()
     const answer = Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) => {
@@ -45,10 +45,13 @@ export const make = (
       return answerOf(calling, submission, instance, submit)
     })
     Effect.runForkWith(context)(answer).addObserver(settle)
-    return Effect.suspend(() => {
-      const fiber = running.get(calling)
-      return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
-    })
+    return {
+      leave: () =>
+        Effect.suspend(() => {
+          const fiber = running.get(calling)
+          return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
+        })
+    }
   })
 }
 

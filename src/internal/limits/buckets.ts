@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import * as TokenBucket from "../../TokenBucket.ts"
-import { inMemory } from "./open.ts"
+import { inMemory } from "./memoryStore.ts"
 import type { Buckets } from "./limits.ts"
 
 /** The buckets that are to be made, and the key under which they are shared. */

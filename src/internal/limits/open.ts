@@ -1,14 +1,13 @@
 /** Where buckets are kept: in memory, in the `RateLimiter` in context, or in the `LimitStore` in context. */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import { LimitStore } from "./limitStore.ts"
 import * as MemorySession from "./memory.ts"
+import { inMemory } from "./memoryStore.ts"
 import type { BucketOptions, LimitSession, Store } from "./session.ts"
 import { uuid } from "../util/identity.ts"
-import { onMonotonicTime } from "../util/monotonic.ts"
 import { illegal } from "../util/options.ts"
 
 /** A bucket that a store shares by its name. */
@@ -39,12 +38,6 @@ export const makeBucket = Effect.fnUntraced(function*(
     options
   )
 })
-
-/** Effect's limiter in the memory of this process, on the monotonic clock. */
-export const inMemory: Effect.Effect<RateLimiter.RateLimiter> = Effect.map(
-  Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory)),
-  (limiter) => ({ ...limiter, consume: (options) => onMonotonicTime(limiter.consume(options)) })
-)
 
 /** Opens a session for buckets that are taken from together. All of them are kept in one store. */
 export const open = Effect.fnUntraced(function*(
