@@ -4,7 +4,7 @@
  * The time of a tokenizer is quadratic in the length of a word, so long words are cut. Long texts are sampled: windows spread
  * evenly over them are counted, and the sum is scaled by the estimate of all windows and by the length of all texts.
  */
-import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import { estimateText } from "./textTokens.ts"
 
 /** Counts the tokens of a text. */
@@ -12,6 +12,9 @@ export type Tokenizer = (text: string) => number
 
 /** Characters of a window. */
 const windowLength = 256
+
+/** Characters that are counted at once, without a look at the clock. */
+const shortLength = 4_000
 
 /** Characters of all windows together. Their estimates take about 2 milliseconds. */
 const sampleLength = 20_000
@@ -39,8 +42,33 @@ export const countTokens = (
   now: () => number = noClock
 ): number => {
   const total = texts.reduce((sum, text) => sum + text.length, 0)
+  return (tokenizer && total <= shortLength ? countAll(texts, tokenizer) : undefined) ??
+    countSample(texts, total, tokenizer, now)
+}
+
+/** The tokens of texts that are little work for the tokenizer; `undefined` for others. */
+const countAll = (texts: ReadonlyArray<string>, tokenizer: Tokenizer): number | undefined => {
+  const parts = texts.map(cut)
+  if (parts.reduce((sum, { work }) => sum + work, 0) > maxWork) return undefined
+  let counted = 0
+  for (const { texts } of parts) for (const text of texts) counted += countText(text, tokenizer)
+  return counted
+}
+
+/** The tokens of a text, estimated if the tokenizer fails on it. */
+const countText = (text: string, tokenizer: Tokenizer): number =>
+  Result.getOrElse(
+    Result.filterOrFail(Result.try(() => tokenizer(text)), isCount, () => undefined),
+    () => estimateText(text)
+  )
+
+const countSample = (
+  texts: ReadonlyArray<string>,
+  total: number,
+  tokenizer: Tokenizer | undefined,
+  now: () => number
+): number => {
   const windows = windowsOf([...spread(texts, maxWindows)], total)
-  const count = tokenizer && Option.liftThrowable(tokenizer)
   const deadline = now() + maxMillis
   let length = 0
   let estimated = 0
@@ -51,11 +79,9 @@ export const countTokens = (
     const estimate = estimateText(window)
     length += window.length
     estimated += estimate
-    if (count === undefined || work >= maxWork || now() > deadline) continue
+    if (tokenizer === undefined || work >= maxWork || now() > deadline) continue
     const parts = cut(window)
-    for (const part of parts.texts) {
-      counted += Option.getOrElse(Option.filter(count(part), isCount), () => estimateText(part))
-    }
+    for (const part of parts.texts) counted += countText(part, tokenizer)
     estimatedOfCounted += estimate
     work += parts.work
   }
